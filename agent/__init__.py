@@ -1,0 +1,1 @@
+"""Measures and runs variants on one edge box."""

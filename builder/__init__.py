@@ -1,0 +1,1 @@
+"""Builds variants of a network for edge boxes."""

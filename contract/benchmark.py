@@ -1,0 +1,118 @@
+"""One benchmark run of one variant: the fact that everything later is decided on."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from contract.manifest import AccuracyKind, Count, Positive, Share, Variant
+
+MAX_SAMPLES = 4096
+
+Milliseconds = Annotated[float, msgspec.Meta(ge=0.0)]
+
+
+class RunStatus(enum.StrEnum):
+    """How a run ended; everything but OK is a fact too, and never recommended."""
+
+    OK = "ok"
+    OOM = "oom"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    UNSUPPORTED = "unsupported"
+    WRONG_NUMERICS = "wrong-numerics"
+    DAMAGED = "damaged"
+
+
+class LimitKind(enum.StrEnum):
+    """What enforces a memory limit."""
+
+    CGROUP = "cgroup"
+    WATCHDOG = "watchdog"
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True):
+    """Golden vectors against this device's logits.
+
+    `max_error` and `tolerance` are shares of the range of the golden logits.
+    """
+
+    ok: bool
+    max_error: float
+    tolerance: float
+
+
+class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the box at one moment; None where the box does not tell."""
+
+    temperature_c: float | None = None
+    clock_mhz: float | None = None
+    throttled: bool | None = None
+    load_1m: float | None = None
+
+
+class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run. Latencies are per image, batch 1; `p*_ms` are of inference alone."""
+
+    run_id: str
+    sweep_id: str
+    variant: Variant
+    family: str
+    architecture: str
+    #: Baseline of the bundle set; `speedup` and `top1_drop` refer to it.
+    baseline: Variant
+    set_id: str
+    sha256: str
+    scheme: str
+    input_size: Positive
+    status: RunStatus
+    reason: str | None = None
+    started_at: float
+    duration_s: float
+    mode: str
+    threads: Positive
+    engine: str | None = None
+    fingerprint: str
+    memory_limit_bytes: Count | None = None
+    memory_limit_kind: LimitKind | None = None
+
+    n: Count = 0
+    p50_ms: Milliseconds | None = None
+    p90_ms: Milliseconds | None = None
+    p95_ms: Milliseconds | None = None
+    #: Only where n >= 1000; fewer samples say nothing about one in a hundred.
+    p99_ms: Milliseconds | None = None
+    #: 95 % confidence interval of the median.
+    ci_low_ms: Milliseconds | None = None
+    ci_high_ms: Milliseconds | None = None
+    load_ms: Milliseconds | None = None
+    first_ms: Milliseconds | None = None
+    preprocess_ms: Milliseconds | None = None
+    postprocess_ms: Milliseconds | None = None
+    energy_mj: float | None = None
+    speedup: float | None = None
+
+    baseline_rss_bytes: Count | None = None
+    loaded_rss_bytes: Count | None = None
+    steady_rss_bytes: Count | None = None
+    peak_rss_bytes: Count | None = None
+
+    bytes: Count
+    parameters: Count
+    active_parameters: Count
+    macs: Count
+    top1: Share
+    top3: Share
+    #: Against the baseline of the set; None where the baseline's manifest cannot be read.
+    top1_drop: float | None = None
+    accuracy_kind: AccuracyKind
+    accuracy_images: Count
+    dataset: str
+
+    golden: Golden | None = None
+    before: Conditions | None = None
+    after: Conditions | None = None
+    notes: list[str] = []
+    samples_ms: Annotated[list[float], msgspec.Meta(max_length=MAX_SAMPLES)] = []

@@ -1,0 +1,28 @@
+"""Start a command line, or say in one line which extra is missing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+_OURS = frozenset({"contract", "builder", "agent", "fleet"})
+
+
+def launch(module: str, *, extra: str) -> None:
+    """Import `module` and call its `main()`.
+
+    A missing third-party package ends the process with exit code 2 and one line that names
+    the extra to install; a missing module of our own is a bug and stays a traceback.
+    """
+    try:
+        command_line = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if not missing or missing in _OURS:
+            raise
+        sys.stderr.write(
+            f"edgewright-{extra} needs the package '{missing}', which is not installed: "
+            f"pip install 'edgewright[{extra}]'\n",
+        )
+        raise SystemExit(2) from None
+    command_line.main()

@@ -1,0 +1,194 @@
+"""What a bundle says of itself: the manifest inside every variant."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from contract.errors import BundleDamagedError, NewerSchemaError
+
+SCHEMA = 1
+
+VARIANT_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,127}$"
+Variant = Annotated[str, msgspec.Meta(pattern=VARIANT_PATTERN)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class Format(enum.StrEnum):
+    """How the network is stored; only the format modules know more than this name."""
+
+    TORCHSCRIPT = "torchscript"
+
+
+class Scheme(enum.StrEnum):
+    """How weights and activations are represented."""
+
+    FP32 = "fp32"
+    DYNAMIC_INT8 = "dynamic-int8"
+    STATIC_INT8 = "static-int8"
+
+
+class AccuracyKind(enum.StrEnum):
+    """What top-k was measured against."""
+
+    LABELS = "labels"
+    AGREEMENT = "agreement"
+
+
+class Interpolation(enum.StrEnum):
+    """Resampling filter of the resize."""
+
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+
+
+class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
+    """From a decoded image to the network's input.
+
+    RGB, resize so that the shorter side is `resize_size` (aspect kept), cut the central
+    `input_size` square, scale to 0..1, then subtract `mean` and divide by `std` per channel.
+    """
+
+    input_size: Positive
+    resize_size: Positive
+    interpolation: Interpolation = Interpolation.BILINEAR
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class PrunedLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """One convolution's output channels before and after surgery."""
+
+    name: str
+    channels_before: Positive
+    channels_after: Positive
+
+
+class Pruning(msgspec.Struct, frozen=True, kw_only=True):
+    """Structured pruning: whole filters removed, no masks left."""
+
+    ratio: Share
+    importance: str
+    layers: list[PrunedLayer]
+
+
+class Quantization(msgspec.Struct, frozen=True, kw_only=True):
+    """Integer arithmetic in the bundle, and the engine it was prepared for."""
+
+    scheme: Scheme
+    engine: str | None = None
+    int8_mac_share: Share = 0.0
+    calibration_images: Count = 0
+
+
+class Tuning(msgspec.Struct, frozen=True, kw_only=True):
+    """Fine-tuning after surgery."""
+
+    epochs: Count
+    optimizer: str
+    learning_rate: float
+    images: Count
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """Top-k shares of the exported file as loaded back.
+
+    `kind` tells correct labels from mere agreement with the baseline's top-1, which stands
+    in where a folder has no labels.
+    """
+
+    kind: AccuracyKind
+    top1: Share
+    top3: Share
+    top5: Share
+    images: Positive
+    dataset: str
+    engine: str | None = None
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """One block of the network: its weights and its work for one image."""
+
+    name: str
+    parameters: Count
+    bytes: Count
+    macs: Count
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """When and from what the bundle was built."""
+
+    built_at: str
+    edgewright: str
+    torch: str
+    torchvision: str | None
+    weights: str
+    data: str
+    seed: int
+    #: Hash over everything that decides the result; a rerun with the same one is skipped.
+    inputs_sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The manifest of one bundle (`manifest.json`)."""
+
+    schema: Positive = SCHEMA
+    variant: Variant
+    family: str
+    architecture: str
+    format: Format = Format.TORCHSCRIPT
+    recipe: str
+    pruning: Pruning | None = None
+    quantization: Quantization
+    tuning: Tuning | None = None
+    preprocessing: Preprocessing
+    classes: Positive
+    parameters: Count
+    #: Non-zero weights, quantized ones unpacked.
+    active_parameters: Count
+    macs: Count
+    state_dict_bytes: Count
+    accuracy: Accuracy
+    #: Torch versions that this bundle's golden vectors were reproduced with.
+    torch_versions: list[str]
+    blocks: list[Block] = []
+    provenance: Provenance
+
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+def decode_manifest(content: bytes, *, source: str) -> Manifest:
+    """Decode and check a manifest; `source` names it in errors.
+
+    Raises:
+        NewerSchemaError: written by a later Edgewright.
+        BundleDamagedError: not JSON, or a field is missing or of the wrong type.
+    """
+    return decode_document(content, Manifest, supported=SCHEMA, source=source)
+
+
+def decode_document(
+    content: bytes,
+    kind: type[Document],
+    *,
+    supported: int,
+    source: str,
+) -> Document:
+    """Decode a versioned JSON document, telling a newer schema from a damaged file."""
+    try:
+        schema = msgspec.json.decode(content, type=_Schema).schema
+        if schema > supported:
+            raise NewerSchemaError(source, schema, supported)
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError as error:
+        message = f"{source}: {error}; the file is damaged or edited: copy or build it again"
+        raise BundleDamagedError(message) from error

@@ -1,0 +1,101 @@
+"""Where each message travels: `edgewright/v1/{site}/{device}/{leaf}`."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Annotated
+
+import msgspec
+
+from contract.errors import TopicError
+
+ID_PATTERN = r"^[a-z0-9_-]{1,64}$"
+
+#: A site or device identifier; it equals the one in the topic of the message it stands in.
+Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+
+_PREFIX = "edgewright/v1"
+_ID = re.compile(r"[a-z0-9_-]{1,64}")
+_PARTS = 5
+
+
+class Leaf(enum.StrEnum):
+    """The last level of a topic: what kind of message it carries."""
+
+    STATE = "state"
+    INVENTORY = "inventory"
+    RESULT = "result"
+    UPDATE = "update"
+    DESIRED = "desired"
+    ACK = "ack"
+
+    @property
+    def from_device(self) -> bool:
+        """Whether devices write this leaf (and the fleet reads it)."""
+        return self not in (Leaf.DESIRED, Leaf.ACK)
+
+    @property
+    def retained(self) -> bool:
+        """Whether the broker keeps the last message of this leaf for late readers."""
+        return self is not Leaf.RESULT
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """One parsed topic."""
+
+    site: str
+    device: str
+    leaf: Leaf
+
+    def __str__(self) -> str:
+        """Render the topic as it stands on the wire."""
+        return f"{_PREFIX}/{self.site}/{self.device}/{self.leaf.value}"
+
+
+def check_id(kind: str, value: str) -> str:
+    """Return `value` unchanged when it is a valid identifier.
+
+    Raises:
+        TopicError: anything but 1 to 64 of a-z, 0-9, underscore and hyphen.
+    """
+    if _ID.fullmatch(value) is None:
+        message = (
+            f"{kind} '{value[:80]}': expected 1 to 64 of a-z, 0-9, '_' and '-'; "
+            "rename it in the configuration"
+        )
+        raise TopicError(message)
+    return value
+
+
+def topic_for(site: str, device: str, leaf: Leaf) -> str:
+    """Topic of one leaf of one device.
+
+    Raises:
+        TopicError: `site` or `device` is not a valid identifier.
+    """
+    return str(Topic(check_id("site", site), check_id("device", device), leaf))
+
+
+def parse_topic(topic: str) -> Topic:
+    """Split a topic into site, device and leaf.
+
+    Raises:
+        TopicError: not of the form `edgewright/v1/{site}/{device}/{leaf}`.
+    """
+    parts = topic.split("/")
+    if len(parts) != _PARTS or "/".join(parts[:2]) != _PREFIX:
+        message = f"topic '{topic[:200]}': expected {_PREFIX}/SITE/DEVICE/LEAF"
+        raise TopicError(message)
+    site, device, leaf = parts[2:]
+    try:
+        known = Leaf(leaf)
+    except ValueError:
+        message = f"topic leaf '{leaf[:80]}': expected one of {', '.join(Leaf)}"
+        raise TopicError(message) from None
+    return Topic(check_id("site", site), check_id("device", device), known)
+
+
+def device_filters() -> list[str]:
+    """Subscriptions that cover everything devices write, one per leaf."""
+    return [f"{_PREFIX}/+/+/{leaf.value}" for leaf in Leaf if leaf.from_device]

@@ -1,0 +1,1 @@
+"""Collects measurements and picks the best variant for each device."""
