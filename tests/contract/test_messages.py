@@ -1,0 +1,135 @@
+"""The wire: golden bodies are readable for ever, and nothing malformed gets through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.errors import ContractError, MessageError
+from contract.messages import (
+    MAX_MESSAGE_BYTES,
+    Ack,
+    EpochAck,
+    Rejection,
+    State,
+    decode_message,
+    encode_message,
+)
+from contract.topics import Leaf, topic_for
+
+GOLDEN = Path(__file__).with_name("golden")
+#: Every message that some release of Edgewright has put on the wire. Files are only ever added.
+GOLDEN_NAMES = ["state", "inventory", "result", "tombstone", "update", "desired", "ack"]
+
+
+def topic_of(name: str) -> str:
+    leaf = Leaf.RESULT if name == "tombstone" else Leaf(name)
+    return topic_for("home", "pi-kitchen", leaf)
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / f"{name}.json").read_bytes()
+
+
+def test_every_golden_file_is_named_here() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == set(GOLDEN_NAMES)
+
+
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
+def test_a_golden_message_decodes_and_says_the_same_again(name: str) -> None:
+    _, message = decode_message(topic_of(name), golden(name))
+    again = msgspec.json.decode(encode_message(message))
+    written = msgspec.json.decode(golden(name))
+    assert {key: again[key] for key in written} == written
+
+
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
+def test_unknown_fields_of_a_later_release_are_ignored(name: str) -> None:
+    later = msgspec.json.decode(golden(name)) | {"of_tomorrow": {"a": [1]}}
+    assert decode_message(topic_of(name), msgspec.json.encode(later)) == decode_message(
+        topic_of(name), golden(name)
+    )
+
+
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
+def test_a_body_under_another_devices_topic_is_refused(name: str) -> None:
+    topic = topic_of(name).replace("pi-kitchen", "pi-cellar")
+    with pytest.raises(MessageError, match="came under the topic of 'home/pi-cellar'"):
+        decode_message(topic, golden(name))
+
+
+def test_a_message_over_the_limit_is_refused_both_ways() -> None:
+    big = State(
+        site="home",
+        device="pi-kitchen",
+        presence="online",  # type: ignore[arg-type] - encoding does not look
+        boot_id="x" * MAX_MESSAGE_BYTES,
+        connection=1,
+        at=0.0,
+    )
+    with pytest.raises(MessageError, match="expected at most 262144"):
+        encode_message(big)
+    with pytest.raises(MessageError, match="expected at most 262144"):
+        decode_message(topic_of("state"), msgspec.json.encode(big))
+
+
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        ({"seq": 0}, r"\$\.seq"),
+        ({"seq": "7"}, r"\$\.seq"),
+        ({"epoch": "UPPER"}, r"\$\.epoch"),
+        ({"device": "Pi Kitchen"}, r"\$\.device"),
+        ({"run": {}}, r"\$\.run"),
+        ({"type": "other"}, "other"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_place(edit: dict[str, object], place: str) -> None:
+    body = msgspec.json.decode(golden("result")) | edit
+    with pytest.raises(MessageError, match=place):
+        decode_message(topic_of("result"), msgspec.json.encode(body))
+
+
+@given(leaf=st.sampled_from(Leaf), payload=st.binary(max_size=300))
+def test_arbitrary_bytes_raise_nothing_but_our_errors(leaf: Leaf, payload: bytes) -> None:
+    with pytest.raises(ContractError):
+        decode_message(topic_for("home", "pi-kitchen", leaf), payload)
+
+
+@given(
+    name=st.sampled_from(GOLDEN_NAMES),
+    cut=st.integers(0, 400),
+    insert=st.binary(max_size=8),
+)
+def test_a_mutated_golden_message_decodes_or_is_our_error(
+    name: str, cut: int, insert: bytes
+) -> None:
+    content = golden(name)
+    mutated = content[:cut] + insert + content[cut + len(insert) :]
+    try:
+        decode_message(topic_of(name), mutated)
+    except ContractError as error:
+        assert str(error)
+
+
+@given(
+    through=st.integers(0, 2**53),
+    rejected=st.lists(st.tuples(st.integers(1, 2**53), st.text(max_size=50)), max_size=5),
+)
+def test_any_ack_survives_the_round_trip(through: int, rejected: list[tuple[int, str]]) -> None:
+    ack = Ack(
+        site="home",
+        device="pi-kitchen",
+        at=1.5,
+        epochs={
+            "e": EpochAck(
+                through=through,
+                rejected=[Rejection(seq=seq, reason=reason) for seq, reason in rejected],
+            )
+        },
+    )
+    assert decode_message(topic_of("ack"), encode_message(ack))[1] == ack
