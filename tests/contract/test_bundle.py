@@ -46,9 +46,7 @@ def test_a_missing_file_is_damaged(tmp_path: Path) -> None:
         read_manifest(tmp_path / "absent.pt")
 
 
-def test_a_torchscript_file_of_someone_else_is_named_as_such(
-    write_bundle: WriteBundle, tmp_path: Path
-) -> None:
+def test_a_torchscript_file_of_someone_else_is_named_as_such(write_bundle: WriteBundle) -> None:
     path = write_bundle()
     path.write_bytes(path.read_bytes().replace(b"manifest.json", b"something.txt"))
     with pytest.raises(BundleDamagedError, match="not made by edgewright-builder"):

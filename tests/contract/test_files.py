@@ -20,9 +20,14 @@ def test_a_written_file_replaces_the_old_one_and_leaves_no_scratch(tmp_path: Pat
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_scratch(tmp_path: Path) -> None:
     path = tmp_path / "set.json"
     write_atomically(path, b"old")
-    with pytest.raises(OSError, match="no space"), replacing(path) as scratch:
-        scratch.write_bytes(b"half")
-        raise OSError("no space")
+
+    def fail_halfway() -> None:
+        with replacing(path) as scratch:
+            scratch.write_bytes(b"half")
+            raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        fail_halfway()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -28,10 +28,10 @@ def run_blocked(blocked: set[str], code: str) -> subprocess.CompletedProcess[str
 def test_a_missing_extra_ends_in_one_line_that_says_what_to_install(program: str) -> None:
     done = run_blocked({"click"}, f"sys.argv=['x']; from {program}.__main__ import main; main()")
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
+    assert done.stderr == (
         f"edgewright-{program} needs the package 'click', which is not installed: "
-        f"pip install 'edgewright[{program}]'"
-    ]
+        f"pip install 'edgewright[{program}]'\n"
+    )
 
 
 @pytest.mark.parametrize("program", ["builder", "agent", "fleet"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -110,10 +111,9 @@ def test_a_mutated_golden_message_decodes_or_is_our_error(
 ) -> None:
     content = golden(name)
     mutated = content[:cut] + insert + content[cut + len(insert) :]
-    try:
-        decode_message(topic_of(name), mutated)
-    except ContractError as error:
-        assert str(error)
+    with contextlib.suppress(ContractError):
+        topic, message = decode_message(topic_of(name), mutated)
+        assert (message.site, message.device) == (topic.site, topic.device)
 
 
 @given(
