@@ -1,0 +1,302 @@
+"""The main job, end to end: train, build, measure on three emulated devices, pick per device.
+
+Started by `scripts/demo`, which makes the environment. Every step is one of the three commands,
+shown before it runs, so that the same can be done by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits import write_digits
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from contract.bundleset import read_set
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICY = Path(__file__).with_name("demo-policy.toml")
+SITE = "demo"
+MEBIBYTE = 1 << 20
+READY_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 20
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class Model:
+    """One network that the demo trains from scratch."""
+
+    architecture: str
+    input_size: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device class that an agent on this host stands for."""
+
+    name: str
+    emulates: str
+    threads: int
+    memory_limit_mib: int | None
+
+
+SMALL_MODELS = [Model("resnet18", 32, 8), Model("resnet34", 32, 8)]
+# The batch-norm form: plain VGG-19 does not train from scratch in a demo's time. Five halvings
+# need 32 px, and the smaller-input variant needs room below that: hence 48.
+VGG19 = Model("vgg19_bn", 48, 2)
+
+
+def devices() -> list[Device]:
+    """Three device classes, as far as this host can stand for them."""
+    cores = len(os.sched_getaffinity(0))
+    return [
+        Device("small-board", "a small board: 1 core, 400 MiB for the model", 1, 400),
+        Device("mini-pc", "a mini-PC: 1 core, 1 GiB for the model", 1, 1024),
+        Device("server", f"a server: {cores} cores, no limit", cores, None),
+    ]
+
+
+class Demo:
+    """One run of the demo in its folder; everything finished before is reused."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._data = folder / "digits"
+        self._bundles = folder / "bundles"
+        self._database = f"sqlite:///{folder / 'fleet.db'}"
+        self._broker = f"mqtt://127.0.0.1:{_free_port()}"
+
+    def run(self, models: list[Model]) -> None:
+        """Walk the whole way once."""
+        started = time.monotonic()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        _heading("1. Real images: 1,797 handwritten digits, 360 of them held out")
+        write_digits(self._data)
+        console.print(f"   {self._shown(self._data)}")
+
+        _heading("2. Base models, trained here from scratch")
+        for model in models:
+            self._train(model)
+
+        _heading("3. Variants: pruned, quantized, smaller input; accuracy of the exported file")
+        for model in models:
+            self._build(model)
+
+        _heading("4. Measured on each device (emulated on this host), delivered to the fleet")
+        with self._fleet():
+            for device in devices():
+                self._measure(device)
+            _heading("5. What suits each device, and why")
+            for device in devices():
+                self._fleet_command("explain", f"{SITE}/{device.name}")
+            self._fleet_command("recommendations")
+            _heading("6. Rolled out: each agent takes its variant and reports back")
+            self._roll_out()
+        console.print(f"\n[bold]Done in {time.monotonic() - started:.0f} s.[/bold]")
+        self._say_what_next()
+
+    def _train(self, model: Model) -> None:
+        weights = self._weights(model)
+        if weights.exists():
+            console.print(f"   {model.architecture}: trained before, {self._shown(weights)}")
+            return
+        _run(
+            "edgewright-builder", "train", model.architecture,
+            "--data", self._data, "--epochs", model.epochs, "--input-size", model.input_size,
+            "--out", weights,
+        )  # fmt: skip
+
+    def _build(self, model: Model) -> None:
+        _run(
+            "edgewright-builder", "build", model.architecture,
+            "--data", self._data, "--weights", self._weights(model),
+            "--input-size", model.input_size, "--out", self._bundles,
+        )  # fmt: skip
+
+    def _measure(self, device: Device) -> None:
+        config = self._write_config(device)
+        runs = len(read_set(self._bundles).members)
+        log = config.with_suffix(".log")
+        columns = (
+            TextColumn(f"   {device.name}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.description}"), TimeElapsedColumn(),
+        )  # fmt: skip
+        command = [_program("edgewright-agent"), "run", "--config", str(config), "--once"]
+        console.print(f"   [dim]{device.name} stands for {device.emulates}[/dim]")
+        with (
+            Progress(*columns, console=console) as progress,
+            log.open("w") as log_file,
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as agent,
+        ):
+            task = progress.add_task("", total=runs)
+            for line in agent.stderr or ():
+                log_file.write(line)
+                if "event=run_stored" in line:
+                    fields = dict(part.split("=", 1) for part in shlex.split(line) if "=" in part)
+                    progress.update(task, advance=1, description=fields.get("variant", ""))
+            progress.update(task, completed=runs, description="acknowledged by the fleet")
+        if agent.returncode != 0:
+            _fail(f"the agent of {device.name} failed; its log is {log}")
+
+    def _roll_out(self) -> None:
+        agents = [self._start_agent(device) for device in devices()]
+        try:
+            self._fleet_command("apply", "--broker", self._broker)
+            time.sleep(3)
+            self._fleet_command("devices", policy=False)
+        finally:
+            for agent in agents:
+                _stop(agent)
+
+    def _start_agent(self, device: Device) -> subprocess.Popen[bytes]:
+        config = self._config_path(device)
+        with config.with_suffix(".log").open("a") as log:
+            return subprocess.Popen(
+                [_program("edgewright-agent"), "run", "--config", str(config)],
+                stderr=log,
+                cwd=ROOT,
+            )
+
+    @contextlib.contextmanager
+    def _fleet(self) -> Iterator[None]:
+        log = self._folder / "fleet.log"
+        listen = self._broker.removeprefix("mqtt://")
+        command = [
+            _program("edgewright-fleet"), "serve", "--listen", listen, "--db", self._database,
+        ]  # fmt: skip
+        with log.open("w") as log_file:
+            collector = subprocess.Popen(command, stdout=log_file, stderr=log_file, cwd=ROOT)
+        try:
+            _wait_until_ready(collector, log)
+            yield
+        finally:
+            _stop(collector)
+
+    def _fleet_command(self, *arguments: str, policy: bool = True) -> None:
+        chosen = ("--policy", POLICY.relative_to(ROOT)) if policy else ()
+        _run("edgewright-fleet", *arguments, "--db", self._database, *chosen)
+
+    def _weights(self, model: Model) -> Path:
+        return self._folder / f"{model.architecture}-{model.input_size}px.pt"
+
+    def _config_path(self, device: Device) -> Path:
+        return self._folder / "agents" / device.name / "agent.toml"
+
+    def _write_config(self, device: Device) -> Path:
+        path = self._config_path(device)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [
+            f'site = "{SITE}"',
+            f'device = "{device.name}"',
+            f'emulates = "{device.emulates}"',
+            f'broker = "{self._broker}"',
+            f'bundles = "{self._bundles}"',
+            f'state_dir = "{path.parent / "state"}"',
+            f"threads = [{device.threads}]",
+            "min_seconds = 0.5",
+        ]
+        if device.memory_limit_mib:
+            lines.append(f"memory_limit_mb = {device.memory_limit_mib * MEBIBYTE / 1e6:.0f}")
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def _shown(self, path: Path) -> str:
+        return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+    def _say_what_next(self) -> None:
+        bundles = self._shown(self._bundles)
+        console.print(
+            f"""
+What to type next (. .venv/bin/activate first):
+
+  edgewright-builder list {bundles}
+  edgewright-agent bench {bundles}
+  edgewright-agent predict {self._shown(self._data)}/val/7/*.png --bundles {bundles}
+  edgewright-fleet recommendations --db {self._database} --policy fastest
+  edgewright-fleet explain demo/small-board --db {self._database}
+
+Your own images (an ImageFolder with train/ and val/) and a network of torchvision's:
+
+  edgewright-builder build resnet18 resnet50 --data YOUR_FOLDER --weights default --out bundles
+""",
+            highlight=False,
+        )
+
+
+def _heading(text: str) -> None:
+    console.print(f"\n[bold cyan]{text}[/bold cyan]")
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _run(program: str, *arguments: object) -> None:
+    words = [str(argument) for argument in arguments]
+    console.print(f"[dim]$ {shlex.join([program, *words])}[/dim]", highlight=False)
+    done = subprocess.run([_program(program), *words], check=False, cwd=ROOT)
+    if done.returncode != 0:
+        _fail(f"{program} {words[0]} ended with exit code {done.returncode}")
+
+
+def _fail(text: str) -> None:
+    console.print(f"[bold red]The demo stopped:[/bold red] {text}")
+    raise SystemExit(1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(collector: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while "ready" not in log.read_text():
+        if collector.poll() is not None or time.monotonic() > deadline:
+            _fail(f"the fleet did not start; its log is {log}:\n{log.read_text()}")
+        time.sleep(0.1)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main() -> None:
+    """Parse the options and run the demo."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument(
+        "--vgg19",
+        action="store_true",
+        help="add VGG-19 in its batch-norm form (at most 20 minutes in all)",
+    )
+    parser.add_argument(
+        "--dir", type=Path, default=ROOT / ".demo", help="where everything is kept (default: .demo)"
+    )
+    options = parser.parse_args()
+    models = [*SMALL_MODELS, VGG19] if options.vgg19 else SMALL_MODELS
+    Demo(options.dir.resolve()).run(models)
+
+
+if __name__ == "__main__":
+    main()

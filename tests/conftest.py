@@ -1,0 +1,33 @@
+"""Fixtures that tests of several packages share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.brokers import Mosquitto
+
+
+@pytest.fixture(scope="session")
+def mosquitto_program() -> str:
+    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        reason = "mosquitto is not installed: apt install mosquitto"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return program
+
+
+@pytest.fixture
+def mosquitto(mosquitto_program: str, tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    broker = Mosquitto(mosquitto_program, folder)
+    broker.start()
+    yield broker
+    broker.stop()
