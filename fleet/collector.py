@@ -1,0 +1,111 @@
+"""The collector: receive, validate, store, and only then acknowledge."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from fleet.database import Database
+from fleet.delivery import Delivery
+from fleet.errors import StoreUnavailableError
+from fleet.intake import Intake, Receipt
+from fleet.link import Link, Subscribed
+from fleet.outbox import acks_of
+from fleet.rollout import current_desired
+from fleet.roster import device_keys
+
+_log = logging.getLogger(__name__)
+
+#: One fsync a batch: at 200 small results it is no longer what limits the rate.
+_BATCH = 200
+_IDLE_S = 0.2
+#: Acknowledged before the link closes at a stop; a device that floods cannot prolong it.
+_LAST_BATCHES = 10
+_STORE_RETRY_S = 1.0
+
+
+class Collector:
+    """Moves what devices say from a link into a store until told to stop."""
+
+    def __init__(
+        self,
+        database: Database,
+        link: Link,
+        *,
+        on_ready: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; `on_ready` is called at the first time that the broker delivers to us."""
+        self._database = database
+        self._intake = Intake(database)
+        self._link = link
+        self._on_ready = on_ready
+        self._clock = clock
+        self._is_ready = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Collect until `stop` is set, then store what was received by then."""
+        self._link.open()
+        try:
+            while not stop.is_set():
+                self._step(stop, wait_s=_IDLE_S)
+            # While the link still stands, so that what is waiting is acknowledged too.
+            for _ in range(_LAST_BATCHES):
+                if not self._step(stop, wait_s=0.0):
+                    break
+        finally:
+            self._link.close()
+        while self._step(stop, wait_s=0.0):
+            pass
+
+    def _step(self, stop: threading.Event, *, wait_s: float) -> bool:
+        waiting = self._link.receive(at_most=_BATCH, wait_s=wait_s)
+        deliveries = [item for item in waiting if isinstance(item, Delivery)]
+        if any(isinstance(item, Subscribed) for item in waiting):
+            self._greet()
+        if deliveries:
+            receipt = self._store(deliveries, stop)
+            if receipt is not None:
+                for ack in receipt.acks:
+                    self._link.publish(ack)
+        return bool(waiting)
+
+    def _store(self, deliveries: Sequence[Delivery], stop: threading.Event) -> Receipt | None:
+        """Store a batch, however long the store is out of order; None when told to stop first.
+
+        What is given up at a stop was not acknowledged: devices send it again.
+        """
+        while True:
+            try:
+                receipt = self._intake.take(deliveries, now=self._clock())
+            except StoreUnavailableError as error:
+                _log.error("store out of order, trying again reason=%s", error)  # noqa: TRY400 - expected trouble; the traceback helps nobody
+                if stop.wait(_STORE_RETRY_S):
+                    _log.error("stopped with %d messages not stored; devices keep them", len(deliveries))  # noqa: TRY400 - likewise
+                    return None
+                continue
+            _log.info(
+                "stored results=%d duplicates=%d quarantined=%d messages=%d",
+                receipt.stored,
+                receipt.duplicates,
+                receipt.quarantined,
+                len(deliveries),
+            )
+            return receipt
+
+    def _greet(self) -> None:
+        """Publish again what the broker may have forgotten: acks and desired states."""
+        try:
+            with self._database.reading() as connection:
+                acks = acks_of(connection, device_keys(connection), self._clock())
+                desired = current_desired(connection)
+        except StoreUnavailableError as error:
+            _log.error("store out of order at greeting reason=%s", error)  # noqa: TRY400 - expected trouble; the traceback helps nobody
+            return
+        for message in (*acks, *desired):
+            self._link.publish(message)
+        if not self._is_ready:
+            self._is_ready = True
+            self._on_ready()

@@ -1,0 +1,54 @@
+"""Errors that the fleet's commands report in one line, named by cause."""
+
+from __future__ import annotations
+
+
+class FleetError(Exception):
+    """Root of all errors of the fleet package."""
+
+
+class AddressError(FleetError):
+    """A broker URL, listen address or store URL is malformed or not permitted."""
+
+
+class PortInUseError(FleetError):
+    """The embedded broker cannot listen: somebody else holds the port."""
+
+
+class BrokerAwayError(FleetError):
+    """The broker cannot be reached or refuses us."""
+
+
+class StoreError(FleetError):
+    """The store cannot be opened or is not one of ours."""
+
+
+class StoreMissingError(StoreError):
+    """There is no store where one is expected."""
+
+
+class StoreBusyError(StoreError):
+    """Another collector works on the same store."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot take data at the moment: disk full, locked, or unreadable.
+
+    Nothing of the failed transaction was kept; the same work can be tried again.
+    """
+
+
+class RowRefusedError(StoreError):
+    """One value cannot be represented in the store, and never will be."""
+
+
+class PolicyError(FleetError):
+    """A policy is malformed; the message names file, place, expected and got."""
+
+
+class UnknownDeviceError(FleetError):
+    """No device, or more than one, goes by the given name."""
+
+
+class NothingToExplainError(FleetError):
+    """There is no recommendation to explain or apply."""
