@@ -1,0 +1,93 @@
+"""Measures one variant at one thread count; every way to fail is a result."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.attempts import climb_down
+from agent.bundles import Bundle, Shelf
+from agent.conditions import read_conditions
+from agent.probes.throttle import read_throttle
+from agent.protocol import Bench, Preparation
+from agent.record import Observation
+from agent.supervisor import Outcome, Supervisor
+from contract.bundleset import verify_member
+from contract.errors import BundleDamagedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How long a variant is measured: until both the time and the count are reached.
+
+    The defaults make about five seconds a variant, the worker's start included, even for a
+    network that takes a third of a second an image.
+    """
+
+    mode: str = "quick"
+    min_seconds: float = 1.5
+    min_runs: int = 10
+
+
+def observe(
+    shelf: Shelf,
+    bundle: Bundle,
+    *,
+    threads: int,
+    effort: Effort,
+    supervisor: Supervisor,
+    root: Path = Path("/"),
+) -> Observation:
+    """Check the file's hash, then run it in fresh processes until one way works.
+
+    Raises:
+        StoppedError: the agent was asked to stop.
+    """
+    started_at, started = time.time(), time.monotonic()
+    throttle = read_throttle(root)
+    before = read_conditions(root)
+    outcome: Outcome | None = None
+    damage: str | None = None
+    notes: list[str] = []
+    try:
+        path = _fit_to_load(shelf, bundle)
+    except BundleDamagedError as error:
+        damage = str(error)
+    else:
+
+        def attempt(preparation: Preparation) -> Outcome:
+            return supervisor.perform(
+                Bench(
+                    threads=threads,
+                    bundle=str(path),
+                    preparation=preparation,
+                    min_seconds=effort.min_seconds,
+                    min_runs=effort.min_runs,
+                ),
+            )
+
+        outcome, notes = climb_down(bundle.manifest.quantization.scheme, attempt)
+    return Observation(
+        threads=threads,
+        started_at=started_at,
+        duration_s=time.monotonic() - started,
+        before=before,
+        after=read_conditions(root, since=throttle),
+        outcome=outcome,
+        damage=damage,
+        notes=notes,
+    )
+
+
+def _fit_to_load(shelf: Shelf, bundle: Bundle) -> Path:
+    """Path of a bundle whose bytes are the set's and whose papers are its own."""
+    path = verify_member(shelf.folder, bundle.member)
+    named = bundle.manifest.variant
+    if named != bundle.member.variant:
+        message = (
+            f"{path}: manifest.variant: expected '{bundle.member.variant}' as in the set, "
+            f"got '{named}'; build the set again"
+        )
+        raise BundleDamagedError(message)
+    return path

@@ -1,0 +1,199 @@
+"""Command line of the agent: `bench`, `predict` and `run`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from agent.bench import Effort
+from agent.bundles import Shelf, Unreadable, open_shelf
+from agent.errors import AgentError
+from agent.fingerprint import fingerprint
+from agent.supervisor import Limits, Supervisor
+from agent.sweep import Job, Sweep, plan
+from agent.table import bench_remarks, bench_table
+from agent.versions import agent_version
+from contract.benchmark import BenchRun, RunStatus
+from contract.errors import ContractError
+from contract.exits import Exit
+
+_ROOT = Path("/")
+_MEBIBYTE = 1 << 20
+_PIPE_COLUMNS = 120
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="edgewright-agent")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(agent_version(), prog_name="edgewright-agent")
+def cli() -> None:
+    """Measure and run variants of an image classifier on this very box."""
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(1,),
+    show_default=True,
+    help="CPU threads of one inference; repeat it to measure several counts.",
+)
+@click.option("--variant", "variants", multiple=True, metavar="NAME", help="Only this variant.")
+@click.option(
+    "--memory-limit-mb",
+    type=click.IntRange(min=1),
+    metavar="MIB",
+    help="Memory of one worker; importing torch alone takes about 230.",
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    help="Time of one variant, its start included.",
+)
+@click.option(
+    "--min-seconds",
+    type=click.FloatRange(min=0),
+    default=Effort.min_seconds,
+    show_default=True,
+    help="Measure each variant at least this long.",
+)
+@click.option(
+    "--min-runs",
+    type=click.IntRange(min=1),
+    default=Effort.min_runs,
+    show_default=True,
+    help="... and at least this often.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list of runs on stdout.")
+def bench(
+    folder: Path,
+    *,
+    threads: tuple[int, ...],
+    variants: tuple[str, ...],
+    memory_limit_mb: int | None,
+    timeout_s: float,
+    min_seconds: float,
+    min_runs: int,
+    as_json: bool,
+) -> None:
+    """Measure every variant of the bundle set in DIR, each in a process of its own.
+
+    No broker is needed. The set's baseline is measured first (with --variant as well), for
+    speed-up refers to it. A variant that runs out of memory, crashes, hangs or computes
+    wrong numbers is a row like any other.
+
+    \b
+    Exit code: 0 when the sweep is done, whatever it found out about the box;
+               1 when a bundle is damaged or unreadable, or no variant ran well;
+               2 for wrong use.
+    """  # noqa: D301 - click reads \b as "keep these lines"
+    with _clear_errors():
+        shelf = open_shelf(folder)
+        _check_variants(shelf, variants)
+        limit_bytes = None if memory_limit_mb is None else memory_limit_mb * _MEBIBYTE
+        supervisor = Supervisor(Limits(timeout_s=timeout_s, memory_limit_bytes=limit_bytes))
+        jobs = plan(shelf, _distinct(threads), frozenset(variants) or None)
+        runs = _swept(shelf, jobs, supervisor, Effort(min_seconds=min_seconds, min_runs=min_runs))
+    unreadable = [u for u in shelf.unreadable if not variants or u.member.variant in variants]
+    _report_bench(runs, unreadable, as_json=as_json)
+    damaged = unreadable or any(run.status is RunStatus.DAMAGED for run in runs)
+    well = any(run.status is RunStatus.OK for run in runs)
+    sys.exit(Exit.FAILED if damaged or not well else Exit.DONE)
+
+
+def _swept(
+    shelf: Shelf,
+    jobs: list[Job],
+    supervisor: Supervisor,
+    effort: Effort,
+) -> list[BenchRun]:
+    """Runs of the jobs, with a progress bar on standard error."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with progress:
+        bar = progress.add_task("measuring", total=len(jobs))
+
+        def announce(job: Job) -> None:
+            name = f"{job.bundle.member.variant} ({job.threads} threads)"
+            progress.update(bar, description=name)
+
+        limit_bytes = supervisor.limits.memory_limit_bytes
+        sweep = Sweep(
+            shelf,
+            sweep_id=uuid.uuid4().hex,
+            fingerprint=fingerprint(
+                _ROOT,
+                usable_cores=len(os.sched_getaffinity(0)),
+                memory_limit_bytes=limit_bytes,
+            ),
+            effort=effort,
+            supervisor=supervisor,
+            on_start=announce,
+        )
+        runs = []
+        for run in sweep.runs(jobs):
+            runs.append(run)
+            progress.advance(bar)
+    return runs
+
+
+def _report_bench(runs: list[BenchRun], unreadable: list[Unreadable], *, as_json: bool) -> None:
+    if as_json:
+        for one in unreadable:
+            click.echo(f"{one.member.variant}: unreadable: {one.reason}", err=True)
+        click.echo(msgspec.json.encode(runs))
+        return
+    console = _console()
+    console.print(bench_table(runs, unreadable))
+    for remark in bench_remarks(runs, unreadable):
+        console.print(remark, style="dim", markup=False, highlight=False)
+
+
+def _console() -> Console:
+    """Console on stdout; a pipe gets lines as long as a wide terminal's."""
+    return Console() if sys.stdout.isatty() else Console(width=_PIPE_COLUMNS)
+
+
+def _check_variants(shelf: Shelf, variants: tuple[str, ...]) -> None:
+    known = [member.variant for member in shelf.bundle_set.members]
+    for name in variants:
+        if name not in known:
+            message = f"'{name}' is not in {shelf.folder}: expected one of {', '.join(known)}"
+            raise click.BadParameter(message, param_hint="--variant")
+
+
+def _distinct(threads: tuple[int, ...]) -> list[int]:
+    return list(dict.fromkeys(threads))
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    """End with exit code 1 and the error's own sentence instead of a traceback."""
+    try:
+        yield
+    except (AgentError, ContractError) as error:
+        click.echo(f"edgewright-agent: {error}", err=True)
+        sys.exit(Exit.FAILED)

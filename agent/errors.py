@@ -1,0 +1,43 @@
+"""Errors of the agent, named by cause."""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """Root of all errors of the agent package."""
+
+
+class ConfigError(AgentError):
+    """A configuration file, environment variable or flag cannot be used."""
+
+
+class ImageError(AgentError):
+    """An image cannot be read: missing, damaged, too large or not an image."""
+
+
+class GoldenError(AgentError):
+    """The golden vectors of a bundle are missing or not usable."""
+
+
+class NetworkError(AgentError):
+    """A network cannot be loaded or run on this box."""
+
+
+class UnsupportedNetworkError(NetworkError):
+    """This box, or its torch, lacks what the network needs."""
+
+
+class JournalError(AgentError):
+    """The agent's database cannot be opened, read or written."""
+
+
+class JournalFullError(JournalError):
+    """The disk, or the space given to the agent's database, is full."""
+
+
+class LinkError(AgentError):
+    """The broker cannot be reached or refused the connection."""
+
+
+class StoppedError(AgentError):
+    """The agent was asked to stop while it worked."""

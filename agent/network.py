@@ -1,0 +1,42 @@
+"""What the rest of the agent knows of a network, whatever its file format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.protocol import Preparation
+from contract.manifest import Quantization
+
+
+class Network(Protocol):
+    """A loaded network."""
+
+    @property
+    def engine(self) -> str | None:
+        """Quantized engine that it runs on; None for plain floats."""
+
+    def logits(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Logits [N, classes] of inputs [N, 3, H, W].
+
+        Raises:
+            NetworkError: the network fails on this input.
+            UnsupportedNetworkError: an operator is missing on this box.
+        """
+
+
+class Runtime(Protocol):
+    """One file format's way to a network; making it may import a large library."""
+
+    def engines(self) -> list[str]:
+        """Quantized engines of this box."""
+
+    def load(self, path: Path, quantization: Quantization, preparation: Preparation) -> Network:
+        """Network of a bundle whose hash was checked before.
+
+        Raises:
+            UnsupportedNetworkError: this box or library cannot load it.
+        """

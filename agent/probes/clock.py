@@ -1,0 +1,43 @@
+"""Clock frequencies and the governor that sets them, from cpufreq or `/proc/cpuinfo`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from statistics import fmean
+
+from agent.probes.files import read_integer, read_text
+
+_KHZ_PER_MHZ = 1000.0
+_CPUINFO_CLOCK = re.compile(r"^cpu MHz\s*:\s*([0-9.]+)$", re.MULTILINE)
+
+
+def clock_mhz(root: Path) -> float | None:
+    """Mean of the cores' present frequencies."""
+    found = _per_core(root, "scaling_cur_freq")
+    if found:
+        return fmean(found)
+    listed = _CPUINFO_CLOCK.findall(read_text(root / "proc/cpuinfo") or "")
+    return fmean(float(text) for text in listed) if listed else None
+
+
+def max_clock_mhz(root: Path) -> float | None:
+    """Highest frequency of any core."""
+    return max(_per_core(root, "cpuinfo_max_freq"), default=None)
+
+
+def governor(root: Path) -> str | None:
+    """Governor of the first core that has one."""
+    for folder in _cpufreq_folders(root):
+        if text := read_text(folder / "scaling_governor"):
+            return text
+    return None
+
+
+def _per_core(root: Path, name: str) -> list[float]:
+    values = (read_integer(folder / name) for folder in _cpufreq_folders(root))
+    return [value / _KHZ_PER_MHZ for value in values if value is not None]
+
+
+def _cpufreq_folders(root: Path) -> list[Path]:
+    return sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq"))

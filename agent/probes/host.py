@@ -1,0 +1,24 @@
+"""The operating system: its name and its kernel."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from pathlib import Path
+
+from agent.probes.files import read_text
+
+
+def os_name(root: Path) -> str:
+    """Distribution as it names itself, else the kernel's kind."""
+    for name in ("etc/os-release", "usr/lib/os-release"):
+        for line in (read_text(root / name) or "").splitlines():
+            key, _, value = line.partition("=")
+            if key == "PRETTY_NAME" and value:
+                return " ".join(shlex.split(value))
+    return platform.system()
+
+
+def kernel(root: Path) -> str:
+    """Kernel release."""
+    return read_text(root / "proc/sys/kernel/osrelease") or platform.release()

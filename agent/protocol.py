@@ -1,0 +1,144 @@
+"""What the supervisor and a worker process say to each other: JSON lines over pipes."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from contract.benchmark import Golden, RunStatus
+
+
+class Stage(enum.StrEnum):
+    """How far a worker is; a hang or a crash is reported with the stage it happened in."""
+
+    STARTING = "starting"
+    LOADING = "loading"
+    FIRST = "running the first inference"
+    CHECKING = "checking numerics"
+    WARMING = "warming up"
+    MEASURING = "measuring"
+    ANSWERING = "answering"
+    DONE = "done"
+
+
+class Preparation(enum.StrEnum):
+    """What is done to a network after loading it."""
+
+    #: Frozen, and rewritten for this CPU.
+    OPTIMIZED = "optimized"
+    #: Parameters become constants; batch norms fold into convolutions.
+    FROZEN = "frozen"
+    AS_BUILT = "as-built"
+
+
+class _Task(msgspec.Struct, frozen=True, kw_only=True, tag_field="task"):
+    threads: int
+
+
+class ListEngines(_Task, frozen=True, kw_only=True, tag="list-engines"):
+    """Say which quantized engines this box has."""
+
+
+class Bench(_Task, frozen=True, kw_only=True, tag="bench"):
+    """Measure one bundle."""
+
+    bundle: str
+    preparation: Preparation
+    min_seconds: float
+    min_runs: int
+
+
+class Predict(_Task, frozen=True, kw_only=True, tag="predict"):
+    """Classify images with one bundle."""
+
+    bundle: str
+    preparation: Preparation
+    images: list[str]
+    top_k: int
+
+
+Task = ListEngines | Bench | Predict
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    pass
+
+
+class Entered(_Event, frozen=True, kw_only=True, tag="entered"):
+    """The worker entered a stage."""
+
+    stage: Stage
+
+
+class Engines(_Event, frozen=True, kw_only=True, tag="engines"):
+    """Answer to `ListEngines`."""
+
+    engines: list[str]
+
+
+class Loaded(_Event, frozen=True, kw_only=True, tag="loaded"):
+    """The network stands in memory and gave its first answer; bytes and milliseconds."""
+
+    engine: str | None
+    baseline_rss_bytes: int
+    loaded_rss_bytes: int
+    #: From the file to a network that can be called, preparation included.
+    load_ms: float
+    first_ms: float
+    peak_was_reset: bool
+    #: Why the worker is not held to its cores, where it is not.
+    affinity_problem: str | None = None
+
+
+class Checked(_Event, frozen=True, kw_only=True, tag="checked"):
+    """Golden vectors were compared."""
+
+    golden: Golden
+
+
+class Measured(_Event, frozen=True, kw_only=True, tag="measured"):
+    """Answer to `Bench`."""
+
+    samples_ms: list[float]
+    preprocess_ms: float
+    postprocess_ms: float
+    steady_rss_bytes: int
+    peak_rss_bytes: int | None
+    #: Share (0..1) of the worker's cores that other processes used meanwhile.
+    foreign_load: float | None
+
+
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the best classes of an image."""
+
+    label: str
+    index: int
+    probability: float
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one variant says of one image; milliseconds."""
+
+    image: str
+    top: list[Ranked]
+    decode_ms: float
+    preprocess_ms: float
+    inference_ms: float
+    postprocess_ms: float
+
+
+class Predicted(_Event, frozen=True, kw_only=True, tag="predicted"):
+    """Answer to `Predict`, one an image in the order asked."""
+
+    answers: list[Answer]
+
+
+class Failed(_Event, frozen=True, kw_only=True, tag="failed"):
+    """The worker found out itself that it cannot go on."""
+
+    status: RunStatus
+    reason: str
+
+
+Event = Entered | Engines | Loaded | Checked | Measured | Predicted | Failed

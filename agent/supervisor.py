@@ -1,0 +1,307 @@
+"""Runs one task in one fresh worker process and survives whatever becomes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import psutil
+
+from agent import memory
+from agent.cgroup import MemoryGroup
+from agent.errors import StoppedError
+from agent.probes.files import read_text
+from agent.protocol import Entered, Event, Failed, Stage, Task
+from contract.benchmark import LimitKind, RunStatus
+
+_log = logging.getLogger(__name__)
+
+#: Short against a load, long against the microseconds that one look costs.
+_LOOK_SECONDS = 0.02
+_MEBIBYTE = 1 << 20
+_STDERR_TAIL_BYTES = 4096
+_LINE_CHARACTERS = 300
+_EXIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one worker may use."""
+
+    timeout_s: float
+    memory_limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a task ended: OK with the worker's events, or another status with the reason."""
+
+    status: RunStatus
+    reason: str | None
+    events: list[Event]
+    duration_s: float
+    #: Highest resident set seen from outside, the import of large libraries included.
+    seen_rss_bytes: int
+    limit_kind: LimitKind | None
+
+
+@dataclass
+class _Watch:
+    """What is known of a running worker so far."""
+
+    stage: Stage = Stage.STARTING
+    events: list[Event] = field(default_factory=list)
+    seen_rss_bytes: int = 0
+    failed: Failed | None = None
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Entered):
+            self.stage = event.stage
+        elif isinstance(event, Failed):
+            self.failed = event
+        else:
+            self.events.append(event)
+
+
+class Supervisor:
+    """Starts workers, one at a time, each in its own process.
+
+    Args:
+        limits: time and memory of one worker.
+        stop: set from elsewhere to end the present worker and every later one.
+        root: where `/proc` and `/sys` are found.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        stop: threading.Event | None = None,
+        root: Path = Path("/"),
+    ) -> None:
+        self._limits = limits
+        self._stop = stop or threading.Event()
+        self._root = root
+
+    @property
+    def limits(self) -> Limits:
+        """What one worker may use."""
+        return self._limits
+
+    def perform(self, task: Task) -> Outcome:
+        """Do a task to its end, its failure, or its limits.
+
+        Raises:
+            StoppedError: the agent was asked to stop; the worker is gone.
+        """
+        started = time.monotonic()
+        kills_before = _kernel_oom_kills(self._root)
+        with tempfile.TemporaryFile() as stderr:
+            worker = subprocess.Popen(
+                [sys.executable, "-P", "-m", "agent.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(task.threads),
+            )
+            group = self._confine(worker.pid)
+            watch = _Watch()
+            try:
+                verdict: tuple[RunStatus, str | None] | None
+                verdict = self._attend(worker, task, watch, started, confined=group is not None)
+                if verdict is None:
+                    oom_killed = (
+                        group.killed_for_memory()
+                        if group
+                        else _kernel_oom_kills(self._root) > kills_before
+                    )
+                    verdict = self._judge(worker, watch, stderr, oom_killed=oom_killed)
+            finally:
+                _end(worker)
+                if group:
+                    group.remove()
+        status, reason = verdict
+        return Outcome(
+            status=status,
+            reason=reason,
+            events=watch.events,
+            duration_s=time.monotonic() - started,
+            seen_rss_bytes=watch.seen_rss_bytes,
+            limit_kind=self._limit_kind(group),
+        )
+
+    def _confine(self, pid: int) -> MemoryGroup | None:
+        limit_bytes = self._limits.memory_limit_bytes
+        if limit_bytes is None:
+            return None
+        name = f"edgewright-{uuid.uuid4().hex[:12]}"
+        group = MemoryGroup.create(self._root, name=name, limit_bytes=limit_bytes)
+        # The worker waits for its task, so it holds next to nothing when it moves.
+        if group is not None and not group.admit(pid):
+            group.remove()
+            return None
+        return group
+
+    def _limit_kind(self, group: MemoryGroup | None) -> LimitKind | None:
+        if self._limits.memory_limit_bytes is None:
+            return None
+        return LimitKind.CGROUP if group else LimitKind.WATCHDOG
+
+    def _attend(
+        self,
+        worker: subprocess.Popen[bytes],
+        task: Task,
+        watch: _Watch,
+        started: float,
+        *,
+        confined: bool,
+    ) -> tuple[RunStatus, str] | None:
+        """Hear the worker out; a verdict where a limit ended it."""
+        assert worker.stdin is not None  # noqa: S101 - we asked for the pipe
+        assert worker.stdout is not None  # noqa: S101 - likewise
+        with contextlib.suppress(BrokenPipeError):
+            worker.stdin.write(msgspec.json.encode(task) + b"\n")
+            worker.stdin.flush()
+        events = _listen(worker.stdout)
+        process = _process(worker.pid)
+        limit_bytes = self._limits.memory_limit_bytes
+        while True:
+            if self._stop.is_set():
+                message = f"stopped while {watch.stage.value}"
+                raise StoppedError(message)
+            try:
+                event = events.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                event = None
+            else:
+                if event is None:
+                    return None
+                watch.take(event)
+            rss_bytes = _rss_bytes(process)
+            watch.seen_rss_bytes = max(watch.seen_rss_bytes, rss_bytes)
+            if limit_bytes is not None and not confined and watch.seen_rss_bytes > limit_bytes:
+                return RunStatus.OOM, _over_limit(watch.seen_rss_bytes, limit_bytes, watch.stage)
+            if time.monotonic() - started > self._limits.timeout_s:
+                reason = f"no answer within {self._limits.timeout_s:g} s, while {watch.stage.value}"
+                return RunStatus.TIMEOUT, reason
+
+    def _judge(
+        self,
+        worker: subprocess.Popen[bytes],
+        watch: _Watch,
+        stderr: IO[bytes],
+        *,
+        oom_killed: bool,
+    ) -> tuple[RunStatus, str | None]:
+        """Say how a worker ended that closed its pipe by itself."""
+        code = worker.wait(timeout=_EXIT_SECONDS)
+        if watch.failed is not None:
+            return watch.failed.status, watch.failed.reason
+        if code == 0:
+            return RunStatus.OK, None
+        where = f"while {watch.stage.value}"
+        last_line = _last_line(stderr)
+        if code < 0:
+            name = signal.Signals(-code).name
+            if -code == signal.SIGKILL and oom_killed:
+                return RunStatus.OOM, f"killed by the kernel for want of memory, {where}"
+            hint = last_line or "it said nothing"
+            if -code == signal.SIGILL:
+                hint = "this torch uses instructions that the CPU lacks"
+            return RunStatus.CRASHED, f"killed by {name} {where}: {hint}"
+        if "MemoryError" in last_line or "bad_alloc" in last_line:
+            return RunStatus.OOM, f"{last_line}, {where}"
+        return RunStatus.CRASHED, f"exit code {code} {where}: {last_line or 'it said nothing'}"
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Environment of a worker; OpenMP and MKL read their thread counts only from there."""
+    counts = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return os.environ | dict.fromkeys(counts, str(threads)) | {"PYTHONUNBUFFERED": "1"}
+
+
+def _listen(pipe: IO[bytes]) -> queue.Queue[Event | None]:
+    """Queue of a worker's events; None when it closes its pipe."""
+    events: queue.Queue[Event | None] = queue.Queue()
+    decoder = msgspec.json.Decoder(Event)
+
+    def pump() -> None:
+        try:
+            for line in pipe:
+                try:
+                    events.put(decoder.decode(line))
+                except msgspec.MsgspecError as error:
+                    _log.warning("worker.garbled error=%s", error)
+        except ValueError:
+            _log.debug("worker.pipe closed under its reader")
+        finally:
+            events.put(None)
+
+    threading.Thread(target=pump, daemon=True).start()
+    return events
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
+
+
+def _rss_bytes(process: psutil.Process | None) -> int:
+    """Most that a worker has held so far, as far as it still can be seen."""
+    if process is None:
+        return 0
+    try:
+        rss: int = process.memory_info().rss
+    except psutil.Error:
+        return 0
+    # The kernel's own peak also sees what came and went between two looks.
+    return max(rss, memory.peak_bytes(process.pid) or 0)
+
+
+def _over_limit(rss_bytes: int, limit_bytes: int, stage: Stage) -> str:
+    return (
+        f"held {rss_bytes / _MEBIBYTE:.0f} MiB while {stage.value}, "
+        f"over its limit of {limit_bytes / _MEBIBYTE:.0f} MiB"
+    )
+
+
+def _kernel_oom_kills(root: Path) -> int:
+    for line in (read_text(root / "proc/vmstat") or "").splitlines():
+        name, _, count = line.partition(" ")
+        if name == "oom_kill":
+            return int(count)
+    return 0
+
+
+def _last_line(stderr: IO[bytes]) -> str:
+    size = stderr.seek(0, os.SEEK_END)
+    stderr.seek(max(0, size - _STDERR_TAIL_BYTES))
+    lines = stderr.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:_LINE_CHARACTERS] if lines else ""
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """Make sure that the worker is gone and its pipes are closed."""
+    if worker.poll() is None:
+        worker.kill()
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            # A task that the worker never read may still stand in the pipe.
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
