@@ -51,7 +51,7 @@ def observe(
     damage: str | None = None
     notes: list[str] = []
     try:
-        path = _fit_to_load(shelf, bundle)
+        path = fit_to_load(shelf, bundle)
     except BundleDamagedError as error:
         damage = str(error)
     else:
@@ -80,8 +80,12 @@ def observe(
     )
 
 
-def _fit_to_load(shelf: Shelf, bundle: Bundle) -> Path:
-    """Path of a bundle whose bytes are the set's and whose papers are its own."""
+def fit_to_load(shelf: Shelf, bundle: Bundle) -> Path:
+    """Path of a bundle whose bytes are the set's and whose papers are its own.
+
+    Raises:
+        BundleDamagedError: it must not be loaded.
+    """
     path = verify_member(shelf.folder, bundle.member)
     named = bundle.manifest.variant
     if named != bundle.member.variant:

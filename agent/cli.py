@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from agent.affinity import usable_cores
 from agent.bench import Effort
 from agent.bundles import Shelf, Unreadable, open_shelf
 from agent.errors import AgentError
@@ -25,6 +26,9 @@ from agent.versions import agent_version
 from contract.benchmark import BenchRun, RunStatus
 from contract.errors import ContractError
 from contract.exits import Exit
+
+if TYPE_CHECKING:
+    from agent.comparison import Comparison
 
 _ROOT = Path("/")
 _MEBIBYTE = 1 << 20
@@ -118,14 +122,98 @@ def bench(
     sys.exit(Exit.FAILED if damaged or not well else Exit.DONE)
 
 
-def _swept(
-    shelf: Shelf,
-    jobs: list[Job],
-    supervisor: Supervisor,
-    effort: Effort,
-) -> list[BenchRun]:
-    """Runs of the jobs, with a progress bar on standard error."""
-    progress = Progress(
+@cli.command()
+@click.argument("images", metavar="IMAGE...", type=click.Path(path_type=Path), nargs=-1)
+@click.option("--bundles", "folder", metavar="DIR", type=_FOLDER, required=True, help="Bundle set.")
+@click.option("--variant", "variants", multiple=True, metavar="NAME", help="Only this variant.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="CPU threads of one inference.",
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help="Time of one variant for all images.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list of images on stdout.")
+def predict(
+    images: tuple[Path, ...],
+    *,
+    folder: Path,
+    variants: tuple[str, ...],
+    threads: int,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Show each IMAGE through every variant of a bundle set, side by side.
+
+    For every variant: the three best labels with their probabilities, the time of one
+    inference, and the speed-up over the set's baseline on the same image (where the
+    baseline is among the variants asked).
+
+    An image that cannot be read is named and skipped.
+
+    \b
+    Exit code: 0 when at least one image was answered by at least one variant;
+               1 when no image could be read, or no variant could answer;
+               2 for wrong use.
+    """  # noqa: D301 - click reads \b as "keep these lines"
+    # Pillow and numpy are slow to import, and --help needs neither.
+    from agent.comparison import compare  # noqa: PLC0415
+    from agent.comparison_table import comparison_table  # noqa: PLC0415
+
+    if not images:
+        message = "at least one IMAGE is needed"
+        raise click.UsageError(message)
+    with _clear_errors():
+        shelf = open_shelf(folder)
+        _check_variants(shelf, variants)
+        jobs = plan(shelf, [threads])
+        bundles = [j.bundle for j in jobs if not variants or j.bundle.member.variant in variants]
+        supervisor = Supervisor(Limits(timeout_s=timeout_s))
+        with _progress() as progress:
+            bar = progress.add_task("predicting", total=len(bundles))
+            comparisons = compare(
+                shelf,
+                bundles,
+                list(images),
+                threads=threads,
+                supervisor=supervisor,
+                on_start=lambda bundle: progress.update(
+                    bar, description=bundle.member.variant, advance=1
+                ),
+            )
+    for comparison in comparisons:
+        if comparison.error is not None:
+            click.echo(f"skipped: {comparison.error}", err=True)
+    for one in shelf.unreadable:
+        click.echo(f"{one.member.variant}: unreadable: {one.reason}", err=True)
+    if as_json:
+        click.echo(msgspec.json.encode(comparisons))
+    else:
+        for comparison in comparisons:
+            if comparison.error is None:
+                _console().print(comparison_table(comparison))
+        _say_why_silent(comparisons)
+    answered = any(opinion.top for c in comparisons for opinion in c.opinions)
+    sys.exit(Exit.DONE if answered else Exit.FAILED)
+
+
+def _say_why_silent(comparisons: list[Comparison]) -> None:
+    """Name each variant that failed once, however many images it failed on."""
+    reasons = {o.variant: o.reason for c in comparisons for o in c.opinions if o.reason}
+    for variant, reason in reasons.items():
+        click.echo(f"{variant}: {reason}", err=True)
+
+
+def _progress() -> Progress:
+    """Progress bar on standard error that leaves nothing behind."""
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -133,7 +221,16 @@ def _swept(
         console=Console(stderr=True),
         transient=True,
     )
-    with progress:
+
+
+def _swept(
+    shelf: Shelf,
+    jobs: list[Job],
+    supervisor: Supervisor,
+    effort: Effort,
+) -> list[BenchRun]:
+    """Runs of the jobs, with a progress bar on standard error."""
+    with _progress() as progress:
         bar = progress.add_task("measuring", total=len(jobs))
 
         def announce(job: Job) -> None:
@@ -146,7 +243,7 @@ def _swept(
             sweep_id=uuid.uuid4().hex,
             fingerprint=fingerprint(
                 _ROOT,
-                usable_cores=len(os.sched_getaffinity(0)),
+                usable_cores=len(usable_cores()),
                 memory_limit_bytes=limit_bytes,
             ),
             effort=effort,

@@ -19,7 +19,6 @@ class Stage(enum.StrEnum):
     WARMING = "warming up"
     MEASURING = "measuring"
     ANSWERING = "answering"
-    DONE = "done"
 
 
 class Preparation(enum.StrEnum):

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import psutil
 from agent import memory
 from agent.cgroup import MemoryGroup
 from agent.errors import StoppedError
-from agent.probes.files import read_text
+from agent.postmortem import explain_death, kernel_oom_kills, last_words
 from agent.protocol import Entered, Event, Failed, Stage, Task
 from contract.benchmark import LimitKind, RunStatus
 
@@ -32,8 +31,6 @@ _log = logging.getLogger(__name__)
 #: Short against a load, long against the microseconds that one look costs.
 _LOOK_SECONDS = 0.02
 _MEBIBYTE = 1 << 20
-_STDERR_TAIL_BYTES = 4096
-_LINE_CHARACTERS = 300
 _EXIT_SECONDS = 5.0
 
 
@@ -108,7 +105,7 @@ class Supervisor:
             StoppedError: the agent was asked to stop; the worker is gone.
         """
         started = time.monotonic()
-        kills_before = _kernel_oom_kills(self._root)
+        kills_before = kernel_oom_kills(self._root)
         with tempfile.TemporaryFile() as stderr:
             worker = subprocess.Popen(
                 [sys.executable, "-P", "-m", "agent.worker"],
@@ -120,20 +117,23 @@ class Supervisor:
             group = self._confine(worker.pid)
             watch = _Watch()
             try:
-                verdict: tuple[RunStatus, str | None] | None
                 verdict = self._attend(worker, task, watch, started, confined=group is not None)
-                if verdict is None:
-                    oom_killed = (
-                        group.killed_for_memory()
-                        if group
-                        else _kernel_oom_kills(self._root) > kills_before
+                code = _exit_code(worker) if verdict is None else 0
+                if watch.failed is not None:
+                    verdict = watch.failed.status, watch.failed.reason
+                elif code != 0:
+                    kills = kernel_oom_kills(self._root) - kills_before
+                    verdict = explain_death(
+                        code,
+                        stage=watch.stage,
+                        last_words=last_words(stderr),
+                        oom_killed=group.killed_for_memory() if group else kills > 0,
                     )
-                    verdict = self._judge(worker, watch, stderr, oom_killed=oom_killed)
             finally:
                 _end(worker)
                 if group:
                     group.remove()
-        status, reason = verdict
+        status, reason = verdict or (RunStatus.OK, None)
         return Outcome(
             status=status,
             reason=reason,
@@ -198,34 +198,6 @@ class Supervisor:
                 reason = f"no answer within {self._limits.timeout_s:g} s, while {watch.stage.value}"
                 return RunStatus.TIMEOUT, reason
 
-    def _judge(
-        self,
-        worker: subprocess.Popen[bytes],
-        watch: _Watch,
-        stderr: IO[bytes],
-        *,
-        oom_killed: bool,
-    ) -> tuple[RunStatus, str | None]:
-        """Say how a worker ended that closed its pipe by itself."""
-        code = worker.wait(timeout=_EXIT_SECONDS)
-        if watch.failed is not None:
-            return watch.failed.status, watch.failed.reason
-        if code == 0:
-            return RunStatus.OK, None
-        where = f"while {watch.stage.value}"
-        last_line = _last_line(stderr)
-        if code < 0:
-            name = signal.Signals(-code).name
-            if -code == signal.SIGKILL and oom_killed:
-                return RunStatus.OOM, f"killed by the kernel for want of memory, {where}"
-            hint = last_line or "it said nothing"
-            if -code == signal.SIGILL:
-                hint = "this torch uses instructions that the CPU lacks"
-            return RunStatus.CRASHED, f"killed by {name} {where}: {hint}"
-        if "MemoryError" in last_line or "bad_alloc" in last_line:
-            return RunStatus.OOM, f"{last_line}, {where}"
-        return RunStatus.CRASHED, f"exit code {code} {where}: {last_line or 'it said nothing'}"
-
 
 def _environment(threads: int) -> dict[str, str]:
     """Environment of a worker; OpenMP and MKL read their thread counts only from there."""
@@ -280,19 +252,13 @@ def _over_limit(rss_bytes: int, limit_bytes: int, stage: Stage) -> str:
     )
 
 
-def _kernel_oom_kills(root: Path) -> int:
-    for line in (read_text(root / "proc/vmstat") or "").splitlines():
-        name, _, count = line.partition(" ")
-        if name == "oom_kill":
-            return int(count)
-    return 0
-
-
-def _last_line(stderr: IO[bytes]) -> str:
-    size = stderr.seek(0, os.SEEK_END)
-    stderr.seek(max(0, size - _STDERR_TAIL_BYTES))
-    lines = stderr.read().decode(errors="replace").strip().splitlines()
-    return lines[-1][:_LINE_CHARACTERS] if lines else ""
+def _exit_code(worker: subprocess.Popen[bytes]) -> int:
+    """Exit code of a worker that closed its pipe; one that lingers is killed."""
+    try:
+        return worker.wait(timeout=_EXIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        return worker.wait()
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

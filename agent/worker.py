@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import gc
 import os
-import statistics
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from agent import images, memory
+from agent.affinity import keep_to_cores, usable_cores
 from agent.errors import AgentError, NetworkError, UnsupportedNetworkError
 from agent.golden import GoldenVectors, compare, read_golden
 from agent.network import Network, Runtime
@@ -42,21 +41,22 @@ from agent.protocol import (
     Stage,
     Task,
 )
+from agent.timing import Stopwatch, repeat, typical_ms
 from contract.benchmark import RunStatus
 from contract.bundle import read_labels, read_manifest
 from contract.errors import BundleError
 from contract.manifest import Format, Manifest
 from contract.numerics import golden_tolerance
 
+_ROOT = Path("/")
 _WARM_UP_RUNS = 3
 _WARM_UP_SECONDS = 0.2
 #: Pre- and postprocessing are short: a median of this many says enough.
 _SIDE_STEPS = 20
+_RANKED = 3
 _SIDE_STEP_SECONDS = 0.25
 _ANSWER_REPEATS = 5
 _ANSWER_SECONDS = 0.5
-_MS_PER_SECOND = 1000.0
-_MS_PER_NS = 1e-6
 _ORPHANED = 3
 
 Send = Callable[[Event], None]
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def _perform(task: Task, send: Send) -> None:
-    affinity_problem = _keep_to_cores(task.threads)
+    affinity_problem = keep_to_cores(_ROOT, task.threads)
     send(Entered(stage=Stage.STARTING))
     match task:
         case ListEngines():
@@ -127,13 +127,13 @@ def _ready(
     peak_was_reset = memory.reset_peak()
 
     send(Entered(stage=Stage.LOADING))
-    started_ns = time.perf_counter_ns()
+    watch = Stopwatch()
     network = runtime.load(path, manifest.quantization, task.preparation)
-    load_ms = _since_ms(started_ns)
+    load_ms = watch.elapsed_ms()
     send(Entered(stage=Stage.FIRST))
-    started_ns = time.perf_counter_ns()
+    watch = Stopwatch()
     network.logits(inputs[:1])
-    first_ms = _since_ms(started_ns)
+    first_ms = watch.elapsed_ms()
     send(
         Loaded(
             engine=network.engine,
@@ -178,28 +178,35 @@ def _check(
 
 def _measure(task: Bench, manifest: Manifest, network: Network, send: Send) -> Measured:
     vectors = read_golden(Path(task.bundle), manifest)
-    inputs = images.standardize(vectors.images, manifest.preprocessing)[:1]
+    rule = manifest.preprocessing
+    inputs = images.standardize(vectors.images[:1], rule)
     send(Entered(stage=Stage.WARMING))
-    _repeat(lambda: network.logits(inputs), _WARM_UP_SECONDS, _WARM_UP_RUNS)
+    repeat(lambda: network.logits(inputs), min_seconds=_WARM_UP_SECONDS, min_runs=_WARM_UP_RUNS)
     send(Entered(stage=Stage.MEASURING))
-    meter = LoadMeter(Path("/"), cores=_cores())
-    samples_ms = _repeat(lambda: network.logits(inputs), task.min_seconds, task.min_runs)
+    meter = LoadMeter(_ROOT, cores=usable_cores())
+    samples_ms = repeat(
+        lambda: network.logits(inputs),
+        min_seconds=task.min_seconds,
+        min_runs=task.min_runs,
+    )
     foreign_load = meter.foreign_share()
     steady_rss_bytes = memory.resident_bytes()
 
     picture = Image.fromarray(vectors.images[0])
     logits = network.logits(inputs)[0]
-    labels = [str(i) for i in range(manifest.classes)]
-    measured = Measured(
+    labels = read_labels(Path(task.bundle))
+    return Measured(
         samples_ms=samples_ms,
-        preprocess_ms=_typical_ms(lambda: images.network_input(picture, manifest.preprocessing)),
-        postprocess_ms=_typical_ms(lambda: rank(logits, labels, 3)),
+        preprocess_ms=_side_step_ms(lambda: images.network_input(picture, rule)),
+        postprocess_ms=_side_step_ms(lambda: rank(logits, labels, _RANKED)),
         steady_rss_bytes=steady_rss_bytes,
         peak_rss_bytes=memory.peak_bytes(),
         foreign_load=foreign_load,
     )
-    send(Entered(stage=Stage.DONE))
-    return measured
+
+
+def _side_step_ms(work: Callable[[], object]) -> float:
+    return typical_ms(work, max_seconds=_SIDE_STEP_SECONDS, max_runs=_SIDE_STEPS)
 
 
 def _answer(
@@ -209,52 +216,29 @@ def _answer(
     labels: list[str],
     network: Network,
 ) -> Answer:
-    started_ns = time.perf_counter_ns()
+    watch = Stopwatch()
     picture = images.open_image(path)
-    decoded_ns = time.perf_counter_ns()
+    decode_ms = watch.elapsed_ms()
+    watch = Stopwatch()
     inputs = images.network_input(picture, manifest.preprocessing)
-    preprocess_ms = _since_ms(decoded_ns)
+    preprocess_ms = watch.elapsed_ms()
     logits = network.logits(inputs)[0]
     # The median of a few, for one alone says more of the neighbours than of the variant.
-    repeats_ms = _repeat(lambda: network.logits(inputs), 0.0, 1)
-    while len(repeats_ms) < _ANSWER_REPEATS and sum(repeats_ms) < _ANSWER_SECONDS * _MS_PER_SECOND:
-        repeats_ms += _repeat(lambda: network.logits(inputs), 0.0, 1)
-    ranked_ns = time.perf_counter_ns()
+    inference_ms = typical_ms(
+        lambda: network.logits(inputs),
+        max_seconds=_ANSWER_SECONDS,
+        max_runs=_ANSWER_REPEATS,
+    )
+    watch = Stopwatch()
     top = rank(logits, labels, top_k)
     return Answer(
         image=str(path),
         top=top,
-        decode_ms=(decoded_ns - started_ns) * _MS_PER_NS,
+        decode_ms=decode_ms,
         preprocess_ms=preprocess_ms,
-        inference_ms=statistics.median(repeats_ms),
-        postprocess_ms=_since_ms(ranked_ns),
+        inference_ms=inference_ms,
+        postprocess_ms=watch.elapsed_ms(),
     )
-
-
-def _repeat(work: Callable[[], object], min_seconds: float, min_runs: int) -> list[float]:
-    """Milliseconds of each call, until both the time and the count are reached."""
-    clock = time.perf_counter_ns
-    samples_ns: list[int] = []
-    gc.disable()
-    try:
-        end_ns = clock() + int(min_seconds * 1e9)
-        before_ns = clock()
-        while before_ns < end_ns or len(samples_ns) < min_runs:
-            work()
-            after_ns = clock()
-            samples_ns.append(after_ns - before_ns)
-            before_ns = clock()
-    finally:
-        gc.enable()
-    return [sample * _MS_PER_NS for sample in samples_ns]
-
-
-def _typical_ms(work: Callable[[], object]) -> float:
-    end = time.monotonic() + _SIDE_STEP_SECONDS
-    samples_ms = _repeat(work, 0.0, 1)
-    while len(samples_ms) < _SIDE_STEPS and time.monotonic() < end:
-        samples_ms += _repeat(work, 0.0, 1)
-    return statistics.median(samples_ms)
 
 
 def _runtime(kind: Format, threads: int) -> Runtime:
@@ -268,28 +252,6 @@ def _runtime(kind: Format, threads: int) -> Runtime:
     except ImportError as error:
         message = f"format {kind.value}: {error}; install it: pip install 'edgewright[agent]'"
         raise UnsupportedNetworkError(message) from error
-
-
-def _keep_to_cores(threads: int) -> str | None:
-    """Hold this process to as many cores as it has threads; says why where it cannot."""
-    if not hasattr(os, "sched_setaffinity"):
-        return "this system has no CPU affinity"
-    allowed = os.sched_getaffinity(0)
-    if len(allowed) < threads:
-        return f"{threads} threads share the {len(allowed)} cores that this process may use"
-    try:
-        os.sched_setaffinity(0, LoadMeter(Path("/"), cores=allowed).idlest(threads))
-    except OSError as error:
-        return f"CPU affinity was refused: {error.strerror}"
-    return None
-
-
-def _cores() -> set[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-
-
-def _since_ms(started_ns: int) -> float:
-    return (time.perf_counter_ns() - started_ns) * _MS_PER_NS
 
 
 def _die_with_supervisor() -> None:
