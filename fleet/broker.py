@@ -8,7 +8,7 @@ import errno
 import logging
 import threading
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Self
 
 from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
@@ -43,7 +43,7 @@ class EmbeddedBroker:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
-    def __enter__(self) -> EmbeddedBroker:
+    def __enter__(self) -> Self:
         """Start listening.
 
         Raises:

@@ -2,44 +2,336 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import click
+import msgspec
+from rich.console import Console
 
 from contract.exits import Exit
-from fleet.address import BrokerAddress, parse_broker_url, parse_listen_address
-from fleet.database import default_url
+from fleet.address import parse_broker_url, parse_listen_address
+from fleet.database import Database, default_url, open_database
 from fleet.errors import AddressError, FleetError, PolicyError, UnknownDeviceError
+from fleet.evidence import runs_of
+from fleet.link import publish_once
+from fleet.options import db_option, json_option, policy_option
+from fleet.policy import load_policy, ready_policies, ready_policy_text
+from fleet.quarantine import list_quarantine
+from fleet.recommendation import Recommendation, finding, recommend
+from fleet.report import (
+    ExplanationReport,
+    report_device,
+    report_explanation,
+    report_recommendation,
+    report_result,
+)
+from fleet.rollout import current_desired, plan_rollout, store_rollout
+from fleet.roster import completeness_of, find_device, list_devices
 from fleet.service import Ready, ServiceOptions, run_service
+from fleet.table import (
+    candidates_table,
+    devices_table,
+    quarantine_table,
+    recommendations_table,
+    results_table,
+)
+from fleet.telling import explanation_lines, rollout_lines
+
+_WRONG_USE = (AddressError, PolicyError, UnknownDeviceError)
+_PUBLISH_PATIENCE_S = 10.0
+#: Where output goes to a file or a pipe there is no terminal whose width would matter.
+_PIPE_COLUMNS = 200
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    """Turns the fleet's errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        try:
+            return super().invoke(ctx)
+        except _WRONG_USE as error:
+            _fail(error, Exit.WRONG_USE)
+        except FleetError as error:
+            _fail(error, Exit.FAILED)
+
+
+def _fail(error: FleetError, code: Exit) -> NoReturn:
+    click.echo(f"edgewright-fleet: {error}", err=True)
+    raise SystemExit(int(code))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Collect what devices measure, and pick the best variant for each of them."""
+    """Collect what devices measure, and pick the best variant for each of them.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use. A nearest miss is an answer, not a failure.
+    """
 
 
 @cli.command()
-@click.option("--broker")
-@click.option("--listen", default="127.0.0.1:1883")
-@click.option("--db")
-def serve(broker: str | None, listen: str, db: str | None) -> None:
-    logging.basicConfig(level=logging.INFO)
+@click.option(
+    "--broker",
+    "broker_url",
+    envvar="EDGEWRIGHT_BROKER",
+    metavar="URL",
+    help="Use the broker at mqtt://HOST:PORT instead of bringing one.  [env: EDGEWRIGHT_BROKER]",
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1:1883",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where the broker that comes along listens; loopback only, port 0 takes any.",
+)
+@db_option
+@click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
+def serve(broker_url: str | None, listen: str, store_url: str | None, *, verbose: bool) -> None:
+    """Run the collector until SIGTERM or Ctrl-C.
+
+    Validates what devices send, stores it, and only then acknowledges it. Prints one line
+    'ready broker=... store=...' as soon as messages arrive; logs go to standard error.
+    """
+    _set_up_logging(verbose=verbose)
     options = ServiceOptions(
-        store_url=db or default_url(dict(os.environ)),
-        broker=parse_broker_url(broker) if broker else None,
+        store_url=_store_url(store_url),
+        broker=parse_broker_url(broker_url) if broker_url else None,
         listen=parse_listen_address(listen),
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run_service(options, stop=stop, on_ready=lambda r: click.echo(f"ready broker={r.broker} db={r.store_url}"))
+    run_service(options, stop=stop, on_ready=_say_ready)
+
+
+@cli.command()
+@db_option
+@json_option
+def devices(store_url: str | None, *, as_json: bool) -> None:
+    """List the devices: presence, completeness of their results, variants."""
+    database = _open(store_url)
+    with database.reading() as connection:
+        wanted = {(one.site, one.device): one for one in current_desired(connection)}
+        rows = [
+            report_device(
+                device,
+                completeness_of(connection, device),
+                wanted.get((device.site, device.device)),
+            )
+            for device in list_devices(connection)
+        ]
+    if as_json:
+        _print_json(rows)
+    elif rows:
+        _console().print(devices_table(rows))
+    else:
+        _console().print("No device has reported yet.")
+
+
+@cli.command()
+@click.argument("device_name", metavar="DEVICE")
+@db_option
+@json_option
+def results(device_name: str, store_url: str | None, *, as_json: bool) -> None:
+    """List every stored run of DEVICE ('site/device', or 'device' where that is unambiguous)."""
+    database = _open(store_url)
+    with database.reading() as connection:
+        device = find_device(list_devices(connection), device_name)
+        runs = runs_of(connection, device)
+    if as_json:
+        _print_json([report_result(device, one) for one in runs])
+    elif runs:
+        _console().print(results_table(runs))
+    else:
+        _console().print(f"{device.name} has no stored run yet.")
+
+
+@cli.command()
+@policy_option
+@db_option
+@json_option
+def recommendations(policy_name: str, store_url: str | None, *, as_json: bool) -> None:
+    """Recommend a variant for every device, and say why.
+
+    Where nothing is within a device's limits, the nearest miss and the violated limits are
+    named; the exit code is 0 all the same.
+    """
+    found = _recommend(_open(store_url), policy_name, [])
+    rows = [report_recommendation(one) for one in found]
+    if as_json:
+        _print_json(rows)
+        return
+    console = _console()
+    if not rows:
+        console.print("No device has reported yet.")
+        return
+    console.print(recommendations_table(rows))
+    said = finding(found)
+    if said:
+        console.print(f"\n{said}", highlight=False)
+
+
+@cli.command()
+@click.argument("device_name", metavar="DEVICE")
+@policy_option
+@db_option
+@json_option
+def explain(device_name: str, policy_name: str, store_url: str | None, *, as_json: bool) -> None:
+    """Explain the recommendation for DEVICE from what was stored with it."""
+    (found,) = _recommend(_open(store_url), policy_name, [device_name])
+    document = report_explanation(found)
+    if as_json:
+        _print_json(document)
+    else:
+        _print_explanation(found.name, document)
+
+
+@cli.command()
+@click.argument("device_names", metavar="[DEVICE]...", nargs=-1)
+@policy_option
+@click.option(
+    "--broker",
+    "broker_url",
+    envvar="EDGEWRIGHT_BROKER",
+    default="mqtt://127.0.0.1:1883",
+    show_default=True,
+    metavar="URL",
+    help="Where to publish.  [env: EDGEWRIGHT_BROKER]",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@db_option
+@json_option
+def apply(
+    device_names: tuple[str, ...],
+    policy_name: str,
+    broker_url: str,
+    store_url: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Make the recommendation of each DEVICE (default: of all) its desired state.
+
+    Devices without a variant within their limits are left alone; where DEVICE names one of
+    those, or none is left, the exit code is 1.
+    """
+    address = parse_broker_url(broker_url)
+    database = _open(store_url)
+    found = _recommend(database, policy_name, device_names)
+    now = time.time()
+    with database.writing() as connection:
+        rollouts = [plan_rollout(connection, one, now=now) for one in found]
+        if not dry_run:
+            for one, rollout in zip(found, rollouts, strict=True):
+                store_rollout(connection, rollout, decision_id=one.id)
+    wanted = [rollout.desired for rollout in rollouts if rollout.desired is not None]
+    if wanted and not dry_run:
+        try:
+            publish_once(
+                address,
+                wanted,
+                client_id=f"edgewright-apply-{uuid.uuid4().hex[:12]}",
+                timeout_s=_PUBLISH_PATIENCE_S,
+            )
+        except FleetError:
+            click.echo(
+                "The desired states are stored; 'serve' publishes them as it connects.", err=True
+            )
+            raise
+    if as_json:
+        _print_json(rollouts)
+    else:
+        click.echo("\n".join(rollout_lines(rollouts, dry_run=dry_run)))
+    left_alone = [rollout for rollout in rollouts if rollout.desired is None]
+    if not wanted or (device_names and left_alone):
+        raise SystemExit(int(Exit.FAILED))
+
+
+@cli.command()
+@click.argument("name", required=False)
+def policies(name: str | None) -> None:
+    """List the ready policies, or print the TOML of the one called NAME."""
+    click.echo(
+        "\n".join(ready_policies()) if name is None else ready_policy_text(name), nl=name is None
+    )
+
+
+@cli.command()
+@click.option("--limit", default=50, show_default=True, help="At most this many, newest first.")
+@db_option
+@json_option
+def quarantine(limit: int, store_url: str | None, *, as_json: bool) -> None:
+    """List messages that were refused, and why."""
+    with _open(store_url).reading() as connection:
+        rows = list_quarantine(connection, limit=limit)
+    if as_json:
+        _print_json(rows)
+    elif rows:
+        _console().print(quarantine_table(rows))
+    else:
+        _console().print("Nothing was refused.")
 
 
 def main() -> None:
-    cli()
+    """Entry point; exits the process."""
+    cli(prog_name="edgewright-fleet")
+
+
+def _store_url(given: str | None) -> str:
+    return given or default_url(dict(os.environ))
+
+
+def _open(given: str | None) -> Database:
+    return open_database(_store_url(given), create=False)
+
+
+def _recommend(
+    database: Database,
+    policy_name: str,
+    device_names: Sequence[str],
+) -> list[Recommendation]:
+    policy = load_policy(policy_name)
+    with database.writing() as connection:
+        known = list_devices(connection)
+        chosen = [find_device(known, name) for name in device_names] or known
+        now = time.time()
+        return [recommend(connection, device, policy, now=now) for device in chosen]
+
+
+def _set_up_logging(*, verbose: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.getLogger("fleet").setLevel(logging.DEBUG if verbose else logging.INFO)
+    # amqtt warns of every client that goes away without saying so; that is everyday life.
+    logging.getLogger("amqtt").setLevel(logging.ERROR)
+
+
+def _say_ready(ready: Ready) -> None:
+    click.echo(f"ready broker={ready.broker} store={ready.store_url}")
+    sys.stdout.flush()
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+
+
+def _print_json(document: object) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+
+
+def _print_explanation(name: str, document: ExplanationReport) -> None:
+    console = _console()
+    console.print("\n".join(explanation_lines(name, document)), markup=False, highlight=False)
+    if document.candidates:
+        console.print()
+        console.print(candidates_table(document.candidates))

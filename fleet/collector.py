@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from contract.messages import Ack, Desired
 from fleet.database import Database
 from fleet.delivery import Delivery
 from fleet.errors import StoreUnavailableError
@@ -81,12 +82,14 @@ class Collector:
             try:
                 receipt = self._intake.take(deliveries, now=self._clock())
             except StoreUnavailableError as error:
-                _log.error("store out of order, trying again reason=%s", error)  # noqa: TRY400 - expected trouble; the traceback helps nobody
+                _log.error("store out of order, trying again reason=%s", error)
                 if stop.wait(_STORE_RETRY_S):
-                    _log.error("stopped with %d messages not stored; devices keep them", len(deliveries))  # noqa: TRY400 - likewise
+                    _log.error(
+                        "stopped with %d messages not stored; devices keep them", len(deliveries)
+                    )
                     return None
                 continue
-            _log.info(
+            _log.debug(
                 "stored results=%d duplicates=%d quarantined=%d messages=%d",
                 receipt.stored,
                 receipt.duplicates,
@@ -102,9 +105,10 @@ class Collector:
                 acks = acks_of(connection, device_keys(connection), self._clock())
                 desired = current_desired(connection)
         except StoreUnavailableError as error:
-            _log.error("store out of order at greeting reason=%s", error)  # noqa: TRY400 - expected trouble; the traceback helps nobody
+            _log.error("store out of order at greeting reason=%s", error)
             return
-        for message in (*acks, *desired):
+        messages: list[Ack | Desired] = [*acks, *desired]
+        for message in messages:
             self._link.publish(message)
         if not self._is_ready:
             self._is_ready = True

@@ -166,9 +166,7 @@ def _upgrade(database: Database) -> None:
         return script._upgrade_revs("head", revision)  # noqa: SLF001 - no public equivalent
 
     with database.writing() as connection, EnvironmentContext(config, script, fn=to_head) as env:
-        env.configure(
-            connection=connection, target_metadata=metadata, transactional_ddl=True
-        )
+        env.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
         try:
             env.run_migrations()
         except CommandError as error:

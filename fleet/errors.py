@@ -48,7 +48,3 @@ class PolicyError(FleetError):
 
 class UnknownDeviceError(FleetError):
     """No device, or more than one, goes by the given name."""
-
-
-class NothingToExplainError(FleetError):
-    """There is no recommendation to explain or apply."""

@@ -217,9 +217,7 @@ class _Batch:
         ).one()
         known = None
         if row.presence is not None:
-            known = Connection(
-                Presence(row.presence), row.boot_id, row.connection, row.state_at
-            )
+            known = Connection(Presence(row.presence), row.boot_id, row.connection, row.state_at)
         new = next_connection(known, state)
         if new != known:
             self._connection.execute(

@@ -56,7 +56,9 @@ def put_in_quarantine(connection: sa.Connection, refused: Refused, *, now: float
 def list_quarantine(connection: sa.Connection, *, limit: int) -> list[Quarantined]:
     """List the newest refused messages, newest first."""
     rows = connection.execute(
-        sa.select(quarantine).order_by(quarantine.c.last_at.desc(), quarantine.c.id.desc()).limit(limit),
+        sa.select(quarantine)
+        .order_by(quarantine.c.last_at.desc(), quarantine.c.id.desc())
+        .limit(limit),
     )
     return [
         Quarantined(

@@ -6,6 +6,9 @@ import msgspec
 import sqlalchemy as sa
 
 from contract.messages import Desired
+from fleet.decision import Status
+from fleet.explanation import reason
+from fleet.recommendation import Recommendation
 from fleet.schema import desired
 
 _DESIRED = msgspec.json.Decoder(Desired)
@@ -32,39 +35,92 @@ def current_desired(connection: sa.Connection) -> list[Desired]:
     return [_DESIRED.decode(row.message) for row in rows]
 
 
-def next_desired(
-    connection: sa.Connection,
-    wanted: Desired,
-    *,
-    decision_id: int,
-) -> Desired | None:
-    """Store `wanted` under the device's next generation; None where it is desired already.
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+    """What applying a recommendation does to one device.
 
-    The generation that `wanted` carries is replaced.
+    `desired` is what the device shall run; None where it is left alone, for `reason`.
     """
-    row = connection.execute(
-        sa.select(desired.c.generation, desired.c.message)
-        .where(desired.c.site == wanted.site, desired.c.device == wanted.device)
-        .order_by(desired.c.generation.desc())
-        .limit(1),
-    ).one_or_none()
-    if row is not None:
-        known = _DESIRED.decode(row.message)
-        if (known.variant, known.sha256, known.threads) == (
-            wanted.variant,
-            wanted.sha256,
-            wanted.threads,
-        ):
-            return None
-    generation = 1 if row is None else row.generation + 1
-    message = msgspec.structs.replace(wanted, generation=generation)
+
+    site: str
+    device: str
+    changed: bool
+    desired: Desired | None
+    reason: str
+
+
+def plan_rollout(
+    connection: sa.Connection,
+    recommendation: Recommendation,
+    *,
+    now: float,
+) -> Rollout:
+    """What applying a recommendation would change; writes nothing.
+
+    Only a choice within all limits is applied: a nearest miss is for a person to judge.
+    """
+    evidence, pick = recommendation.evidence, recommendation.pick
+    if recommendation.outcome.status is not Status.CHOSEN or pick is None:
+        return Rollout(
+            site=evidence.site,
+            device=evidence.device,
+            changed=False,
+            desired=None,
+            reason=f"{recommendation.outcome.status.value}: "
+            f"{reason(evidence, recommendation.outcome)}",
+        )
+    known = _latest(connection, evidence.site, evidence.device)
+    wanted = Desired(
+        site=evidence.site,
+        device=evidence.device,
+        at=now,
+        generation=1 if known is None else known.generation + 1,
+        variant=pick.variant,
+        sha256=pick.sha256,
+        threads=pick.threads,
+        policy=evidence.terms.policy,
+    )
+    if known is not None and _content(known) == _content(wanted):
+        return Rollout(
+            site=evidence.site,
+            device=evidence.device,
+            changed=False,
+            desired=known,
+            reason=f"desired since generation {known.generation}",
+        )
+    before = "nothing" if known is None else known.variant
+    return Rollout(
+        site=evidence.site,
+        device=evidence.device,
+        changed=True,
+        desired=wanted,
+        reason=f"replaces {before}",
+    )
+
+
+def store_rollout(connection: sa.Connection, rollout: Rollout, *, decision_id: int) -> None:
+    """Store the new generation of a planned rollout; nothing where nothing changes."""
+    if not rollout.changed or rollout.desired is None:
+        return
     connection.execute(
         sa.insert(desired).values(
-            site=message.site,
-            device=message.device,
-            generation=generation,
+            site=rollout.site,
+            device=rollout.device,
+            generation=rollout.desired.generation,
             decision_id=decision_id,
-            message=msgspec.json.encode(message).decode(),
+            message=msgspec.json.encode(rollout.desired).decode(),
         ),
     )
-    return message
+
+
+def _latest(connection: sa.Connection, site: str, device: str) -> Desired | None:
+    message = connection.scalar(
+        sa.select(desired.c.message)
+        .where(desired.c.site == site, desired.c.device == device)
+        .order_by(desired.c.generation.desc())
+        .limit(1),
+    )
+    return None if message is None else _DESIRED.decode(message)
+
+
+def _content(wanted: Desired) -> tuple[str, str, int]:
+    return wanted.variant, wanted.sha256, wanted.threads

@@ -90,7 +90,7 @@ def find_device(known: list[Device], name: str) -> Device:
     elif known:
         hint = "'edgewright-fleet devices' lists them"
     else:
-        hint = "no device has reported yet: is an agent running, and is it connected to the same broker?"
+        hint = "no device has reported yet; does an agent run against the same broker?"
     message = f"unknown device '{name}': {hint}"
     raise UnknownDeviceError(message)
 

@@ -83,9 +83,7 @@ def _outboxes() -> None:
     op.create_table(
         "samples",
         *_place(),
-        sa.Column(
-            "latencies_ms", sa.LargeBinary, nullable=False, comment="float64, little-endian"
-        ),
+        sa.Column("latencies_ms", sa.LargeBinary, nullable=False, comment="float64, little-endian"),
         sa.PrimaryKeyConstraint("site", "device", "epoch", "seq", name="pk_samples"),
     )
     op.create_table(
@@ -94,9 +92,7 @@ def _outboxes() -> None:
         sa.Column("last_seq", sa.BigInteger, autoincrement=False, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("received_at", sa.Float, nullable=False),
-        sa.PrimaryKeyConstraint(
-            "site", "device", "epoch", "seq", "last_seq", name="pk_tombstones"
-        ),
+        sa.PrimaryKeyConstraint("site", "device", "epoch", "seq", "last_seq", name="pk_tombstones"),
     )
     op.create_table(
         "rejections",

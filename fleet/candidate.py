@@ -1,0 +1,108 @@
+"""One variant at one thread count on one device, as it was last measured there."""
+
+from __future__ import annotations
+
+import msgspec
+
+from contract.benchmark import BenchRun, RunStatus
+from fleet.interval import Interval
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of the latest current run that choosing looks at."""
+
+    variant: str
+    threads: int
+    sha256: str
+    run_id: str
+    status: RunStatus
+    #: Why the run failed; None where it did not.
+    reason: str | None = None
+    #: None where the golden vectors were not compared.
+    golden_ok: bool | None = None
+
+    architecture: str
+    scheme: str
+    input_size: int
+    baseline: str
+
+    n: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    ci_low_ms: float | None = None
+    ci_high_ms: float | None = None
+    #: From the raw samples, where there were enough.
+    p95_interval_ms: Interval | None = None
+    load_ms: float | None = None
+    first_ms: float | None = None
+    energy_mj: float | None = None
+    speedup: float | None = None
+
+    peak_rss_bytes: int | None = None
+    bytes: int
+    macs: int
+    top1: float
+    top3: float
+    top1_drop: float | None = None
+    accuracy_images: int
+    notes: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """Variant and threads, as people read it."""
+        return f"{self.variant} at {self.threads} thread{'' if self.threads == 1 else 's'}"
+
+    @property
+    def failure(self) -> str | None:
+        """Why this run can never be recommended; None where it can."""
+        if self.status is not RunStatus.OK:
+            return f"{self.status.value}: {self.reason}" if self.reason else self.status.value
+        if self.golden_ok is None:
+            return "its numbers were not checked against the golden vectors"
+        if not self.golden_ok:
+            return "its numbers differ from the golden vectors"
+        missing = [
+            name
+            for name, value in (
+                ("p50_ms", self.p50_ms),
+                ("p95_ms", self.p95_ms),
+                ("peak_rss_bytes", self.peak_rss_bytes),
+            )
+            if value is None
+        ]
+        return f"the run reports no {', '.join(missing)}" if missing else None
+
+
+def candidate_of(run: BenchRun, p95_interval_ms: Interval | None) -> Candidate:
+    """Candidate that a run makes."""
+    return Candidate(
+        variant=run.variant,
+        threads=run.threads,
+        sha256=run.sha256,
+        run_id=run.run_id,
+        status=run.status,
+        reason=run.reason,
+        golden_ok=None if run.golden is None else run.golden.ok,
+        architecture=run.architecture,
+        scheme=run.scheme,
+        input_size=run.input_size,
+        baseline=run.baseline,
+        n=run.n,
+        p50_ms=run.p50_ms,
+        p95_ms=run.p95_ms,
+        ci_low_ms=run.ci_low_ms,
+        ci_high_ms=run.ci_high_ms,
+        p95_interval_ms=p95_interval_ms,
+        load_ms=run.load_ms,
+        first_ms=run.first_ms,
+        energy_mj=run.energy_mj,
+        speedup=run.speedup,
+        peak_rss_bytes=run.peak_rss_bytes,
+        bytes=run.bytes,
+        macs=run.macs,
+        top1=run.top1,
+        top3=run.top3,
+        top1_drop=run.top1_drop,
+        accuracy_images=run.accuracy_images,
+        notes=run.notes,
+    )

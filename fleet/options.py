@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from fleet.policy import DEFAULT_POLICY
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def db_option(command: _Command) -> _Command:
+    """`--db`: which store."""
+    return click.option(
+        "--db",
+        "store_url",
+        envvar="EDGEWRIGHT_DB",
+        metavar="URL",
+        help="The fleet store, sqlite:///PATH.  [default: edgewright/fleet.db in the user's "
+        "data folder; env: EDGEWRIGHT_DB]",
+    )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """`--json`: one document on standard output."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document instead of a table."
+    )(command)
+
+
+def policy_option(command: _Command) -> _Command:
+    """`--policy`: by name or file."""
+    return click.option(
+        "--policy",
+        "policy_name",
+        default=DEFAULT_POLICY,
+        show_default=True,
+        metavar="NAME|FILE",
+        help="A ready policy (see 'edgewright-fleet policies') or a TOML file.",
+    )(command)
