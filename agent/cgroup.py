@@ -6,6 +6,7 @@ import contextlib
 import logging
 from pathlib import Path
 
+from agent.logs import fields
 from agent.probes.files import read_text
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class MemoryGroup:
         try:
             folder.mkdir()
         except OSError as error:
-            _log.debug("cgroup.refused folder=%s error=%s", folder, error)
+            _log.debug("cgroup_refused", extra=fields(folder=folder, error=error))
             return None
         try:
             if not (folder / "memory.max").exists():
@@ -41,7 +42,7 @@ class MemoryGroup:
             with contextlib.suppress(OSError):
                 _write_existing(folder / "memory.swap.max", "0")
         except OSError as error:
-            _log.debug("cgroup.refused folder=%s error=%s", folder, error)
+            _log.debug("cgroup_refused", extra=fields(folder=folder, error=error))
             folder.rmdir()
             return None
         return cls(folder)
@@ -51,7 +52,7 @@ class MemoryGroup:
         try:
             (self._folder / "cgroup.procs").write_text(str(pid))
         except OSError as error:
-            _log.debug("cgroup.refused folder=%s error=%s", self._folder, error)
+            _log.debug("cgroup_refused", extra=fields(folder=self._folder, error=error))
             return False
         return True
 

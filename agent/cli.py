@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from agent.affinity import usable_cores
 from agent.bench import Effort
 from agent.bundles import Shelf, Unreadable, open_shelf
+from agent.config import EXAMPLE, LOG_LEVELS, load_config
+from agent.daemon import Daemon
 from agent.errors import AgentError
 from agent.fingerprint import fingerprint
+from agent.logs import start_logging
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Job, Sweep, plan
 from agent.table import bench_remarks, bench_table
@@ -31,8 +37,14 @@ if TYPE_CHECKING:
     from agent.comparison import Comparison
 
 _ROOT = Path("/")
-_MEBIBYTE = 1 << 20
+_BYTES_PER_MB = 1_000_000
 _PIPE_COLUMNS = 120
+#: The keys are explained once, where they are defined; click reads \b as "keep these lines".
+_CONFIG_HELP = f"""\b
+FILE, with all that can be said in it:
+
+\b
+{EXAMPLE}"""
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -61,8 +73,8 @@ def cli() -> None:
 @click.option(
     "--memory-limit-mb",
     type=click.IntRange(min=1),
-    metavar="MIB",
-    help="Memory of one worker; importing torch alone takes about 230.",
+    metavar="MB",
+    help="Memory of one worker, in 10^6 bytes; importing torch alone takes about 240.",
 )
 @click.option(
     "--timeout-s",
@@ -111,7 +123,7 @@ def bench(
     with _clear_errors():
         shelf = open_shelf(folder)
         _check_variants(shelf, variants)
-        limit_bytes = None if memory_limit_mb is None else memory_limit_mb * _MEBIBYTE
+        limit_bytes = None if memory_limit_mb is None else memory_limit_mb * _BYTES_PER_MB
         supervisor = Supervisor(Limits(timeout_s=timeout_s, memory_limit_bytes=limit_bytes))
         jobs = plan(shelf, _distinct(threads), frozenset(variants) or None)
         runs = _swept(shelf, jobs, supervisor, Effort(min_seconds=min_seconds, min_runs=min_runs))
@@ -202,6 +214,48 @@ def predict(
         _say_why_silent(comparisons)
     answered = any(opinion.top for c in comparisons for opinion in c.opinions)
     sys.exit(Exit.DONE if answered else Exit.FAILED)
+
+
+@cli.command(epilog=_CONFIG_HELP)
+@click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="TOML file, explained below.",
+)
+@click.option("--once", is_flag=True, help="Measure once, deliver everything, then end.")
+@click.option("--broker", metavar="URL", help="Replaces broker of the file.")
+@click.option("--bundles", metavar="DIR", help="Replaces bundles of the file.")
+@click.option("--state-dir", metavar="DIR", help="Replaces state_dir of the file.")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Replaces log_level of the file.")
+def run(
+    config_path: Path,
+    *,
+    once: bool,
+    broker: str | None,
+    bundles: str | None,
+    state_dir: str | None,
+    log_level: str | None,
+) -> None:
+    """Measure this device's bundle set and deliver the results to the fleet.
+
+    It announces the device to the broker, measures every variant, and keeps each result
+    until the fleet says that it is stored. Where the broker is away it goes on measuring
+    and delivers later. It measures again when the set or the environment changes, and
+    makes the variant that the fleet desires its active one. SIGTERM ends it cleanly.
+
+    """
+    flags = {"broker": broker, "bundles": bundles, "state_dir": state_dir, "log_level": log_level}
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    with _clear_errors():
+        config = load_config(config_path, environment=os.environ, flags=flags)
+        start_logging(config.log_level)
+        Daemon(config, stop=stop).run(once=once)
+    sys.exit(Exit.DONE)
 
 
 def _say_why_silent(comparisons: list[Comparison]) -> None:

@@ -1,24 +1,46 @@
-"""How the agent logs: `time level event key=value ...` on standard error."""
+"""How the agent logs: `time=... level=... event=... key=value` on standard error."""
 
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import time
+from typing import Any
 
-_FORMAT = "%(asctime)sZ %(levelname)s %(message)s"
-_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
+#: Name under which a record carries its fields.
+_FIELDS = "fields"
 
 
-class _UtcFormatter(logging.Formatter):
-    converter = staticmethod(time.gmtime)
+def fields(**values: object) -> dict[str, Any]:
+    """Fields of one log record: `log.info("run_stored", extra=fields(variant=name))`."""
+    return {_FIELDS: values}
+
+
+class KeyValueFormatter(logging.Formatter):
+    """One line a record; `shlex` splits it again. Fields that are None are left out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record; its message is the event."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        pairs = {"time": stamp, "level": record.levelname.lower(), "event": record.getMessage()}
+        pairs |= {k: v for k, v in getattr(record, _FIELDS, {}).items() if v is not None}
+        line = " ".join(f"{key}={_quoted(value)}" for key, value in pairs.items())
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
 
 
 def start_logging(level: str) -> None:
     """Send the agent's log records of at least `level` to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_UtcFormatter(_FORMAT, _TIME_FORMAT))
+    handler.setFormatter(KeyValueFormatter())
     logger = logging.getLogger("agent")
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def _quoted(value: object) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return shlex.quote(" ".join(text.split()))

@@ -18,7 +18,7 @@ from contract.benchmark import MAX_SAMPLES, BenchRun, Conditions, RunStatus
 _FOREIGN_SHARE = 0.10
 #: A tenth of a microsecond: below the clock's own noise, and short on the wire.
 _SAMPLE_DIGITS = 4
-_MEBIBYTE = 1 << 20
+_MEGABYTE = 1e6
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -92,8 +92,8 @@ def _verdict(seen: Observation, limits: Limits) -> tuple[RunStatus, str | None]:
     limit_bytes = limits.memory_limit_bytes
     if outcome.status is RunStatus.OK and limit_bytes is not None and peak_bytes > limit_bytes:
         reason = (
-            f"peaked at {peak_bytes / _MEBIBYTE:.0f} MiB, "
-            f"over its limit of {limit_bytes / _MEBIBYTE:.0f} MiB"
+            f"peaked at {peak_bytes / _MEGABYTE:.0f} MB, "
+            f"over its limit of {limit_bytes / _MEGABYTE:.0f} MB"
         )
         return RunStatus.OOM, reason
     return outcome.status, outcome.reason

@@ -22,6 +22,7 @@ import psutil
 from agent import memory
 from agent.cgroup import MemoryGroup
 from agent.errors import StoppedError
+from agent.logs import fields
 from agent.postmortem import explain_death, kernel_oom_kills, last_words
 from agent.protocol import Entered, Event, Failed, Stage, Task
 from contract.benchmark import LimitKind, RunStatus
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 #: Short against a load, long against the microseconds that one look costs.
 _LOOK_SECONDS = 0.02
-_MEBIBYTE = 1 << 20
+_MEGABYTE = 1e6
 _EXIT_SECONDS = 5.0
 
 
@@ -216,9 +217,9 @@ def _listen(pipe: IO[bytes]) -> queue.Queue[Event | None]:
                 try:
                     events.put(decoder.decode(line))
                 except msgspec.MsgspecError as error:
-                    _log.warning("worker.garbled error=%s", error)
+                    _log.warning("worker_garbled", extra=fields(error=error))
         except ValueError:
-            _log.debug("worker.pipe closed under its reader")
+            _log.debug("worker_pipe_closed")
         finally:
             events.put(None)
 
@@ -247,8 +248,8 @@ def _rss_bytes(process: psutil.Process | None) -> int:
 
 def _over_limit(rss_bytes: int, limit_bytes: int, stage: Stage) -> str:
     return (
-        f"held {rss_bytes / _MEBIBYTE:.0f} MiB while {stage.value}, "
-        f"over its limit of {limit_bytes / _MEBIBYTE:.0f} MiB"
+        f"held {rss_bytes / _MEGABYTE:.0f} MB while {stage.value}, "
+        f"over its limit of {limit_bytes / _MEGABYTE:.0f} MB"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,6 @@ from agent.bundles import Bundle, Shelf
 from agent.record import Origin, as_run
 from agent.supervisor import Supervisor
 from contract.benchmark import BenchRun
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +94,6 @@ class Sweep:
         )
         if run.variant == run.baseline and run.p50_ms is not None:
             self._baselines_ms[job.threads] = run.p50_ms
-        _log.info(
-            "bench.run variant=%s threads=%d status=%s p50_ms=%s reason=%r",
-            run.variant,
-            run.threads,
-            run.status.value,
-            None if run.p50_ms is None else round(run.p50_ms, 3),
-            run.reason,
-        )
         return run
 
 

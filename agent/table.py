@@ -13,7 +13,6 @@ from contract.benchmark import BenchRun, RunStatus
 from contract.manifest import AccuracyKind
 
 _MEGABYTE = 1e6
-_MEBIBYTE = 1 << 20
 _BEST = "bold green"
 _ABSENT = "-"
 
@@ -51,8 +50,8 @@ class _Column:
         return cells
 
 
-def _mebibytes(size_bytes: int | None) -> float | None:
-    return None if size_bytes is None else size_bytes / _MEBIBYTE
+def _megabytes(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else size_bytes / _MEGABYTE
 
 
 _COLUMNS = (
@@ -62,7 +61,7 @@ _COLUMNS = (
     _Column("p95\nms", lambda run: run.p95_ms, "{:.2f}", min),
     _Column("vs\nbase", lambda run: run.speedup, "{:.2f}x", max),
     _Column("active\nparameters", lambda run: run.active_parameters, "{:,d}", min),
-    _Column("peak\nMiB", lambda run: _mebibytes(run.peak_rss_bytes), "{:.0f}", min),
+    _Column("peak\nMB", lambda run: _megabytes(run.peak_rss_bytes), "{:.0f}", min),
     _Column("top-1\n%", lambda run: 100.0 * run.top1, "{:.1f}", max),
 )
 
@@ -111,7 +110,7 @@ def _caption(runs: Sequence[BenchRun]) -> str:
         f"{run.dataset}, as its builder measured it; peak memory is of the whole worker process"
     )
     if run.memory_limit_bytes is not None:
-        limit = f"{run.memory_limit_bytes / _MEBIBYTE:.0f} MiB"
+        limit = f"{run.memory_limit_bytes / _MEGABYTE:.0f} MB"
         enforced = run.memory_limit_kind.value if run.memory_limit_kind else "nobody"
         text += f"; memory limit {limit}, enforced by {enforced}"
     return escape(text)

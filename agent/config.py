@@ -1,0 +1,142 @@
+"""The agent's configuration: one TOML file, overlaid by the environment and by flags.
+
+`EXAMPLE` explains every key. Each can be set by an environment variable as well,
+`EDGEWRIGHT_AGENT_` and the key in capitals (`EDGEWRIGHT_AGENT_THREADS="[1, 2]"`); flags of
+`run` come last and win.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+
+from agent.address import BrokerAddress, parse_broker
+from agent.errors import ConfigError
+from contract.errors import TopicError
+from contract.manifest import Positive
+from contract.topics import check_id
+
+EXAMPLE = """\
+site = "plant-7"         # required, as are the next four; 1 to 64 of a-z 0-9 _ -
+device = "press-03"
+broker = "mqtt://192.168.1.10:1883"
+bundles = "bundles"      # folder with set.json, relative to this file
+state_dir = "state"      # outbox and active variant live here
+threads = [1, 4]         # thread counts to measure; default [1]
+memory_limit_mb = 420    # 10^6 bytes for one worker; default no limit
+timeout_s = 120          # for one variant, its start included
+min_seconds = 1.5        # measure each variant at least this long
+min_runs = 10            # ... and at least this often
+rebench_hours = 168      # measure again after this time; default never
+groups = ["cold-hall"]   # the fleet's policies may name them
+emulates = "a small board" # where it stands for another device
+outbox_limit_mb = 64     # space for results not acknowledged yet
+log_level = "info"       # debug, info, warning or error
+# The environment can replace any key: EDGEWRIGHT_AGENT_THREADS='[1, 2]'; flags win over both.
+"""
+_ENVIRONMENT_PREFIX = "EDGEWRIGHT_AGENT_"
+_BYTES_PER_MB = 1_000_000
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
+
+_Some = Annotated[float, msgspec.Meta(gt=0.0)]
+
+
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that `run` needs to know; `EXAMPLE` explains each key."""
+
+    site: str
+    device: str
+    broker: str
+    bundles: str
+    state_dir: str
+    threads: Annotated[list[Positive], msgspec.Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: [1],
+    )
+    memory_limit_mb: _Some | None = None
+    timeout_s: _Some = 120.0
+    min_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = 1.5
+    min_runs: Positive = 10
+    rebench_hours: _Some | None = None
+    groups: list[str] = []
+    emulates: str | None = None
+    outbox_limit_mb: _Some = 64.0
+    log_level: LogLevel = "info"
+
+    @property
+    def broker_address(self) -> BrokerAddress:
+        """Host and port of the broker."""
+        return parse_broker(self.broker)
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """Memory of one worker."""
+        return None if self.memory_limit_mb is None else int(self.memory_limit_mb * _BYTES_PER_MB)
+
+    @property
+    def outbox_limit_bytes(self) -> int:
+        """Space for the agent's database."""
+        return int(self.outbox_limit_mb * _BYTES_PER_MB)
+
+
+def load_config(
+    path: Path,
+    *,
+    environment: Mapping[str, str],
+    flags: Mapping[str, str | None],
+) -> AgentConfig:
+    """Read, overlay and check the configuration.
+
+    Args:
+        path: the TOML file; relative folders in it start from where it lies.
+        environment: usually `os.environ`.
+        flags: keys given on the command line; None where a flag was not given.
+
+    Raises:
+        ConfigError: unreadable, not TOML, an unknown key, or a value out of its range.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: {error}; expected a TOML file, see 'edgewright-agent run --help'"
+        raise ConfigError(message) from error
+    except tomllib.TOMLDecodeError as error:
+        message = f"{path}: {error}; expected TOML, see 'edgewright-agent run --help'"
+        raise ConfigError(message) from error
+    for key in ("bundles", "state_dir"):
+        if isinstance(content.get(key), str):
+            content[key] = str(path.absolute().parent / content[key])
+    content |= _from_environment(environment)
+    content |= {key: value for key, value in flags.items() if value is not None}
+    try:
+        config = msgspec.convert(content, AgentConfig)
+        check_id("site", config.site)
+        check_id("device", config.device)
+        parse_broker(config.broker)
+    except (msgspec.ValidationError, TopicError) as error:
+        message = f"{path}: {error}; see 'edgewright-agent run --help'"
+        raise ConfigError(message) from error
+    return config
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(AgentConfig):
+        name = _ENVIRONMENT_PREFIX + field.name.upper()
+        text = environment.get(name)
+        if text is None:
+            continue
+        if field.type is str or field.name in {"emulates", "log_level"}:
+            found[field.name] = text
+            continue
+        try:
+            found[field.name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError as error:
+            message = f"{name}: expected a TOML value such as 2 or [1, 2], got '{text}'"
+            raise ConfigError(message) from error
+    return found

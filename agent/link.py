@@ -1,0 +1,206 @@
+"""One connection to the broker: a thin seam around paho-mqtt, driven by its caller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.address import BrokerAddress
+from agent.errors import LinkError
+
+_KEEPALIVE_SECONDS = 30
+_ANSWER_SECONDS = 10.0
+_STEP_SECONDS = 0.1
+#: At least once; the store knows duplicates (DESIGN section 4).
+_QOS = 1
+
+
+class Link:
+    """An open connection; made by `Link.open`, used from one thread.
+
+    It never connects again by itself: every connection has a last will of its own, so the
+    next one is another link.
+    """
+
+    def __init__(self, client: paho.Client, address: BrokerAddress) -> None:
+        self._client = client
+        self._address = address
+        self._refusal: str | None = None
+        self._is_accepted = False
+        self._subscribed: set[int] = set()
+        self._on_message: Callable[[str, bytes], None] = lambda _topic, _payload: None
+        client.on_connect = self._connected
+        client.on_subscribe = self._subscribe_answered
+        client.on_publish = self._published
+        client.on_message = self._received
+        self._delivered: set[int] = set()
+
+    @classmethod
+    def open(
+        cls,
+        address: BrokerAddress,
+        *,
+        client_id: str,
+        will_topic: str,
+        will: bytes,
+        on_message: Callable[[str, bytes], None],
+        should_stop: Callable[[], bool],
+    ) -> Link:
+        """Connect and wait until the broker accepts.
+
+        Args:
+            address: where the broker is.
+            client_id: the broker lets only one connection have it.
+            will_topic: where the broker publishes the last will, retained.
+            will: what it says.
+            on_message: called with topic and payload from within `step`.
+            should_stop: asked while waiting.
+
+        Raises:
+            LinkError: unreachable, refused, or no answer in time.
+        """
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=True,
+            protocol=paho.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.will_set(will_topic, will, qos=_QOS, retain=True)
+        client.connect_timeout = _ANSWER_SECONDS
+        link = cls(client, address)
+        link._on_message = on_message
+        try:
+            client.connect(address.host, address.port, keepalive=_KEEPALIVE_SECONDS)
+        except (OSError, ValueError) as error:
+            message = f"{address}: {error}; is the broker running, and the address right?"
+            raise LinkError(message) from error
+        try:
+            link._await(lambda: link._is_accepted, should_stop)
+        except LinkError:
+            link._drop()
+            raise
+        return link
+
+    def __enter__(self) -> Self:
+        """Return the link itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Drop the connection without a farewell where it was not closed before."""
+        self._drop()
+
+    def _drop(self) -> None:
+        # Without DISCONNECT, the broker publishes the last will.
+        socket = self._client.socket()
+        if socket is not None:
+            socket.close()
+
+    def subscribe(self, topics: Sequence[str], *, should_stop: Callable[[], bool]) -> None:
+        """Subscribe and wait until the broker agrees; retained messages follow at once.
+
+        Raises:
+            LinkError: lost, refused, or no answer in time.
+        """
+        self._check(*self._client.subscribe([(topic, _QOS) for topic in topics]))
+        self._await(lambda: bool(self._subscribed), should_stop)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int:
+        """Hand a message to the connection; returns its number for `take_delivered`.
+
+        Raises:
+            LinkError: the connection is lost.
+        """
+        info = self._client.publish(topic, payload, qos=_QOS, retain=retain)
+        self._check(info.rc, info.mid)
+        return info.mid
+
+    def step(self, timeout_s: float = _STEP_SECONDS) -> None:
+        """Do the network's work for up to `timeout_s`, or until something arrives.
+
+        Raises:
+            LinkError: the connection is lost, or the broker refused it.
+        """
+        self._check(self._client.loop(timeout_s), None)
+        if self._refusal is not None:
+            message = f"{self._address}: refused: {self._refusal}"
+            raise LinkError(message)
+
+    def take_delivered(self) -> set[int]:
+        """Numbers of messages that the broker has since acknowledged; it has them, no more."""
+        taken, self._delivered = self._delivered, set()
+        return taken
+
+    def close(self) -> None:
+        """Say farewell, so that the broker keeps the last will to itself."""
+        self._client.disconnect()
+
+    def _await(self, is_done: Callable[[], bool], should_stop: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while not is_done():
+            if should_stop():
+                message = f"{self._address}: stopped while connecting"
+                raise LinkError(message)
+            if time.monotonic() > deadline:
+                message = f"{self._address}: no answer within {_ANSWER_SECONDS:g} s; a broker?"
+                raise LinkError(message)
+            self.step()
+
+    def _check(self, code: MQTTErrorCode, _mid: int | None) -> None:
+        if code != paho.MQTT_ERR_SUCCESS:
+            message = f"{self._address}: {paho.error_string(code)}"
+            raise LinkError(message)
+
+    def _connected(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _properties: object,
+    ) -> None:
+        if reason.is_failure:
+            self._refusal = str(reason)
+        else:
+            self._is_accepted = True
+
+    def _subscribe_answered(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: object,
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._refusal = "subscription not allowed"
+        self._subscribed.add(mid)
+
+    def _published(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        mid: int,
+        _reason: ReasonCode,
+        _properties: object,
+    ) -> None:
+        self._delivered.add(mid)
+
+    def _received(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        message: paho.MQTTMessage,
+    ) -> None:
+        self._on_message(message.topic, bytes(message.payload))

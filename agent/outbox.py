@@ -1,0 +1,245 @@
+"""Results on their way to the fleet, kept until the fleet says that it stored them.
+
+Every result gets the next place (`seq`) of this outbox (`epoch`). Only the fleet's `ack`
+frees a place; acknowledged results stay a while, for a fleet restored from a backup asks
+for them again by acknowledging less than before.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import uuid
+from collections.abc import Collection
+
+import msgspec
+
+from agent.errors import JournalFullError
+from agent.journal import Journal
+from agent.logs import fields
+from contract.benchmark import BenchRun
+from contract.messages import EpochAck, Result, Tombstone, encode_message
+
+_log = logging.getLogger(__name__)
+
+#: About 20 MB of runs with all their samples.
+_KEPT_ACKED = 512
+#: Some at a time, so that a full outbox is not swept for every single result.
+_DROPPED_AT_ONCE = 8
+
+
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to send, exactly as it was sent before."""
+
+    seq: int
+    payload: bytes
+
+
+class Outbox:
+    """The outbox of one device.
+
+    Args:
+        journal: where it is kept.
+        site: the device's site, as the messages state it.
+        device: the device.
+    """
+
+    def __init__(self, journal: Journal, *, site: str, device: str) -> None:
+        self._journal = journal
+        self._site = site
+        self._device = device
+        with journal.transaction() as connection:
+            if _meta(connection, "epoch") is None:
+                _start_epoch(connection)
+
+    @property
+    def epoch(self) -> str:
+        """Name of this outbox; another one means that places are counted anew."""
+        with self._journal.reading() as connection:
+            return _meta(connection, "epoch") or ""
+
+    def append(self, connection: sqlite3.Connection, run: BenchRun) -> int:
+        """Put a run into the next place, within the caller's transaction; returns the place.
+
+        Raises:
+            MessageError: the run is too large for the wire.
+        """
+        seq = int(_meta(connection, "next_seq") or 1)
+        self._insert(connection, seq, run)
+        _set_meta(connection, "next_seq", str(seq + 1))
+        return seq
+
+    def pending(self, limit: int, *, besides: Collection[int] = ()) -> list[Parcel]:
+        """Oldest messages that the fleet has not acknowledged, at most `limit`.
+
+        Args:
+            limit: how many at most.
+            besides: places to leave out, for they are on their way already.
+        """
+        with self._journal.reading() as connection:
+            rows = connection.execute(
+                "SELECT seq, payload FROM outbox WHERE NOT is_acked ORDER BY seq LIMIT ?",
+                (limit + len(besides),),
+            )
+            found = [Parcel(seq=seq, payload=payload) for seq, payload in rows]
+        return [parcel for parcel in found if parcel.seq not in besides][:limit]
+
+    def unacknowledged(self) -> int:
+        """How many messages the fleet has not acknowledged."""
+        with self._journal.reading() as connection:
+            count: int = connection.execute(
+                "SELECT count(*) FROM outbox WHERE NOT is_acked",
+            ).fetchone()[0]
+            return count
+
+    def acknowledge(self, ack: EpochAck) -> None:
+        """Take the fleet's word for what is stored; less than before means: send it again.
+
+        An acknowledgement beyond the last place comes from results that this outbox forgot
+        (its disk was restored): it then starts a new epoch, lest two results share a place.
+        """
+        with self._journal.transaction() as connection:
+            if ack.through >= int(_meta(connection, "next_seq") or 1):
+                self._start_over(connection, ack.through)
+                return
+            before = int(_meta(connection, "through") or 0)
+            self._report_rejections(connection, ack)
+            rejected = msgspec.json.encode([rejection.seq for rejection in ack.rejected])
+            connection.execute(
+                "UPDATE outbox SET is_acked = "
+                "(last_seq <= ? OR seq IN (SELECT value FROM json_each(?)))",
+                (ack.through, rejected.decode()),
+            )
+            if ack.through < before:
+                extra = fields(was=before, through=ack.through)
+                _log.warning("acknowledgement_fell_back", extra=extra)
+                self._close_forgotten(connection, ack.through)
+            _set_meta(connection, "through", str(ack.through))
+            _forget_acked(connection, ack.through, keep=_KEPT_ACKED)
+
+    def make_room(self) -> None:
+        """Drop what is needed least: acknowledged, then superseded, then oldest results.
+
+        What the fleet never got leaves a tombstone in its place.
+
+        Raises:
+            JournalFullError: there is nothing left to drop, or not even room for that.
+        """
+        with self._journal.transaction() as connection:
+            through = int(_meta(connection, "through") or 0)
+            (acked,) = connection.execute(
+                "SELECT count(*) FROM outbox WHERE last_seq <= ?", (through,)
+            ).fetchone()
+            if acked:
+                _forget_acked(connection, through, keep=acked // 2)
+                return
+            doomed = _least_needed(connection)
+            if not doomed:
+                message = "the outbox holds nothing that could be dropped; free some disk"
+                raise JournalFullError(message)
+            for seq, variant, threads, is_superseded in doomed:
+                why = "superseded" if is_superseded else "oldest"
+                connection.execute(
+                    "UPDATE outbox SET payload = ?, is_tombstone = 1 WHERE seq = ?",
+                    (self._tombstone(connection, seq, seq, f"outbox full, {why} dropped"), seq),
+                )
+                extra = fields(seq=seq, variant=variant, threads=threads, why=why)
+                _log.warning("result_dropped", extra=extra)
+
+    def _insert(self, connection: sqlite3.Connection, seq: int, run: BenchRun) -> None:
+        epoch = _meta(connection, "epoch") or ""
+        result = Result(site=self._site, device=self._device, epoch=epoch, seq=seq, run=run)
+        connection.execute(
+            "INSERT INTO outbox (seq, last_seq, payload, variant, threads) VALUES (?, ?, ?, ?, ?)",
+            (seq, seq, encode_message(result), run.variant, run.threads),
+        )
+
+    def _tombstone(
+        self,
+        connection: sqlite3.Connection,
+        seq: int,
+        last_seq: int,
+        reason: str,
+    ) -> bytes:
+        return encode_message(
+            Tombstone(
+                site=self._site,
+                device=self._device,
+                epoch=_meta(connection, "epoch") or "",
+                seq=seq,
+                last_seq=last_seq,
+                reason=reason,
+            ),
+        )
+
+    def _report_rejections(self, connection: sqlite3.Connection, ack: EpochAck) -> None:
+        for rejection in ack.rejected:
+            is_new = connection.execute(
+                "SELECT 1 FROM outbox WHERE seq = ? AND NOT is_acked",
+                (rejection.seq,),
+            ).fetchone()
+            if is_new:
+                extra = fields(seq=rejection.seq, reason=rejection.reason)
+                _log.error("result_rejected", extra=extra)
+
+    def _close_forgotten(self, connection: sqlite3.Connection, through: int) -> None:
+        """Leave a tombstone for places that the fleet lost and this outbox no longer keeps."""
+        (first_kept,) = connection.execute("SELECT min(seq) FROM outbox").fetchone()
+        last_lost = int(first_kept or _meta(connection, "next_seq") or 1) - 1
+        if last_lost > through:
+            reason = "acknowledged before, and no longer kept on the device"
+            payload = self._tombstone(connection, through + 1, last_lost, reason)
+            connection.execute(
+                "INSERT INTO outbox (seq, last_seq, payload, is_tombstone) VALUES (?, ?, ?, 1)",
+                (through + 1, last_lost, payload),
+            )
+
+    def _start_over(self, connection: sqlite3.Connection, through: int) -> None:
+        _log.warning("outbox_behind_fleet", extra=fields(through=through))
+        kept = connection.execute(
+            "SELECT payload FROM outbox WHERE NOT is_tombstone AND NOT is_acked ORDER BY seq",
+        ).fetchall()
+        connection.execute("DELETE FROM outbox")
+        _start_epoch(connection)
+        for (payload,) in kept:
+            self.append(connection, msgspec.json.decode(payload, type=Result).run)
+
+
+def _least_needed(connection: sqlite3.Connection) -> list[tuple[int, str, int, bool]]:
+    """Superseded results, oldest first; where there are none, the oldest result."""
+    rows = connection.execute(
+        """
+        SELECT seq, variant, threads, EXISTS (
+            SELECT 1 FROM outbox AS newer WHERE NOT newer.is_tombstone
+            AND newer.seq > outbox.seq AND newer.variant = outbox.variant
+            AND newer.threads = outbox.threads
+        ) AS is_superseded
+        FROM outbox WHERE NOT is_tombstone ORDER BY is_superseded DESC, seq LIMIT ?
+        """,
+        (_DROPPED_AT_ONCE,),
+    ).fetchall()
+    return [row for row in rows if row[3]] or rows[:1]
+
+
+def _forget_acked(connection: sqlite3.Connection, through: int, *, keep: int) -> None:
+    """Forget the oldest of the places up to `through`, so that the rest has no holes."""
+    connection.execute(
+        "DELETE FROM outbox WHERE last_seq <= ? AND seq NOT IN "
+        "(SELECT seq FROM outbox WHERE last_seq <= ? ORDER BY seq DESC LIMIT ?)",
+        (through, through, keep),
+    )
+
+
+def _start_epoch(connection: sqlite3.Connection) -> None:
+    _set_meta(connection, "epoch", uuid.uuid4().hex)
+    _set_meta(connection, "next_seq", "1")
+    _set_meta(connection, "through", "0")
+
+
+def _meta(connection: sqlite3.Connection, key: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
