@@ -312,8 +312,9 @@ def _set_up_logging(*, verbose: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     logging.getLogger("fleet").setLevel(logging.DEBUG if verbose else logging.INFO)
-    # amqtt warns of every client that goes away without saying so; that is everyday life.
-    logging.getLogger("amqtt").setLevel(logging.ERROR)
+    # amqtt reports every client that goes away in mid-message with a traceback; that is
+    # everyday life here, and devices send again what was in flight.
+    logging.getLogger("amqtt").setLevel(logging.WARNING if verbose else logging.CRITICAL)
 
 
 def _say_ready(ready: Ready) -> None:

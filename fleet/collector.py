@@ -63,7 +63,9 @@ class Collector:
 
     def _step(self, stop: threading.Event, *, wait_s: float) -> bool:
         waiting = self._link.receive(at_most=_BATCH, wait_s=wait_s)
-        deliveries = [item for item in waiting if isinstance(item, Delivery)]
+        deliveries = [
+            item for item in waiting if isinstance(item, Delivery) and not item.only_clears
+        ]
         if any(isinstance(item, Subscribed) for item in waiting):
             self._greet()
         if deliveries:

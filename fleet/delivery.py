@@ -30,6 +30,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         """Digest of the payload: whether two deliveries are the same bytes."""
         return hashlib.sha256(self.payload).hexdigest()
 
+    @property
+    def only_clears(self) -> bool:
+        """Whether this is MQTT's way to forget a retained message, and says nothing itself."""
+        return not self.payload and not self.topic.endswith(f"/{Leaf.RESULT.value}")
+
 
 class Place(msgspec.Struct, frozen=True):
     """One place of one device's outbox."""
