@@ -1,0 +1,43 @@
+"""Errors of the builder, named by cause."""
+
+from __future__ import annotations
+
+
+class BuilderError(Exception):
+    """Root of all errors of the builder package."""
+
+
+class UsageError(BuilderError):
+    """What was asked for cannot be meant: the call has to change, not the machine."""
+
+
+class ArchitectureError(UsageError):
+    """A network is not known, cannot be imported, or is not an image classifier."""
+
+
+class DataError(UsageError):
+    """A data folder has the wrong shape, no usable images, or other classes."""
+
+
+class RecipeError(UsageError):
+    """A recipe cannot be found or read, or asks for what makes no sense."""
+
+
+class WeightsError(UsageError):
+    """A weights file cannot be read or does not fit the network."""
+
+
+class DownloadError(BuilderError):
+    """Published weights cannot be fetched from here."""
+
+
+class UnsupportedError(BuilderError):
+    """This network cannot have this variant; nothing is wrong with the others."""
+
+
+class TuningError(BuilderError):
+    """Training cannot start or went astray."""
+
+
+class ExportError(BuilderError):
+    """A bundle cannot be written, or the file does not answer as the network does."""

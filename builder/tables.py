@@ -1,0 +1,132 @@
+"""What a person sees of builds, sets and bundles, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from builder.outcome import Outcome, Status
+from contract.bundleset import Member
+from contract.manifest import Accuracy, AccuracyKind, Manifest
+
+_MEGABYTE = 1_000_000
+_STYLE = {
+    Status.BUILT: "green",
+    Status.UNCHANGED: "dim",
+    Status.UNSUPPORTED: "yellow",
+    Status.FAILED: "red",
+}
+
+
+def outcome_table(outcomes: Iterable[Outcome]) -> Table:
+    """One row a variant: its figures and what became of it."""
+    table = _figures_table()
+    table.add_column("status")
+    for outcome in outcomes:
+        status = f"[{_STYLE[outcome.status]}]{outcome.status}[/]"
+        if outcome.member is not None and outcome.manifest is not None:
+            table.add_row(*_figures(outcome.member, outcome.manifest), status)
+        else:
+            table.add_row(outcome.variant, *[""] * 6, status)
+    return table
+
+
+def set_table(rows: Iterable[tuple[Member, Manifest]], baseline: str) -> Table:
+    """One row a bundle of a set; the baseline is marked."""
+    table = _figures_table()
+    table.add_column("")
+    for member, manifest in rows:
+        mark = "baseline" if member.variant == baseline else ""
+        table.add_row(*_figures(member, manifest), mark)
+    return table
+
+
+def manifest_table(manifest: Manifest, file_bytes: int) -> Table:
+    """What a bundle says of itself, one property a row."""
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column()
+    pruning, tuning, quantization = manifest.pruning, manifest.tuning, manifest.quantization
+    rule, made = manifest.preprocessing, manifest.provenance
+    rows = {
+        "variant": manifest.variant,
+        "network": f"{manifest.architecture} (family {manifest.family})",
+        "recipe": manifest.recipe,
+        "input": f"{rule.input_size} px, cut from {rule.resize_size} px ({rule.interpolation})",
+        "pruning": "none"
+        if pruning is None
+        else f"{pruning.ratio:.0%} of the filters of {len(pruning.layers)} layers",
+        "tuning": "none"
+        if tuning is None
+        else f"{tuning.epochs} epochs, {tuning.optimizer}, learning rate {tuning.learning_rate:g}",
+        "numbers": quantization.scheme
+        + (
+            ""
+            if quantization.engine is None
+            else f" for {quantization.engine}, {quantization.int8_mac_share:.1%} of the MACs"
+        ),
+        "classes": str(manifest.classes),
+        "parameters": f"{manifest.parameters:,} ({manifest.active_parameters:,} not zero)",
+        "MACs": f"{manifest.macs:,}",
+        "weights": f"{manifest.state_dict_bytes:,} bytes",
+        "file": f"{file_bytes:,} bytes, {manifest.format}",
+        "accuracy": accuracy_text(manifest.accuracy),
+        "proven on": f"torch {', '.join(manifest.torch_versions)}",
+        "built": f"{made.built_at} by edgewright {made.edgewright}, torch {made.torch}",
+        "from": f"{made.weights}; data {made.data}; seed {made.seed}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def block_table(manifest: Manifest) -> Table:
+    """Parameters, bytes and MACs per block, with their sums."""
+    table = Table("block", title=f"Blocks of {manifest.variant}")
+    for column in ("parameters", "bytes", "MACs"):
+        table.add_column(column, justify="right")
+    for block in manifest.blocks:
+        table.add_row(block.name, f"{block.parameters:,}", f"{block.bytes:,}", f"{block.macs:,}")
+    table.add_section()
+    table.add_row(
+        "all",
+        f"{sum(block.parameters for block in manifest.blocks):,}",
+        f"{sum(block.bytes for block in manifest.blocks):,}",
+        f"{sum(block.macs for block in manifest.blocks):,}",
+    )
+    return table
+
+
+def accuracy_text(accuracy: Accuracy) -> str:
+    """Top-k in words, with what they were measured against."""
+    against = (
+        "agreement with the base"
+        if accuracy.kind is AccuracyKind.AGREEMENT
+        else f"{accuracy.images} labelled images"
+    )
+    return (
+        f"top-1 {accuracy.top1:.1%}, top-3 {accuracy.top3:.1%}, top-5 {accuracy.top5:.1%} "
+        f"({against} of {accuracy.dataset})"
+    )
+
+
+def _figures_table() -> Table:
+    table = Table("variant")
+    for column in ("parameters", "MACs", "size MB", "input", "top-1", "top-3"):
+        table.add_column(column, justify="right")
+    return table
+
+
+def _figures(member: Member, manifest: Manifest) -> list[str]:
+    accuracy = manifest.accuracy
+    mark = "~" if accuracy.kind is AccuracyKind.AGREEMENT else ""
+    return [
+        member.variant,
+        f"{manifest.parameters:,}",
+        f"{manifest.macs / 1e6:,.0f} M",
+        f"{member.bytes / _MEGABYTE:.1f}",
+        str(manifest.preprocessing.input_size),
+        f"{mark}{accuracy.top1:.1%}",
+        f"{mark}{accuracy.top3:.1%}",
+    ]

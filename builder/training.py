@@ -1,0 +1,150 @@
+"""The `train` command's work: a network from scratch or from given weights, to a file."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from builder.accuracy import Exam
+from builder.architectures import resolve
+from builder.classes import match_classes
+from builder.dataset import open_dataset
+from builder.errors import DataError
+from builder.evaluation import predict
+from builder.preprocessing import input_rule
+from builder.probing import check_input
+from builder.progress import Progress
+from builder.tuning import Example, Optimizer, Schedule, fit
+from builder.weights import find_weights
+from contract.files import replacing, sha256_of
+from contract.manifest import Accuracy, Preprocessing, Scheme
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """What to train, on what, and where to write its weights."""
+
+    architecture: str
+    data: Path
+    out: Path
+    #: `default`, `none` or a file.
+    weights: str
+    input_size: int | None
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """A weights file that training left, and how good it is."""
+
+    architecture: str
+    file: str
+    bytes: int
+    sha256: str
+    parameters: int
+    classes: list[str]
+    preprocessing: Preprocessing
+    epochs: int
+    loss: float
+    accuracy: Accuracy
+
+
+def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Trained:
+    """Train a network on `train/`, measure it on `val/`, and write its state dict.
+
+    The output is as wide as `train/` has folders; weights for other classes keep all but
+    their last layer. Training takes AdamW, one rise and fall of the learning rate, and
+    randomly shifted images.
+
+    Raises:
+        UsageError: the architecture, the weights, the data or the input size do not fit.
+        TuningError: the loss became infinite or not a number.
+        OSError: the file cannot be written; what was there stays.
+    """
+    dataset = open_dataset(request.data)
+    if not dataset.labelled:
+        message = f"{request.data}: training needs labels: train/ and val/ with a folder per class"
+        raise DataError(message)
+    architecture = resolve(request.architecture, search_path=search_path)
+    weights = find_weights(request.weights, architecture, progress)
+    network = weights.network_with_new_head(len(dataset.folders), request.seed)
+    rule = input_rule(
+        architecture.published,
+        request.input_size,
+        has_published_weights=weights.published is not None,
+    )
+    outputs = check_input(network, architecture.name, rule.input_size)
+    classes = match_classes(dataset.folders, outputs, is_imagenet=weights.published is not None)
+    dataset = dataset.without_bad_images(progress)
+    examples = [
+        Example(path=sample.path, target=classes.outputs[sample.folder])
+        for sample in dataset.train
+        if sample.folder is not None
+    ]
+    schedule = Schedule(
+        epochs=request.epochs,
+        batch_size=request.batch_size,
+        learning_rate=request.learning_rate,
+        optimizer=Optimizer.ADAMW,
+        one_cycle=True,
+        augment=True,
+    )
+    loss = fit(
+        network,
+        examples,
+        rule,
+        schedule,
+        seed=request.seed,
+        progress=progress,
+        activity=f"{architecture.name}: training",
+    )
+    exam = Exam.of_labels(dataset, classes)
+    predictions = predict(
+        _Floats(network),
+        exam.paths,
+        rule,
+        Scheme.FP32,
+        progress=progress,
+        activity=f"{architecture.name}: measuring accuracy",
+    )
+    _write_state(network, request.out)
+    return Trained(
+        architecture=architecture.name,
+        file=str(request.out),
+        bytes=request.out.stat().st_size,
+        sha256=sha256_of(request.out),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        classes=list(classes.labels),
+        preprocessing=rule,
+        epochs=request.epochs,
+        loss=loss,
+        accuracy=exam.grade(predictions, None),
+    )
+
+
+class _Floats:
+    """A network in memory, as evaluation wants it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = self._network(inputs)
+        return logits
+
+
+def _write_state(network: nn.Module, path: Path) -> None:
+    # Through memory, because PyTorch ends the process when the disk under it fills up.
+    buffer = io.BytesIO()
+    torch.save(network.state_dict(), buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as scratch:
+        scratch.write_bytes(buffer.getbuffer())
