@@ -132,7 +132,9 @@ def _step_words(evidence: Evidence, step: Step) -> str:
         return f"{text}it is the only one left"
     images = f" on {best.accuracy_images} images" if metric.is_share else ""
     if len(step.kept) == 1:
-        return f"{text}the other {len(step.considered) - 1} are worse beyond the tie band{images}"
+        others = len(step.considered) - 1
+        rest = "the other is" if others == 1 else f"the other {others} are"
+        return f"{text}{rest} worse beyond the tie band{images}"
     if len(step.kept) == len(step.considered):
         text += f"{metric.value}{images} tells none of the {len(step.kept)} apart"
     else:

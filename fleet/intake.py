@@ -89,7 +89,7 @@ class _Batch:
         self._connection = connection
         self._now = now
         self._outboxes = Outboxes(connection, now)
-        self._seen: set[tuple[str, str]] = set()
+        self._last_seen: dict[tuple[str, str], float | None] = {}
         self._to_ack: set[tuple[str, str]] = set()
         self._stored = 0
         self._duplicates = 0
@@ -114,6 +114,11 @@ class _Batch:
 
     def finish(self) -> Receipt:
         self._outboxes.save()
+        for (site, device), at in self._last_seen.items():
+            if at is not None:
+                self._connection.execute(
+                    sa.update(devices).where(_is(site, device)).values(last_seen_at=at),
+                )
         return Receipt(
             acks=acks_of(self._connection, self._to_ack, self._now),
             stored=self._stored,
@@ -124,17 +129,15 @@ class _Batch:
     def _meet(self, site: str, device: str, delivery: Delivery) -> None:
         """Make the device known; only a live message is a sign of life."""
         key = (site, device)
-        this = sa.and_(devices.c.site == site, devices.c.device == device)
-        if key not in self._seen:
-            self._seen.add(key)
-            if self._connection.scalar(sa.select(sa.literal(1)).where(this)) is None:
+        if key not in self._last_seen:
+            self._last_seen[key] = None
+            known = sa.select(sa.literal(1)).where(_is(site, device))
+            if self._connection.scalar(known) is None:
                 self._connection.execute(
                     sa.insert(devices).values(site=site, device=device, first_seen_at=self._now),
                 )
         if not delivery.retained:
-            self._connection.execute(
-                sa.update(devices).where(this).values(last_seen_at=delivery.received_at),
-            )
+            self._last_seen[key] = delivery.received_at
 
     def _result(self, result: Result, delivery: Delivery) -> None:
         self._to_ack.add((result.site, result.device))
@@ -206,7 +209,7 @@ class _Batch:
         self._stored += 1
 
     def _state(self, state: State) -> None:
-        this = sa.and_(devices.c.site == state.site, devices.c.device == state.device)
+        this = _is(state.site, state.device)
         row = self._connection.execute(
             sa.select(
                 devices.c.presence,
@@ -233,9 +236,7 @@ class _Batch:
 
     def _keep(self, message: Inventory | Update, values: dict[str, str]) -> None:
         self._connection.execute(
-            sa.update(devices)
-            .where(devices.c.site == message.site, devices.c.device == message.device)
-            .values(**values),
+            sa.update(devices).where(_is(message.site, message.device)).values(**values),
         )
 
     def _refused(self, refused: Refused) -> None:
@@ -255,6 +256,10 @@ class _Batch:
             len(refused.delivery.payload),
             refused.reason[:500],
         )
+
+
+def _is(site: str, device: str) -> sa.ColumnElement[bool]:
+    return sa.and_(devices.c.site == site, devices.c.device == device)
 
 
 def _without_samples(run: BenchRun) -> str:

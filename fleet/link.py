@@ -122,7 +122,18 @@ class Link:
     ) -> None:
         _log.info("disconnected broker=%s reason=%s", self._address, reason)
 
-    def _on_subscribe(self, *_: object) -> None:
+    def _on_subscribe(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _message_id: int,
+        reasons: list[Any],
+        _properties: object,
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            _log.error("broker refused to subscribe broker=%s reason=%s", self._address, refused[0])
+            return
         self._put(Subscribed())
 
     def _on_message(
