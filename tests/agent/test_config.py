@@ -1,0 +1,83 @@
+"""The agent's configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import EXAMPLE, load_config
+from agent.errors import ConfigError
+
+REQUIRED = """\
+site = "plant-7"
+device = "press-03"
+broker = "mqtt://127.0.0.1:1883"
+bundles = "bundles"
+state_dir = "/var/lib/agent"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    """A configuration file."""
+    path = folder / "agent.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_documented_example_is_valid(tmp_path: Path) -> None:
+    """What --help shows can be pasted into a file."""
+    config = load_config(write(tmp_path, EXAMPLE), environment={}, flags={})
+    assert config.threads == [1, 4]
+    assert config.memory_limit_bytes == 420_000_000
+
+
+def test_relative_folders_start_at_the_file_and_absolute_ones_stay(tmp_path: Path) -> None:
+    """The working directory of a service is nobody's choice."""
+    config = load_config(write(tmp_path, REQUIRED), environment={}, flags={})
+    assert config.bundles == str(tmp_path / "bundles")
+    assert config.state_dir == "/var/lib/agent"
+
+
+def test_flags_win_over_the_environment_over_the_file(tmp_path: Path) -> None:
+    """The nearer to the person, the stronger."""
+    path = write(tmp_path, REQUIRED + "threads = [1]\n")
+    environment = {
+        "EDGEWRIGHT_AGENT_BROKER": "mqtt://from-environment",
+        "EDGEWRIGHT_AGENT_SITE": "north",
+        "EDGEWRIGHT_AGENT_THREADS": "[1, 2]",
+        "EDGEWRIGHT_AGENT_EMULATES": "a small board",
+    }
+    flags = {"broker": "mqtt://from-flag", "bundles": None}
+    config = load_config(path, environment=environment, flags=flags)
+    assert config.broker == "mqtt://from-flag"
+    assert config.site == "north"
+    assert config.threads == [1, 2]
+    assert config.emulates == "a small board"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("site = ", "agent.toml"),
+        (REQUIRED.replace("site", "sight"), "sight"),
+        (REQUIRED.replace('"plant-7"', '"Plant 7"'), "site 'Plant 7'"),
+        (REQUIRED + "threads = [0]\n", r"\$.threads"),
+        (REQUIRED + "threads = []\n", r"\$.threads"),
+        (REQUIRED + "memory_limit_mb = -1\n", r"\$.memory_limit_mb"),
+        (REQUIRED + 'log_level = "loud"\n', r"\$.log_level"),
+        (REQUIRED.replace("mqtt:", "amqp:"), "broker"),
+        ('site = "plant-7"\n', "device"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_field(tmp_path: Path, text: str, named: str) -> None:
+    """The message leads to the line to change."""
+    with pytest.raises(ConfigError, match=named):
+        load_config(write(tmp_path, text), environment={}, flags={})
+
+
+def test_a_bad_value_in_the_environment_names_the_variable(tmp_path: Path) -> None:
+    """Nobody looks for it in the file then."""
+    environment = {"EDGEWRIGHT_AGENT_THREADS": "one, two"}
+    with pytest.raises(ConfigError, match="EDGEWRIGHT_AGENT_THREADS"):
+        load_config(write(tmp_path, REQUIRED), environment=environment, flags={})

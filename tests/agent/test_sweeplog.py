@@ -1,0 +1,74 @@
+"""What was measured already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.journal import Journal
+from agent.sweeplog import SweepLog
+from contract.benchmark import BenchRun, RunStatus
+from support.measurements import make_run
+
+
+def open_log(folder: Path) -> tuple[Journal, SweepLog]:
+    """A record on the disk."""
+    journal = Journal(folder / "agent.sqlite", limit_bytes=64_000_000)
+    return journal, SweepLog(journal)
+
+
+def record(journal: Journal, sweeplog: SweepLog, run: BenchRun) -> None:
+    """Record one run."""
+    with journal.transaction() as connection:
+        sweeplog.record(connection, run)
+
+
+def test_a_sweep_is_found_again_with_what_was_done(tmp_path: Path) -> None:
+    """After a kill, only the rest is measured, against the same baseline."""
+    journal, sweeplog = open_log(tmp_path)
+    begun = sweeplog.begin(set_id="set", fingerprint="fp")
+    record(journal, sweeplog, make_run(sweep_id=begun.sweep_id, p50_ms=8.0))
+    journal.close()
+    _, sweeplog = open_log(tmp_path)
+    found = sweeplog.latest(baseline="net-base")
+    assert found is not None
+    assert (found.sweep_id, found.set_id, found.fingerprint) == (begun.sweep_id, "set", "fp")
+    assert found.done == {("net-base", 1)}
+    assert found.baselines_ms == {1: 8.0}
+    assert found.finished_at is None
+
+
+def test_the_verdict_is_that_of_the_last_sweep_in_this_environment(tmp_path: Path) -> None:
+    """A bundle that ran well once and now fails is not well; well at any threads is."""
+    journal, sweeplog = open_log(tmp_path)
+    first = sweeplog.begin(set_id="set", fingerprint="fp")
+    record(journal, sweeplog, make_run(sweep_id=first.sweep_id, sha256="aa"))
+    verdict = sweeplog.verdict("aa", fingerprint="fp")
+    assert verdict is not None
+    assert verdict.status is RunStatus.OK
+    assert sweeplog.verdict("aa", fingerprint="other") is None
+    second = sweeplog.begin(set_id="set", fingerprint="fp")
+    failed = make_run(
+        sweep_id=second.sweep_id, sha256="aa", threads=4, status=RunStatus.OOM, reason="too big"
+    )
+    record(journal, sweeplog, failed)
+    verdict = sweeplog.verdict("aa", fingerprint="fp")
+    assert verdict is not None
+    assert (verdict.status, verdict.reason) == (RunStatus.OOM, "too big")
+    record(journal, sweeplog, make_run(sweep_id=second.sweep_id, sha256="aa", threads=1))
+    verdict = sweeplog.verdict("aa", fingerprint="fp")
+    assert verdict is not None
+    assert verdict.status is RunStatus.OK
+
+
+def test_old_sweeps_are_forgotten(tmp_path: Path) -> None:
+    """The record stays small on a box that runs for years."""
+    journal, sweeplog = open_log(tmp_path)
+    for number in range(12):
+        state = sweeplog.begin(set_id=f"set-{number}", fingerprint="fp")
+        record(journal, sweeplog, make_run(sweep_id=state.sweep_id))
+    with journal.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM sweeps").fetchone() == (8,)
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (8,)
+    latest = sweeplog.latest(baseline="net-base")
+    assert latest is not None
+    assert latest.set_id == "set-11"
