@@ -59,7 +59,6 @@ def test_bench_without_json_prints_a_table_of_every_variant(good_set: Path) -> N
     assert done.returncode == 0, done.stderr
     for word in (
         "tiny-base",
-        "tiny-dq8",
         "tiny-sq8",
         "p50",
         "p95",

@@ -1,0 +1,134 @@
+"""The courier between a real outbox and a real broker."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.address import parse_broker
+from agent.courier import Courier, Patience
+from agent.journal import Journal
+from agent.outbox import Outbox
+from contract.messages import Desired
+from support.brokers import Mosquitto
+from support.fleet_end import FleetEnd
+from support.measurements import make_run
+
+IMPATIENT = Patience(
+    reconnect_first_s=0.05, reconnect_most_s=0.1, resend_first_s=0.3, resend_most_s=0.6
+)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal on the disk."""
+    opened = Journal(tmp_path / "agent.sqlite", limit_bytes=64_000_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def outbox(journal: Journal) -> Outbox:
+    """An outbox with five runs."""
+    made = Outbox(journal, site="lab", device="box")
+    for number in range(5):
+        with journal.transaction() as connection:
+            made.append(connection, make_run(run_id=f"run-{number}"))
+    return made
+
+
+@pytest.fixture
+def start_courier(mosquitto: Mosquitto, outbox: Outbox) -> Iterator[Callable[[], Courier]]:
+    """Start a courier that is stopped in the end."""
+    started: list[Courier] = []
+
+    def start() -> Courier:
+        desires: queue.SimpleQueue[Desired] = queue.SimpleQueue()
+        courier = Courier(
+            parse_broker(mosquitto.url),
+            site="lab",
+            device="box",
+            boot_id="boot-1",
+            outbox=outbox,
+            on_desired=desires.put,
+            patience=IMPATIENT,
+        )
+        courier.start()
+        started.append(courier)
+        return courier
+
+    yield start
+    for courier in started:
+        courier.stop()
+
+
+def seqs(fleet_end: FleetEnd) -> list[int]:
+    """Places in the order heard."""
+    return [result.seq for result in fleet_end.results()]
+
+
+def test_results_come_in_order_and_again_until_acknowledged(
+    fleet_end: FleetEnd, start_courier: Callable[[], Courier], outbox: Outbox
+) -> None:
+    """The broker's own acknowledgement frees nothing."""
+    start_courier()
+    fleet_end.await_until("they came twice", lambda: seqs(fleet_end).count(5) >= 2)
+    assert seqs(fleet_end)[:5] == [1, 2, 3, 4, 5]
+    assert outbox.unacknowledged() == 5
+    assert len(set(fleet_end.payloads[1:6])) == 5
+    fleet_end.acknowledge(outbox.epoch, 5)
+    fleet_end.await_until("they are free", lambda: outbox.unacknowledged() == 0)
+
+
+def test_only_the_rest_is_sent_again_after_a_partial_acknowledgement(
+    fleet_end: FleetEnd, start_courier: Callable[[], Courier], outbox: Outbox
+) -> None:
+    """Retained, it is heard before anything is sent."""
+    fleet_end.acknowledge(outbox.epoch, 3)
+    start_courier()
+    fleet_end.await_until("the rest came", lambda: 5 in seqs(fleet_end))
+    assert set(seqs(fleet_end)) == {4, 5}
+
+
+def test_an_acknowledgement_that_fell_back_brings_results_again(
+    fleet_end: FleetEnd, start_courier: Callable[[], Courier], outbox: Outbox
+) -> None:
+    """The fleet was restored from a backup."""
+    fleet_end.acknowledge(outbox.epoch, 5)
+    start_courier()
+    fleet_end.await_until("all are acknowledged", lambda: outbox.unacknowledged() == 0)
+    assert seqs(fleet_end) == []
+    fleet_end.acknowledge(outbox.epoch, 2)
+    fleet_end.await_until("they came again", lambda: set(seqs(fleet_end)) == {3, 4, 5})
+
+
+def test_another_epochs_acknowledgement_says_nothing(
+    fleet_end: FleetEnd, start_courier: Callable[[], Courier], outbox: Outbox
+) -> None:
+    """It is of an outbox that this device had before."""
+    fleet_end.acknowledge("another", 5)
+    start_courier()
+    fleet_end.await_until("all came", lambda: set(seqs(fleet_end)) == {1, 2, 3, 4, 5})
+    assert outbox.unacknowledged() == 5
+
+
+def test_a_broker_that_restarts_gets_everything_again(
+    mosquitto: Mosquitto,
+    fleet_end: FleetEnd,
+    start_courier: Callable[[], Courier],
+    outbox: Outbox,
+) -> None:
+    """The next connection has the next number, and the announcements come again."""
+    start_courier()
+    fleet_end.await_until("all came", lambda: 5 in seqs(fleet_end))
+    mosquitto.stop()
+    mosquitto.start()
+    fleet_end.await_until(
+        "it is back",
+        lambda: any(state.connection > 1 for state in fleet_end.states()),
+    )
+    fleet_end.acknowledge(outbox.epoch, 5)
+    fleet_end.await_until("they are free", lambda: outbox.unacknowledged() == 0)
