@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contract.bundleset import read_set
 
 ROOT = Path(__file__).resolve().parents[2]
-POLICY = Path(__file__).with_name("demo-policy.toml")
+POLICY = Path("scripts/lib/demo-policy.toml")
 SITE = "demo"
 MEBIBYTE = 1 << 20
 READY_TIMEOUT_S = 30
@@ -86,7 +86,7 @@ class Demo:
         self._folder.mkdir(parents=True, exist_ok=True)
         _heading("1. Real images: 1,797 handwritten digits, 360 of them held out")
         write_digits(self._data)
-        console.print(f"   {self._shown(self._data)}")
+        console.print(f"   {self._data}")
 
         _heading("2. Base models, trained here from scratch")
         for model in models:
@@ -112,7 +112,7 @@ class Demo:
     def _train(self, model: Model) -> None:
         weights = self._weights(model)
         if weights.exists():
-            console.print(f"   {model.architecture}: trained before, {self._shown(weights)}")
+            console.print(f"   {model.architecture}: trained before, {weights}")
             return
         _run(
             "edgewright-builder", "train", model.architecture,
@@ -140,7 +140,7 @@ class Demo:
         with (
             Progress(*columns, console=console) as progress,
             log.open("w") as log_file,
-            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as agent,
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as agent,
         ):
             task = progress.add_task("", total=runs)
             for line in agent.stderr or ():
@@ -168,7 +168,6 @@ class Demo:
             return subprocess.Popen(
                 [_program("edgewright-agent"), "run", "--config", str(config)],
                 stderr=log,
-                cwd=ROOT,
             )
 
     @contextlib.contextmanager
@@ -179,7 +178,7 @@ class Demo:
             _program("edgewright-fleet"), "serve", "--listen", listen, "--db", self._database,
         ]  # fmt: skip
         with log.open("w") as log_file:
-            collector = subprocess.Popen(command, stdout=log_file, stderr=log_file, cwd=ROOT)
+            collector = subprocess.Popen(command, stdout=log_file, stderr=log_file)
         try:
             _wait_until_ready(collector, log)
             yield
@@ -187,7 +186,7 @@ class Demo:
             _stop(collector)
 
     def _fleet_command(self, *arguments: str, policy: bool = True) -> None:
-        chosen = ("--policy", POLICY.relative_to(ROOT)) if policy else ()
+        chosen = ("--policy", POLICY) if policy else ()
         _run("edgewright-fleet", *arguments, "--db", self._database, *chosen)
 
     def _weights(self, model: Model) -> Path:
@@ -204,8 +203,9 @@ class Demo:
             f'device = "{device.name}"',
             f'emulates = "{device.emulates}"',
             f'broker = "{self._broker}"',
-            f'bundles = "{self._bundles}"',
-            f'state_dir = "{path.parent / "state"}"',
+            # Relative to this file.
+            'bundles = "../../bundles"',
+            'state_dir = "state"',
             f"threads = [{device.threads}]",
             "min_seconds = 0.5",
         ]
@@ -214,18 +214,15 @@ class Demo:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def _shown(self, path: Path) -> str:
-        return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-
     def _say_what_next(self) -> None:
-        bundles = self._shown(self._bundles)
+        bundles = self._bundles
         console.print(
             f"""
 What to type next (. .venv/bin/activate first):
 
   edgewright-builder list {bundles}
   edgewright-agent bench {bundles}
-  edgewright-agent predict {self._shown(self._data)}/val/7/*.png --bundles {bundles}
+  edgewright-agent predict {self._data}/val/7/*.png --bundles {bundles}
   edgewright-fleet recommendations --db {self._database} --policy fastest
   edgewright-fleet explain demo/small-board --db {self._database}
 
@@ -247,8 +244,8 @@ def _program(name: str) -> str:
 
 def _run(program: str, *arguments: object) -> None:
     words = [str(argument) for argument in arguments]
-    console.print(f"[dim]$ {shlex.join([program, *words])}[/dim]", highlight=False)
-    done = subprocess.run([_program(program), *words], check=False, cwd=ROOT)
+    console.print(f"[dim]$ {shlex.join([program, *words])}[/dim]", highlight=False, soft_wrap=True)
+    done = subprocess.run([_program(program), *words], check=False)
     if done.returncode != 0:
         _fail(f"{program} {words[0]} ended with exit code {done.returncode}")
 
@@ -291,11 +288,12 @@ def main() -> None:
         help="add VGG-19 in its batch-norm form (at most 20 minutes in all)",
     )
     parser.add_argument(
-        "--dir", type=Path, default=ROOT / ".demo", help="where everything is kept (default: .demo)"
+        "--dir", type=Path, default=Path(".demo"), help="where everything is kept (default: .demo)"
     )
     options = parser.parse_args()
     models = [*SMALL_MODELS, VGG19] if options.vgg19 else SMALL_MODELS
-    Demo(options.dir.resolve()).run(models)
+    os.chdir(ROOT)
+    Demo(options.dir).run(models)
 
 
 if __name__ == "__main__":

@@ -22,18 +22,19 @@ find_python() {
 # still time to stop, and how to be offered the CPU build.
 warn_of_gpu_packages() {
   command -v nvidia-smi >/dev/null 2>&1 && return
-  local plan
-  plan=$(.venv/bin/pip install --quiet --dry-run --report - -c constraints.txt torch 2>/dev/null) || return 0
-  case "$plan" in
-    *nvidia-*|*'"nvidia_'*) ;;
-    *) return 0 ;;
-  esac
-  cat >&2 <<'TEXT'
-pip is about to fetch a CUDA build of torch with several gigabytes of GPU packages, and this machine
-shows no NVIDIA card. For the CPU build (under 200 MB) press Ctrl-C, take the index address that
-pytorch.org ("Get started", compute platform CPU) names, and start again with
+  local pip=".venv/bin/python -m pip" gpu_packages
+  gpu_packages=$($pip install --quiet --dry-run --report - -c constraints.txt torch 2>/dev/null \
+    | .venv/bin/python -c '
+import json, sys
+names = [item["metadata"]["name"].lower() for item in json.load(sys.stdin)["install"]]
+print(sum(name.startswith(("nvidia", "cuda")) for name in names))') || return 0
+  [ "$gpu_packages" -gt 0 ] || return 0
+  cat >&2 <<TEXT
+pip is about to fetch a CUDA build of torch with $gpu_packages GPU packages, gigabytes in all, and this
+machine shows no NVIDIA card. For the CPU build (under 200 MB) press Ctrl-C, take the index address
+that pytorch.org names ("Get started", compute platform CPU), and start again with
 
-    PIP_EXTRA_INDEX_URL=<that address> ./scripts/...
+    PIP_EXTRA_INDEX_URL=THAT_ADDRESS $0
 
 Going on in 15 seconds.
 TEXT
@@ -55,12 +56,13 @@ prepare_environment() {
     "$python" -m venv .venv || die "'$python -m venv' does not work here.
 Install it (Debian, Ubuntu, Raspberry Pi OS: 'sudo apt install python3-venv') and run this again."
   fi
-  say "Installing edgewright[$extra] into .venv"
-  .venv/bin/python -m pip install --quiet -c constraints.txt --upgrade pip
+  say "Installing edgewright[$extra] into .venv (a few minutes; torch alone is 190 MB)"
+  local install=".venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt"
+  $install --upgrade pip
   warn_of_gpu_packages
   # The build backend comes pinned like all else, hence no isolated build environment.
-  .venv/bin/python -m pip install --quiet -c constraints.txt hatchling editables
-  .venv/bin/python -m pip install --quiet -c constraints.txt --no-build-isolation -e ".[$extra]" \
+  $install hatchling editables
+  $install --no-build-isolation -e ".[$extra]" \
     || die "The installation failed; pip's own message stands above."
   printf '%s' "$wanted" > "$stamp"
 }
