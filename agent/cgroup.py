@@ -20,32 +20,26 @@ class MemoryGroup:
 
     @classmethod
     def create(cls, root: Path, *, name: str, limit_bytes: int) -> MemoryGroup | None:
-        """Make a group below this process's own; None where the box does not let us.
+        """Make a group for one worker; None where the box does not let us.
 
-        It takes a version 2 hierarchy with the memory controller, and a group delegated to
-        this user: as root, or under systemd with `Delegate=memory`.
+        It takes a version 2 hierarchy with the memory controller, and groups that this user
+        may make: as root, in a user's session, or under systemd with `Delegate=memory`.
         """
-        parent = _own_group(root)
-        if parent is None:
-            return None
-        folder = parent / name
-        try:
-            folder.mkdir()
-        except OSError as error:
-            _log.debug("cgroup_refused", extra=fields(folder=folder, error=error))
-            return None
-        try:
-            if not (folder / "memory.max").exists():
-                (parent / "cgroup.subtree_control").write_text("+memory")
-            _write_existing(folder / "memory.max", str(limit_bytes))
-            # Swapping would hide the limit and make every latency a lie.
-            with contextlib.suppress(OSError):
-                _write_existing(folder / "memory.swap.max", "0")
-        except OSError as error:
-            _log.debug("cgroup_refused", extra=fields(folder=folder, error=error))
-            folder.rmdir()
-            return None
-        return cls(folder)
+        for parent in _possible_parents(root):
+            folder = parent / name
+            try:
+                folder.mkdir()
+            except OSError as error:
+                _log.debug("cgroup_refused", extra=fields(folder=folder, error=error))
+                continue
+            try:
+                _limit(parent, folder, limit_bytes)
+            except OSError as error:
+                _log.debug("cgroup_refused", extra=fields(folder=folder, error=error))
+                folder.rmdir()
+            else:
+                return cls(folder)
+        return None
 
     def admit(self, pid: int) -> bool:
         """Move a process into the group; False where that is refused."""
@@ -68,15 +62,33 @@ class MemoryGroup:
             self._folder.rmdir()
 
 
-def _own_group(root: Path) -> Path | None:
-    """Folder of this process's version 2 group, if that hierarchy can limit memory."""
+def _possible_parents(root: Path) -> list[Path]:
+    """Groups below which a worker's group may be made, in the order to try them.
+
+    The group of this process comes first, but the kernel does not let a group that holds
+    processes limit its children, unless it is the root; a sibling then does as well.
+    """
     for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
         hierarchy, _, path = line.split(":", 2)
-        folder = root / "sys/fs/cgroup" / path.lstrip("/")
-        controllers = (read_text(folder / "cgroup.controllers") or "").split()
-        if hierarchy == "0" and "memory" in controllers:
-            return folder
-    return None
+        if hierarchy == "0":
+            mount = root / "sys/fs/cgroup"
+            own = mount / path.lstrip("/")
+            parents = [own] if own == mount else [own, own.parent]
+            return [parent for parent in parents if _controls_memory(parent)]
+    return []
+
+
+def _controls_memory(folder: Path) -> bool:
+    return "memory" in (read_text(folder / "cgroup.controllers") or "").split()
+
+
+def _limit(parent: Path, folder: Path, limit_bytes: int) -> None:
+    if not (folder / "memory.max").exists():
+        _write_existing(parent / "cgroup.subtree_control", "+memory")
+    _write_existing(folder / "memory.max", str(limit_bytes))
+    # Swapping would hide the limit and make every latency a lie; not every kernel has swap.
+    with contextlib.suppress(OSError):
+        _write_existing(folder / "memory.swap.max", "0")
 
 
 def _write_existing(path: Path, text: str) -> None:
