@@ -64,7 +64,6 @@ class Courier:
         device: the device.
         boot_id: name of this start of the agent.
         outbox: what to deliver.
-        on_desired: called with every desired state, from the courier's thread.
         patience: how long to wait before trying again.
     """
 
@@ -76,7 +75,6 @@ class Courier:
         device: str,
         boot_id: str,
         outbox: Outbox,
-        on_desired: Callable[[Desired], None],
         patience: Patience | None = None,
     ) -> None:
         self._address = address
@@ -84,7 +82,7 @@ class Courier:
         self._device = device
         self._boot_id = boot_id
         self._outbox = outbox
-        self._on_desired = on_desired
+        self._on_desired: Callable[[Desired], None] = lambda _desired: None
         self._patience = patience or Patience()
         self._connection_number = 0
         self._stopping = threading.Event()
@@ -97,8 +95,9 @@ class Courier:
         self._epoch = ""
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
-    def start(self) -> None:
-        """Begin to connect."""
+    def start(self, *, on_desired: Callable[[Desired], None]) -> None:
+        """Begin to connect; `on_desired` hears every desired state, in the courier's thread."""
+        self._on_desired = on_desired
         self._thread.start()
 
     def stop(self) -> None:
@@ -125,6 +124,9 @@ class Courier:
                 extra = fields(broker=self._address, error=error, again_in_s=wait_s)
                 _log.info("broker_away", extra=extra)
                 self._stopping.wait(wait_s)
+            except Exception:  # noqa: BLE001 - what nobody foresaw must not silence the device
+                _log.exception("courier_failed")
+                self._stopping.wait(self._patience.reconnect_most_s)
 
     def _reconnect_wait_s(self, failures: int) -> float:
         bound = self._patience.reconnect_first_s * 2 ** min(failures - 1, 16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -113,7 +114,8 @@ class Link:
         Raises:
             LinkError: lost, refused, or no answer in time.
         """
-        self._check(*self._client.subscribe([(topic, _QOS) for topic in topics]))
+        code, _ = self._client.subscribe([(topic, _QOS) for topic in topics])
+        self._check(code)
         self._await(lambda: bool(self._subscribed), should_stop)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> int:
@@ -123,7 +125,7 @@ class Link:
             LinkError: the connection is lost.
         """
         info = self._client.publish(topic, payload, qos=_QOS, retain=retain)
-        self._check(info.rc, info.mid)
+        self._check(info.rc)
         return info.mid
 
     def step(self, timeout_s: float = _STEP_SECONDS) -> None:
@@ -132,7 +134,12 @@ class Link:
         Raises:
             LinkError: the connection is lost, or the broker refused it.
         """
-        self._check(self._client.loop(timeout_s), None)
+        try:
+            code = self._client.loop(timeout_s)
+        except (OSError, ValueError, struct.error) as error:
+            message = f"{self._address}: {error}; the broker sent what is no MQTT"
+            raise LinkError(message) from error
+        self._check(code)
         if self._refusal is not None:
             message = f"{self._address}: refused: {self._refusal}"
             raise LinkError(message)
@@ -157,7 +164,7 @@ class Link:
                 raise LinkError(message)
             self.step()
 
-    def _check(self, code: MQTTErrorCode, _mid: int | None) -> None:
+    def _check(self, code: MQTTErrorCode) -> None:
         if code != paho.MQTT_ERR_SUCCESS:
             message = f"{self._address}: {paho.error_string(code)}"
             raise LinkError(message)

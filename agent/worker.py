@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -62,6 +63,16 @@ _ORPHANED = 3
 Send = Callable[[Event], None]
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """A network that proved its numerics here, and its papers."""
+
+    manifest: Manifest
+    labels: list[str]
+    vectors: GoldenVectors
+    network: Network
+
+
 def main() -> None:
     """Do the task that stands on standard input."""
     # Libraries may print to standard output; ours is the copy that they do not know.
@@ -96,18 +107,14 @@ def _perform(task: Task, send: Send) -> None:
             runtime = _runtime(Format.TORCHSCRIPT, task.threads)
             send(Engines(engines=runtime.engines()))
         case Bench():
-            manifest, network = _ready(task, affinity_problem, send)
-            if network is not None:
-                send(_measure(task, manifest, network, send))
+            subject = _ready(task, affinity_problem, send)
+            if subject is not None:
+                send(_measure(task, subject, send))
         case Predict():
-            manifest, network = _ready(task, affinity_problem, send)
-            if network is not None:
+            subject = _ready(task, affinity_problem, send)
+            if subject is not None:
                 send(Entered(stage=Stage.ANSWERING))
-                labels = read_labels(Path(task.bundle))
-                answers = [
-                    _answer(Path(image), task.top_k, manifest, labels, network)
-                    for image in task.images
-                ]
+                answers = [_answer(Path(image), task.top_k, subject) for image in task.images]
                 send(Predicted(answers=answers))
 
 
@@ -115,8 +122,8 @@ def _ready(
     task: Bench | Predict,
     affinity_problem: str | None,
     send: Send,
-) -> tuple[Manifest, Network | None]:
-    """Load and prove a bundle; no network where its numerics are wrong here."""
+) -> _Subject | None:
+    """Load and prove a bundle; None where its numerics are wrong here."""
     path = Path(task.bundle)
     manifest = read_manifest(path)
     vectors = read_golden(path, manifest)
@@ -146,17 +153,12 @@ def _ready(
         ),
     )
     send(Entered(stage=Stage.CHECKING))
-    proven = _check(manifest, vectors, inputs, network, send)
-    return manifest, network if proven else None
+    subject = _Subject(manifest, read_labels(path), vectors, network)
+    return subject if _is_proven(subject, inputs, send) else None
 
 
-def _check(
-    manifest: Manifest,
-    vectors: GoldenVectors,
-    inputs: npt.NDArray[np.float32],
-    network: Network,
-    send: Send,
-) -> bool:
+def _is_proven(subject: _Subject, inputs: npt.NDArray[np.float32], send: Send) -> bool:
+    network, manifest = subject.network, subject.manifest
     # One image at a time, as it is measured and served.
     logits = [network.logits(inputs[i : i + 1]) for i in range(len(inputs))]
     tolerance = golden_tolerance(
@@ -164,7 +166,7 @@ def _check(
         built_for=manifest.quantization.engine,
         runs_on=network.engine,
     )
-    verdict = compare(vectors.logits, np.concatenate(logits), tolerance=tolerance)
+    verdict = compare(subject.vectors.logits, np.concatenate(logits), tolerance=tolerance)
     send(Checked(golden=verdict))
     if not verdict.ok:
         reason = (
@@ -176,10 +178,9 @@ def _check(
     return verdict.ok
 
 
-def _measure(task: Bench, manifest: Manifest, network: Network, send: Send) -> Measured:
-    vectors = read_golden(Path(task.bundle), manifest)
-    rule = manifest.preprocessing
-    inputs = images.standardize(vectors.images[:1], rule)
+def _measure(task: Bench, subject: _Subject, send: Send) -> Measured:
+    network, rule = subject.network, subject.manifest.preprocessing
+    inputs = images.standardize(subject.vectors.images[:1], rule)
     send(Entered(stage=Stage.WARMING))
     repeat(lambda: network.logits(inputs), min_seconds=_WARM_UP_SECONDS, min_runs=_WARM_UP_RUNS)
     send(Entered(stage=Stage.MEASURING))
@@ -192,13 +193,12 @@ def _measure(task: Bench, manifest: Manifest, network: Network, send: Send) -> M
     foreign_load = meter.foreign_share()
     steady_rss_bytes = memory.resident_bytes()
 
-    picture = Image.fromarray(vectors.images[0])
+    picture = Image.fromarray(subject.vectors.images[0])
     logits = network.logits(inputs)[0]
-    labels = read_labels(Path(task.bundle))
     return Measured(
         samples_ms=samples_ms,
         preprocess_ms=_side_step_ms(lambda: images.network_input(picture, rule)),
-        postprocess_ms=_side_step_ms(lambda: rank(logits, labels, _RANKED)),
+        postprocess_ms=_side_step_ms(lambda: rank(logits, subject.labels, _RANKED)),
         steady_rss_bytes=steady_rss_bytes,
         peak_rss_bytes=memory.peak_bytes(),
         foreign_load=foreign_load,
@@ -209,18 +209,13 @@ def _side_step_ms(work: Callable[[], object]) -> float:
     return typical_ms(work, max_seconds=_SIDE_STEP_SECONDS, max_runs=_SIDE_STEPS)
 
 
-def _answer(
-    path: Path,
-    top_k: int,
-    manifest: Manifest,
-    labels: list[str],
-    network: Network,
-) -> Answer:
+def _answer(path: Path, top_k: int, subject: _Subject) -> Answer:
+    network = subject.network
     watch = Stopwatch()
     picture = images.open_image(path)
     decode_ms = watch.elapsed_ms()
     watch = Stopwatch()
-    inputs = images.network_input(picture, manifest.preprocessing)
+    inputs = images.network_input(picture, subject.manifest.preprocessing)
     preprocess_ms = watch.elapsed_ms()
     logits = network.logits(inputs)[0]
     # The median of a few, for one alone says more of the neighbours than of the variant.
@@ -230,7 +225,7 @@ def _answer(
         max_runs=_ANSWER_REPEATS,
     )
     watch = Stopwatch()
-    top = rank(logits, labels, top_k)
+    top = rank(logits, subject.labels, top_k)
     return Answer(
         image=str(path),
         top=top,

@@ -44,19 +44,18 @@ def outbox(journal: Journal) -> Outbox:
 def start_courier(mosquitto: Mosquitto, outbox: Outbox) -> Iterator[Callable[[], Courier]]:
     """Start a courier that is stopped in the end."""
     started: list[Courier] = []
+    desires: queue.SimpleQueue[Desired] = queue.SimpleQueue()
 
     def start() -> Courier:
-        desires: queue.SimpleQueue[Desired] = queue.SimpleQueue()
         courier = Courier(
             parse_broker(mosquitto.url),
             site="lab",
             device="box",
             boot_id="boot-1",
             outbox=outbox,
-            on_desired=desires.put,
             patience=IMPATIENT,
         )
-        courier.start()
+        courier.start(on_desired=desires.put)
         started.append(courier)
         return courier
 
