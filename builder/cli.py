@@ -33,6 +33,7 @@ from contract.files import sha256_of
 from contract.manifest import Manifest
 
 _ENGINES = ("x86", "qnnpack")
+_PIPE_WIDTH = 120
 
 _data = click.option(
     "--data",
@@ -99,7 +100,7 @@ def cli(*, verbose: bool) -> None:
 @click.option(
     "--lr",
     type=click.FloatRange(min=0, min_open=True),
-    default=1e-3,
+    default=5e-4,
     show_default=True,
     help="Peak learning rate (AdamW, one cycle).",
 )
@@ -230,7 +231,7 @@ def build(
     if as_json:
         _print_json([_document(o.member, o.manifest) for o in outcomes if o.member and o.manifest])
     else:
-        Console().print(outcome_table(outcomes))
+        _table_console().print(outcome_table(outcomes))
     if not all(outcome.exists for outcome in outcomes):
         sys.exit(Exit.FAILED)
 
@@ -253,7 +254,7 @@ def list_set(*, folder: Path, as_json: bool) -> None:
     if as_json:
         _print_json([_document(member, manifest) for member, manifest in rows])
     else:
-        Console().print(set_table(rows, bundle_set.baseline))
+        _table_console().print(set_table(rows, bundle_set.baseline))
     if damaged:
         sys.exit(Exit.FAILED)
 
@@ -272,7 +273,7 @@ def inspect(*, file: Path, as_json: bool) -> None:
             )
             _print_json(_document(member, manifest))
             return
-    console = Console()
+    console = _table_console()
     console.print(manifest_table(manifest, size))
     console.print(block_table(manifest))
 
@@ -303,6 +304,12 @@ def _fail(message: str, code: Exit) -> NoReturn:
 
 def _complain(message: str) -> None:
     click.echo(f"edgewright-builder: {message}", err=True)
+
+
+def _table_console() -> Console:
+    """Make a console that does not cut tables short in a pipe, whose width nobody knows."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
 
 
 def _line(outcome: Outcome) -> str:

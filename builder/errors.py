@@ -15,6 +15,10 @@ class ArchitectureError(UsageError):
     """A network is not known, cannot be imported, or is not an image classifier."""
 
 
+class InputSizeError(ArchitectureError):
+    """A network cannot take an input of this size."""
+
+
 class DataError(UsageError):
     """A data folder has the wrong shape, no usable images, or other classes."""
 

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from builder.architectures import Architecture
-from builder.errors import ArchitectureError
+from builder.errors import ArchitectureError, InputSizeError
 
 _SIZE_STEP = 8
-_LARGEST_SIZE = 1024
+_LARGEST_SIZE = 512
 _LOGIT_DIMENSIONS = 2
 
 
@@ -25,8 +25,8 @@ def count_outputs(network: nn.Module, input_size: int) -> int:
     """Width of the network's logits for an image of `input_size` pixels.
 
     Raises:
-        ArchitectureError: it cannot take such an input, or gives something else than logits
-            [1, classes].
+        InputSizeError: it cannot take such an input.
+        ArchitectureError: it gives something else than logits [1, classes].
     """
     parameter = next(network.parameters(), None)
     image = torch.zeros(
@@ -39,7 +39,7 @@ def count_outputs(network: nn.Module, input_size: int) -> int:
         # The network may be the user's code: it may raise anything.
         reason = str(error).partition("\n")[0] or type(error).__name__
         message = f"cannot take an input of {input_size} px: {reason}"
-        raise ArchitectureError(message) from error
+        raise InputSizeError(message) from error
     is_tensor = isinstance(logits, torch.Tensor)
     if not is_tensor or logits.ndim != _LOGIT_DIMENSIONS or len(logits) != 1:
         got = list(logits.shape) if is_tensor else type(logits).__name__
@@ -57,6 +57,7 @@ def smallest_input(network: nn.Module, wanted: int, below: int) -> int | None:
         try:
             count_outputs(network, size)
         except ArchitectureError:
+            # Fixed reshapes may also answer, with other than one row of logits.
             continue
         return size
     return None
@@ -66,12 +67,16 @@ def check_input(network: nn.Module, name: str, input_size: int) -> int:
     """Width of the output of the network called `name`, which takes `input_size` pixels.
 
     Raises:
-        ArchitectureError: it does not take them; the smallest size that it takes is named.
+        InputSizeError: it does not take them; the smallest size that it takes is named.
+        ArchitectureError: it gives something else than logits [1, classes].
     """
     try:
         return count_outputs(network, input_size)
-    except ArchitectureError as error:
+    except InputSizeError as error:
         smallest = smallest_input(network, _SIZE_STEP, _LARGEST_SIZE)
         hint = f"; the smallest input it takes is {smallest} px" if smallest else ""
         message = f"{name}: {error}{hint}"
+        raise InputSizeError(message) from error
+    except ArchitectureError as error:
+        message = f"{name}: {error}"
         raise ArchitectureError(message) from error

@@ -95,8 +95,10 @@ def prune(
             reason = reason or f"{ratio:.0%} of {convolution.out_channels} filters is none"
             left_alone += [f"{names[p]} ({reason})" for p in producers if p in norms]
     if not cuts:
-        listed = "; ".join(left_alone) or f"it has {len(order)} convolutions"
-        message = f"nothing to prune: {listed}"
+        message = (
+            f"nothing to prune: none of the deepest {count} of {len(order)} convolutions can lose "
+            f"filters{': ' if left_alone else ''}{'; '.join(left_alone)}"
+        )
         raise UnsupportedError(message)
     before = {c: c.out_channels for cut in cuts for c in cut.convolutions}
     _operate(graph, cuts)

@@ -125,13 +125,15 @@ def _qconfig_mapping(engine: Engine) -> QConfigMapping:
     mapping = get_default_qconfig_mapping(engine.value)
     if engine is Engine.QNNPACK:
         # Its default weighs per tensor; the kernels have long known per channel.
+        per_tensor = mapping.global_qconfig
         per_channel = QConfig(  # type: ignore[no-untyped-call]
             activation=HistogramObserver.with_args(reduce_range=False),
             weight=default_per_channel_weight_observer,
         )
         mapping.set_global(per_channel)
-        for kind in (nn.Conv2d, nn.Linear, nn.functional.conv2d, nn.functional.linear):
-            mapping.set_object_type(kind, per_channel)
+        for kind, qconfig in list(mapping.object_type_qconfigs.items()):
+            if qconfig == per_tensor:
+                mapping.set_object_type(kind, per_channel)
     return mapping
 
 

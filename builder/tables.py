@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.table import Table
 
 from builder.outcome import Outcome, Status
@@ -112,7 +113,8 @@ def accuracy_text(accuracy: Accuracy) -> str:
 
 
 def _figures_table() -> Table:
-    table = Table("variant")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant", no_wrap=True, overflow="fold")
     for column in ("parameters", "MACs", "size MB", "input", "top-1", "top-3"):
         table.add_column(column, justify="right")
     return table

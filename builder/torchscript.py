@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from builder.errors import ExportError
 
+#: Scales of quantized activations become constants of the trace, which they are.
+_CONSTANT_SCALE = r"Converting a tensor to a Python (float|integer)"
 _DEPRECATED = r"`torch\.jit\.\w+` is (deprecated|not supported in Python)"
 _CHUNK_BYTES = 1 << 20
 
@@ -36,6 +38,7 @@ class ScriptedNetwork:
             ExportError: the network cannot be traced.
         """
         with _deprecations_filtered(), torch.no_grad():
+            warnings.filterwarnings("ignore", _CONSTANT_SCALE, module=r"torch\._ops")
             try:
                 module = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
                 return cls(module)
@@ -87,8 +90,7 @@ class ScriptedNetwork:
         for `at_least_bytes` is claimed first, and PyTorch writes to memory, from where the
         bytes go to disk by calls that fail like any other.
 
-        Inside the zip everything stands in a folder called `name`, so that equal networks
-        make equal bytes.
+        Inside the zip everything stands in a folder called `name`.
 
         Raises:
             OSError: no space left, or the file cannot be written.

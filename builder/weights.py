@@ -87,9 +87,7 @@ class Weights:
             network = self.architecture.create(classes)
         own = network.state_dict()
         state = read_state(self.path)
-        for name, width_tensor in _head(self.architecture).items():
-            if name in state and state[name].shape[1:] == width_tensor.shape[1:]:
-                state[name] = own[name]
+        state.update({name: own[name] for name in _head(self.architecture) if name in state})
         _fill(network, state, self.path, self.architecture)
         if self.published is not None:
             vision.expect_published_input(network)
@@ -143,6 +141,11 @@ def find_weights(choice: str, architecture: Architecture, progress: Progress) ->
         )
         raise WeightsError(message) from error
     official = published is not None and digest.startswith(published.sha256_prefix)
+    if choice == "default" and published is not None and not official:
+        message = (
+            f"{path}: not the file that {published.url} names (its SHA-256 differs); delete it"
+        )
+        raise WeightsError(message)
     return Weights(
         architecture=architecture,
         origin=Origin.PUBLISHED if choice == "default" else Origin.FILE,
