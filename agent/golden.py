@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from agent.errors import GoldenError
 from contract.benchmark import Golden
-from contract.bundle import GOLDEN_NAME, read_extra
+from contract.bundle import GOLDEN_IMAGES, GOLDEN_LOGITS, GOLDEN_NAME, read_extra
 from contract.manifest import Manifest
 
 _IMAGE_DIMENSIONS = 4
@@ -38,7 +38,7 @@ def read_golden(path: Path, manifest: Manifest) -> GoldenVectors:
     try:
         # Pickled objects could run code: only plain arrays are read.
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            images, logits = archive["images"], archive["logits"]
+            images, logits = archive[GOLDEN_IMAGES], archive[GOLDEN_LOGITS]
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         message = f"{path}: {GOLDEN_NAME}: {error}; build the bundle again"
         raise GoldenError(message) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,7 +15,13 @@ from torch import Tensor, nn
 from builder.errors import ExportError
 from builder.images import Pixels, to_input
 from builder.torchscript import ScriptedNetwork
-from contract.bundle import GOLDEN_NAME, LABELS_NAME, MANIFEST_NAME
+from contract.bundle import (
+    GOLDEN_IMAGES,
+    GOLDEN_LOGITS,
+    GOLDEN_NAME,
+    LABELS_NAME,
+    MANIFEST_NAME,
+)
 from contract.files import replacing
 from contract.manifest import Manifest, Preprocessing
 from contract.numerics import golden_tolerance
@@ -102,5 +109,6 @@ def _check_same(expected: Tensor, got: Tensor, manifest: Manifest, what: str) ->
 
 def _golden_file(images: Pixels, logits: Tensor) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=images, logits=logits.float().numpy())
+    arrays: dict[str, Any] = {GOLDEN_IMAGES: images, GOLDEN_LOGITS: logits.float().numpy()}
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

@@ -18,6 +18,9 @@ SUFFIX = ".pt"
 MANIFEST_NAME = "manifest.json"
 LABELS_NAME = "labels.json"
 GOLDEN_NAME = "golden.npz"
+#: Arrays of golden.npz: uint8 [N, H, W, 3], and float32 [N, classes] one image at a time.
+GOLDEN_IMAGES = "images"
+GOLDEN_LOGITS = "logits"
 
 _MEBIBYTE = 1 << 20
 #: A file from elsewhere must not fill the memory of a small box.
