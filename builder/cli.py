@@ -60,7 +60,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-v", "--verbose", is_flag=True, help="Say what is decided on the way.")
 @click.version_option(package_name="edgewright")
-def cli(*, verbose: bool) -> None:
+@click.pass_context
+def cli(context: click.Context, /, *, verbose: bool) -> None:
     """Turn one image classifier into many variants for edge boxes.
 
     ARCH is a torchvision classification network (resnet18, vgg19, inception_v3, ...) or
@@ -69,12 +70,12 @@ def cli(*, verbose: bool) -> None:
 
     Exit codes: 0 done, 1 failed (also where a single variant could not be built), 2 wrong use.
     """
-    handler = RichHandler(
-        console=Console(stderr=True), show_time=False, show_path=False, markup=False
-    )
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler]
-    )
+    # One console for bars, lines and the log, so that they do not write into each other.
+    context.obj = Console(stderr=True)
+    handler = RichHandler(console=context.obj, show_time=False, show_path=False)
+    logging.basicConfig(format="%(message)s", handlers=[handler])
+    logging.captureWarnings(capture=True)
+    logging.getLogger("builder").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 @cli.command()
@@ -106,7 +107,10 @@ def cli(*, verbose: bool) -> None:
 )
 @_seed
 @_json
+@click.pass_obj
 def train(
+    console: Console,
+    /,
     *,
     architecture: str,
     data: Path,
@@ -133,7 +137,7 @@ def train(
         learning_rate=lr,
         seed=seed,
     )
-    with _errors_reported(), ProgressBar(Console(stderr=True)) as progress:
+    with _errors_reported(), ProgressBar(console) as progress:
         trained = training.train(request, search_path=Path.cwd(), progress=progress)
     if as_json:
         _print_json(trained)
@@ -182,7 +186,10 @@ def train(
     help="INT8 kernels to prepare for. [default: qnnpack on ARM, else x86]",
 )
 @_json
+@click.pass_obj
 def build(
+    console: Console,
+    /,
     *,
     architectures: tuple[str, ...],
     data: Path,
@@ -220,7 +227,6 @@ def build(
             engine=host_engine() if engine is None else Engine(engine),
         ),
     )
-    console = Console(stderr=True)
     outcomes: list[Outcome] = []
     with _errors_reported(), ProgressBar(console) as progress:
         for outcome in build_set(

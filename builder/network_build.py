@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ class NetworkBuild:
 
     def _attempt(self, variant: VariantPlan, stem: _Stem) -> Outcome:
         try:
-            with engine_selected(self._settings.engine):
+            with self._engine_of(variant):
                 manifest = self._make(variant, stem)
             member = self._shelf.add(variant.name)
         except Exception as error:  # noqa: BLE001 - one variant's failure must not end the others
@@ -147,7 +148,11 @@ class NetworkBuild:
 
     def _make(self, variant: VariantPlan, stem: _Stem) -> Manifest:
         self._shelf.clear_leftovers(variant.name)
-        network = self._quantized(variant, stem.network)
+        places = np.linspace(0, len(self._dataset.val) - 1, _GOLDEN_IMAGES).astype(int)
+        chosen = [self._dataset.val[place].path for place in dict.fromkeys(places.tolist())]
+        golden = read_pixels(chosen, variant.rule)
+        example = to_input(golden[:1], variant.rule)
+        network = self._quantized(variant, stem.network, example)
         work = count_work(stem.network, variant.rule.input_size)
         stored = list(stored_tensors(network))
         scheme = variant.spec.quantize
@@ -178,24 +183,27 @@ class NetworkBuild:
                 built_at=self._now(),
             )
 
-        places = np.linspace(0, len(self._dataset.val) - 1, _GOLDEN_IMAGES).astype(int)
-        chosen = [self._dataset.val[place].path for place in dict.fromkeys(places.tolist())]
         return export_bundle(
             self._shelf.path_of(variant.name),
             network,
-            golden=read_pixels(chosen, variant.rule),
+            golden=golden,
             rule=variant.rule,
             labels=self._plan.classes.labels,
             weight_bytes=sum(tensor.bytes for tensor in stored),
             describe=write_manifest,
         )
 
-    def _quantized(self, variant: VariantPlan, network: nn.Module) -> nn.Module:
+    def _engine_of(self, variant: VariantPlan) -> contextlib.AbstractContextManager[None]:
+        if variant.spec.quantize is Scheme.FP32:
+            return contextlib.nullcontext()
+        return engine_selected(self._settings.engine)
+
+    def _quantized(self, variant: VariantPlan, network: nn.Module, example: Tensor) -> nn.Module:
         match variant.spec.quantize:
             case Scheme.FP32:
                 return network
             case Scheme.DYNAMIC_INT8:
-                return quantize_linears(network)
+                return quantize_linears(network, example)
             case Scheme.STATIC_INT8:
                 return quantize_graph(
                     network, self._calibration_inputs(variant), self._settings.engine

@@ -93,6 +93,9 @@ def plan_networks(
         DownloadError: published weights cannot be fetched.
     """
     architectures = [resolve(spec, search_path=search_path) for spec in dict.fromkeys(specs)]
+    if weights == "default":
+        # Before hundreds of megabytes are downloaded for classes that do not match.
+        match_classes(dataset.folders, vision.IMAGENET_CLASSES, is_imagenet=True)
     found = [find_weights(weights, architecture, progress) for architecture in architectures]
     digest = dataset.digest(progress)
     plans = [_plan(one, dataset, digest, settings) for one in found]

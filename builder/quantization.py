@@ -29,6 +29,9 @@ _DEPRECATED = (
     r"torch\.quantize_per_tensor, torch\.quantize_per_channel and other .* are deprecated",
     r"Please use quant_min and quant_max to specify the range for observers",
 )
+#: FX shares one range among what it concatenates, but pooling keeps its input's. Seen on
+#: Inception, GoogLeNet and DenseNet: no farther from FP32 than concatenation in floats.
+_CONCATENATION = r"All inputs of this cat operator must share the same quantization parameters"
 
 
 class Engine(enum.StrEnum):
@@ -57,23 +60,36 @@ def engine_selected(engine: Engine) -> Iterator[None]:
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine.value
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=_CONCATENATION)
+            yield
     finally:
         torch.backends.quantized.engine = before
 
 
-def quantize_linears(network: nn.Module) -> nn.Module:
+def quantize_linears(network: nn.Module, example: Tensor) -> nn.Module:
     """Copy of `network` with dynamic INT8 in every Linear; the engine must be selected.
 
+    Args:
+        network: in evaluation mode.
+        example: an input that it takes, float32 [1, 3, H, W].
+
     Raises:
-        UnsupportedError: it has no Linear.
+        UnsupportedError: it has no Linear, or does not run with those replaced.
     """
     if not any(type(module) is nn.Linear for module in network.modules()):
         message = "dynamic INT8 covers Linear layers and this network has none"
         raise UnsupportedError(message)
     with _deprecations_filtered():
         quantized: nn.Module = quantize_dynamic(network, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
-        return quantized
+    try:
+        with torch.inference_mode():
+            quantized(example)
+    except Exception as error:
+        # The network's own code, which may reach into the layers that were replaced.
+        message = f"it does not run with dynamic INT8 Linears: {_first_line(error)}"
+        raise UnsupportedError(message) from error
+    return quantized
 
 
 def quantize_graph(network: nn.Module, inputs: Iterable[Tensor], engine: Engine) -> nn.Module:
@@ -105,15 +121,20 @@ def quantize_graph(network: nn.Module, inputs: Iterable[Tensor], engine: Engine)
                 prepared(first)
                 for batch in batches:
                     prepared(batch)
-            return convert_fx(prepared)
+                quantized: nn.Module = convert_fx(prepared)
+                quantized(first)
+        except OSError:
+            # From whatever reads the calibration images.
+            raise
         except Exception as error:
             # Likewise the network's own code, now in pieces.
-            message = f"static INT8 failed after tracing: {_first_line(error)}"
+            message = f"it does not run in static INT8: {_first_line(error)}"
             raise UnsupportedError(message) from error
+    return quantized
 
 
 def int8_modules(network: nn.Module) -> set[str]:
-    """Names of the modules that compute in INT8."""
+    """Names of the modules that compute in INT8; functional calls are not among them."""
     return {
         name
         for name, module in network.named_modules()

@@ -15,6 +15,8 @@ from builder.quantization import Engine, engine_selected, quantize_graph, quanti
 
 Make = Callable[..., nn.Module]
 
+IMAGE = torch.zeros(1, 3, 16, 16)
+
 
 def test_work_of_a_convolution_and_a_linear_is_what_the_formula_says() -> None:
     network = nn.Sequential(
@@ -77,7 +79,7 @@ def test_quantized_weights_are_counted_unpacked(make_tiny: Make, engine: Engine)
     # Batch normalisation (two numbers a channel) melts into its convolution (one bias).
     channels = 16 + 16 + 30 + 20
     with engine_selected(engine):
-        dynamic = list(stored_tensors(quantize_linears(network)))
+        dynamic = list(stored_tensors(quantize_linears(network, IMAGE)))
         static = list(stored_tensors(quantize_graph(network, [torch.randn(2, 3, 16, 16)], engine)))
 
     assert sum(t.elements for t in dynamic if t.is_parameter) == floats
