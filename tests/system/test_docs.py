@@ -1,0 +1,101 @@
+"""What README and guide tell people to type works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.brokers import Mosquitto
+from support.processes import PATIENCE_S, Fleet, Process, program
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "docs/guide.md"]
+#: These run until stopped or need the network; here only their options are checked.
+NOT_RUN = re.compile(r"serve|agent run|--weights default|builder train|--weights my\.pt")
+
+
+def code_blocks(page: str, language: str) -> list[str]:
+    block = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    return block.findall((ROOT / page).read_text())
+
+
+def commands(page: str) -> list[str]:
+    """Every command of ours that stands in a code block of a page."""
+    lines = [line for block in code_blocks(page, "") for line in block.splitlines()]
+    inline = re.findall(r"`(edgewright-\w+ \w[^`]*)`", (ROOT / page).read_text())
+    return [line for line in dict.fromkeys(lines + inline) if line.startswith("edgewright-")]
+
+
+def test_the_pages_hold_commands_of_all_three_programs() -> None:
+    found = {command.split()[0] for page in PAGES for command in commands(page)}
+    assert found == {"edgewright-builder", "edgewright-agent", "edgewright-fleet"}
+
+
+def test_every_option_that_the_pages_name_exists() -> None:
+    for command in (command for page in PAGES for command in commands(page)):
+        words = shlex.split(command)
+        text = subprocess.run(
+            [program(words[0]), words[1], "--help"],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=True,
+        ).stdout
+        for option in (word for word in words if word.startswith("--")):
+            assert option in text, f"{command}: {option} is not in its help"
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path,
+    bundles: Path,
+    data: Path,
+    mosquitto: Mosquitto,
+    start_fleet: Callable[..., Fleet],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stand where the pages' file names exist, beside a fleet that knows the guide's device."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    shutil.copytree(bundles, folder / "bundles")
+    shutil.copytree(data, folder / "photos")
+    shutil.copy(next(data.rglob("*.png")), folder / "photo.jpg")
+    agent_toml, policy = code_blocks("docs/guide.md", "toml")
+    (folder / "ours.toml").write_text(policy)
+    (folder / "agent.toml").write_text(
+        agent_toml.replace("mqtt://127.0.0.1:1883", mosquitto.url).replace("[1, 4]", "[1]")
+        + "min_seconds = 0.1\n"
+    )
+    fleet = start_fleet(mosquitto.url)
+    words = [program("edgewright-agent"), "run", "--config", str(folder / "agent.toml"), "--once"]
+    agent = Process(words, folder / "agent.log")
+    agent.start()
+    assert agent.wait() == 0, agent.log.read_text()
+    monkeypatch.setenv("EDGEWRIGHT_DB", fleet.database)
+    monkeypatch.setenv("EDGEWRIGHT_BROKER", mosquitto.url)
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.usefixtures("place")
+def test_the_pages_commands_run_as_they_stand_there() -> None:
+    ran = 0
+    for command in (command for page in PAGES for command in commands(page)):
+        if NOT_RUN.search(command):
+            continue
+        words = shlex.split(command)
+        done = subprocess.run(
+            [program(words[0]), *words[1:]],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        ran += 1
+    assert ran >= 10
