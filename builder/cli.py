@@ -124,7 +124,8 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a network on DIR/train and measure it on DIR/val."""
-    from builder import training  # noqa: PLC0415 - imports torch
+    with _errors_reported():
+        from builder import training  # noqa: PLC0415 - imports torch
 
     request = training.TrainRequest(
         architecture=architecture,
@@ -210,9 +211,9 @@ def build(
     """
     with _errors_reported():
         chosen_recipe = load_recipe(recipe)
-    from builder.pipeline import BuildRequest, build_set  # noqa: PLC0415 - imports torch
-    from builder.planning import Settings  # noqa: PLC0415 - imports torch
-    from builder.quantization import Engine, host_engine  # noqa: PLC0415 - imports torch
+        from builder.pipeline import BuildRequest, build_set  # noqa: PLC0415 - imports torch
+        from builder.planning import Settings  # noqa: PLC0415 - imports torch
+        from builder.quantization import Engine, host_engine  # noqa: PLC0415 - imports torch
 
     request = BuildRequest(
         architectures=architectures,
@@ -299,6 +300,12 @@ def _errors_reported() -> Iterator[None]:
         _fail(str(error), Exit.WRONG_USE)
     except (BuilderError, ContractError, OSError) as error:
         _fail(str(error), Exit.FAILED)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"", "builder", "contract"}:
+            raise
+        message = f"needs the package '{missing}': pip install 'edgewright[builder]'"
+        _fail(message, Exit.WRONG_USE)
     except KeyboardInterrupt:
         _fail("stopped; what was finished is kept, and a rerun goes on from there", Exit.FAILED)
 

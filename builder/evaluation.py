@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from builder.errors import ExportError
-from builder.images import read_pixels, to_input
+from builder.images import batch_size, read_pixels, to_input
 from builder.progress import Progress
 from contract.manifest import Preprocessing, Scheme
 
-_BATCH_SIZE = 32
 #: Summation order differs between batch sizes; more than this share of the logits' range
 #: means that images of a batch see each other.
 _BATCH_TOLERANCE = 1e-4
@@ -55,7 +54,7 @@ def predict(
     Images are run in batches only where that changes nothing: dynamic INT8 takes its range of
     activations over the whole batch, and a device runs one image at a time.
     """
-    step = _BATCH_SIZE if _batches_freely(network, paths, rule, scheme) else 1
+    step = batch_size(rule.input_size) if _batches_freely(network, paths, rule, scheme) else 1
     tops = []
     progress.update(activity, 0, len(paths))
     for start in range(0, len(paths), step):

@@ -17,6 +17,10 @@ from contract.preprocess import crop_pixels, normalize
 
 Pixels = npt.NDArray[np.uint8]
 
+_LARGEST_BATCH = 32
+#: Four ImageNet images: VGG's first layers turn each into 13 MB, several times over.
+_BATCH_PIXELS = 4 * 224 * 224
+
 
 def check_image(path: Path) -> str | None:
     """Why the image at `path` cannot be used; None where it can."""
@@ -25,6 +29,11 @@ def check_image(path: Path) -> str | None:
     except Exception as error:  # noqa: BLE001 - Pillow's many decoders raise anything for damaged files
         return " ".join(str(error).split()) or type(error).__name__
     return None
+
+
+def batch_size(input_size: int) -> int:
+    """How many images of `input_size` pixels to run at once, within moderate memory."""
+    return min(_LARGEST_BATCH, max(1, _BATCH_PIXELS // input_size**2))
 
 
 def read_pixels(paths: Sequence[Path], rule: Preprocessing) -> Pixels:

@@ -19,7 +19,7 @@ from builder.description import describe
 from builder.errors import BuilderError, UnsupportedError
 from builder.evaluation import Predictions, predict
 from builder.exporting import export_bundle
-from builder.images import read_pixels, to_input
+from builder.images import batch_size, read_pixels, to_input
 from builder.outcome import Outcome, Status
 from builder.planning import NetworkPlan, Settings, VariantPlan
 from builder.progress import Progress, tracked
@@ -45,7 +45,6 @@ from contract.manifest import (
 _log = logging.getLogger(__name__)
 
 _GOLDEN_IMAGES = 4
-_CALIBRATION_BATCH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,10 +217,8 @@ class NetworkBuild:
 
     def _calibration_inputs(self, variant: VariantPlan) -> Iterator[Tensor]:
         paths = self._calibration_samples()
-        batches = [
-            paths[start : start + _CALIBRATION_BATCH]
-            for start in range(0, len(paths), _CALIBRATION_BATCH)
-        ]
+        size = batch_size(variant.rule.input_size)
+        batches = [paths[start : start + size] for start in range(0, len(paths), size)]
         activity = f"{variant.name}: calibrating"
         for batch in tracked(batches, self._progress, activity, len(batches)):
             yield to_input(read_pixels(batch, variant.rule), variant.rule)

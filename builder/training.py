@@ -16,13 +16,17 @@ from builder.classes import match_classes
 from builder.dataset import open_dataset
 from builder.errors import DataError
 from builder.evaluation import predict
-from builder.preprocessing import input_rule
-from builder.probing import check_input
+from builder.preprocessing import input_rule, resized
+from builder.probing import check_input, smallest_input
 from builder.progress import Progress
+from builder.recipe import VariantSpec
 from builder.tuning import Example, Optimizer, Schedule, fit
 from builder.weights import find_weights
 from contract.files import replacing, sha256_of
 from contract.manifest import Accuracy, Preprocessing, Scheme
+
+#: Of the shipped recipes' variant with a smaller input.
+_SMALLER_AT_224 = 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +64,9 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
     """Train a network on `train/`, measure it on `val/`, and write its state dict.
 
     The output is as wide as `train/` has folders; weights for other classes keep all but
-    their last layer. Training takes AdamW, one rise and fall of the learning rate, and
-    randomly shifted images.
+    their last layer. Training takes AdamW, one rise and fall of the learning rate, randomly
+    shifted images, and now and then the smaller input that the variants rNNN will take (seen
+    on digits, ResNet-18 at 32 px: 97 % instead of 25 % at 24 px, the same at 32).
 
     Raises:
         UsageError: the architecture, the weights, the data or the input size do not fit.
@@ -88,6 +93,8 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         for sample in dataset.train
         if sample.folder is not None
     ]
+    size = VariantSpec(input_at_224=_SMALLER_AT_224).input_size(rule.input_size)
+    smaller = smallest_input(network, size, rule.input_size)
     schedule = Schedule(
         epochs=request.epochs,
         batch_size=request.batch_size,
@@ -95,6 +102,7 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         optimizer=Optimizer.ADAMW,
         one_cycle=True,
         augment=True,
+        smaller=None if smaller is None else resized(rule, smaller),
     )
     loss = fit(
         network,

@@ -22,6 +22,7 @@ _SMALLEST_BATCH = 2
 _WEIGHT_DECAY = 1e-2
 #: Random shifts by up to this share of the input, which no class minds.
 _SHIFT_SHARE = 1 / 16
+_SMALLER_SHARE = 1 / 3
 
 
 class Optimizer(enum.StrEnum):
@@ -44,6 +45,9 @@ class Schedule:
     one_cycle: bool = False
     #: Randomly shifted images.
     augment: bool = False
+    #: Rule of a smaller input that one batch in three is trained at, so that the network
+    #: keeps its eyes for it (multi-scale training: Redmon and Farhadi, "YOLO9000", 2017).
+    smaller: Preprocessing | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +102,15 @@ def fit(
                 batches = _batches(examples, schedule, noise)
                 label = f"{activity}, epoch {epoch} of {schedule.epochs}"
                 for batch in tracked(batches, progress, label, batches_per_epoch):
-                    pixels = read_pixels([example.path for example in batch], rule)
+                    batch_rule = rule
+                    if schedule.smaller is not None and noise.random() < _SMALLER_SHARE:
+                        batch_rule = schedule.smaller
+                    pixels = read_pixels([example.path for example in batch], batch_rule)
                     if schedule.augment:
                         pixels = _shifted(pixels, noise)
                     targets = torch.tensor([example.target for example in batch])
                     optimizer.zero_grad(set_to_none=True)
-                    loss = loss_of(network(to_input(pixels, rule)), targets)
+                    loss = loss_of(network(to_input(pixels, batch_rule)), targets)
                     loss.backward()
                     optimizer.step()
                     if cycle is not None:

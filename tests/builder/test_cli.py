@@ -139,10 +139,27 @@ def test_looking_at_bundles_imports_no_torch(bundles: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_missing_torch_ends_in_one_line_that_says_what_to_install(data: Path) -> None:
+    check = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from builder.cli import main\n"
+        "sys.argv = ['edgewright-builder', 'build', 'resnet18', '--data', 'x', '--out', 'y']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=False, cwd=data
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "edgewright-builder: needs the package 'torch': pip install 'edgewright[builder]'"
+    ]
+
+
 def test_train_then_build_from_its_weights(command: Command, data: Path, tmp_path: Path) -> None:
     weights = tmp_path / "joined.pt"
     trained = command(
-        "train", "tiny_networks:Joined", "--data", data, "--epochs", 4, "--out", weights,
+        "train", "tiny_networks:Joined", "--data", data, "--epochs", 8, "--out", weights,
         "--input-size", 16, "--batch-size", 8, "--lr", 0.01, "--json",
     )  # fmt: skip
     built = command(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from builder import vision
 from builder.architectures import resolve
-from builder.images import check_image, read_pixels, to_input
+from builder.images import batch_size, check_image, read_pixels, to_input
 from builder.preprocessing import input_rule, resized
 from contract.manifest import Interpolation, Preprocessing
 
@@ -63,6 +63,11 @@ def test_a_damaged_image_is_described_and_never_raises(
     path.write_bytes(content)
 
     assert check_image(path)
+
+
+@pytest.mark.parametrize(("size", "images"), [(32, 32), (64, 32), (224, 4), (448, 1), (2000, 1)])
+def test_large_images_run_fewer_at_once(size: int, images: int) -> None:
+    assert batch_size(size) == images
 
 
 def test_published_weights_keep_the_rule_that_they_came_with() -> None:

@@ -30,7 +30,7 @@ def request_of(data: Path, tmp_path: Path) -> TrainRequest:
         out=tmp_path / "new" / "joined.pt",
         weights="none",
         input_size=16,
-        epochs=4,
+        epochs=8,
         batch_size=8,
         learning_rate=1e-2,
         seed=0,

@@ -13,6 +13,7 @@ from torch import nn
 
 from builder.dataset import open_dataset
 from builder.errors import TuningError
+from builder.preprocessing import resized
 from builder.progress import Silence
 from builder.tuning import Example, Optimizer, Schedule, fit
 from contract.manifest import Preprocessing
@@ -53,6 +54,18 @@ def test_training_learns_what_tells_the_classes_apart(
     )  # fmt: skip
 
     assert loss < 0.3 * math.log(3)
+
+
+def test_some_batches_are_trained_at_the_smaller_input(
+    make_tiny: Make, examples: list[Example], rule: Preprocessing
+) -> None:
+    network, sizes = _fresh(make_tiny), []
+    network.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[-1]))
+
+    _fit(network, examples, rule, epochs=8, smaller=resized(rule, 8))
+
+    assert set(sizes) == {8, 16}
+    assert 0.1 < sizes.count(8) / len(sizes) < 0.6
 
 
 def test_the_same_seed_gives_the_same_weights(
