@@ -23,6 +23,9 @@ _WEIGHT_DECAY = 1e-2
 #: Random shifts by up to this share of the input, which no class minds.
 _SHIFT_SHARE = 1 / 16
 _SMALLER_SHARE = 1 / 3
+#: Seen on digits: VGG-19 with batch norm learns in two epochs at one size what it does not
+#: at two sizes (96 % against 19 %).
+_EPOCHS_AT_ONE_SIZE = 2
 
 
 class Optimizer(enum.StrEnum):
@@ -45,8 +48,8 @@ class Schedule:
     one_cycle: bool = False
     #: Randomly shifted images.
     augment: bool = False
-    #: Rule of a smaller input that one batch in three is trained at, so that the network
-    #: keeps its eyes for it (multi-scale training: Redmon and Farhadi, "YOLO9000", 2017).
+    #: Rule of a smaller input that from the third epoch on one batch in three is trained
+    #: at (multi-scale training: Redmon and Farhadi, "YOLO9000", 2017).
     smaller: Preprocessing | None = None
 
 
@@ -95,16 +98,14 @@ def fit(
     network.train()
     try:
         # Dropout draws from torch's own generator.
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for epoch in range(1, schedule.epochs + 1):
                 losses = []
                 batches = _batches(examples, schedule, noise)
                 label = f"{activity}, epoch {epoch} of {schedule.epochs}"
                 for batch in tracked(batches, progress, label, batches_per_epoch):
-                    batch_rule = rule
-                    if schedule.smaller is not None and noise.random() < _SMALLER_SHARE:
-                        batch_rule = schedule.smaller
+                    batch_rule = _rule_of_batch(rule, schedule, epoch, noise)
                     pixels = read_pixels([example.path for example in batch], batch_rule)
                     if schedule.augment:
                         pixels = _shifted(pixels, noise)
@@ -142,6 +143,17 @@ def _batches(
         if len(chosen) < _SMALLEST_BATCH:
             chosen = order[-_SMALLEST_BATCH:]
         yield [examples[index] for index in chosen]
+
+
+def _rule_of_batch(
+    rule: Preprocessing,
+    schedule: Schedule,
+    epoch: int,
+    noise: np.random.Generator,
+) -> Preprocessing:
+    if schedule.smaller is None or epoch <= _EPOCHS_AT_ONE_SIZE:
+        return rule
+    return schedule.smaller if noise.random() < _SMALLER_SHARE else rule
 
 
 def _shifted(pixels: Pixels, noise: np.random.Generator) -> Pixels:

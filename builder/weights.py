@@ -66,7 +66,7 @@ class Weights:
         Raises:
             WeightsError: the file does not fit the network.
         """
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.architecture.create(self.classes if classes is None else classes)
         if self.path is not None:
@@ -82,7 +82,7 @@ class Weights:
         """
         if self.path is None or self.classes == classes:
             return self.network(classes, seed)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.architecture.create(classes)
         own = network.state_dict()
