@@ -98,4 +98,4 @@ def test_the_pages_commands_run_as_they_stand_there() -> None:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         ran += 1
-    assert ran >= 10
+    assert ran >= 8
