@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.attempts import climb_down
+from agent.attempts import Contest
 from agent.bundles import Bundle, Shelf
 from agent.conditions import read_conditions
 from agent.probes.throttle import read_throttle
-from agent.protocol import Bench, Preparation
+from agent.protocol import Bench, Measured, Preparation
 from agent.record import Observation
 from agent.supervisor import Outcome, Supervisor
+from contract.benchmark import RunStatus
 from contract.bundleset import verify_member
 from contract.errors import BundleDamagedError
 
@@ -37,9 +39,10 @@ def observe(
     threads: int,
     effort: Effort,
     supervisor: Supervisor,
+    contest: Contest,
     root: Path = Path("/"),
 ) -> Observation:
-    """Check the file's hash, then run it in fresh processes until one way works.
+    """Check the file's hash, then run it in fresh processes, prepared the fastest way.
 
     Raises:
         StoppedError: the agent was asked to stop.
@@ -67,7 +70,7 @@ def observe(
                 ),
             )
 
-        outcome, notes = climb_down(bundle.manifest.quantization.scheme, attempt)
+        outcome, notes = contest.run(bundle.manifest, threads, attempt)
     return Observation(
         threads=threads,
         started_at=started_at,
@@ -78,6 +81,14 @@ def observe(
         damage=damage,
         notes=notes,
     )
+
+
+def median_ms(outcome: Outcome) -> float | None:
+    """Median latency of a measurement that went well, else None."""
+    measured = outcome.last_event(Measured)
+    if outcome.status is not RunStatus.OK or measured is None:
+        return None
+    return statistics.median(measured.samples_ms)
 
 
 def fit_to_load(shelf: Shelf, bundle: Bundle) -> Path:

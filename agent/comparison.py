@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from agent.attempts import climb_down
+from agent.attempts import Contest
 from agent.bench import fit_to_load
 from agent.bundles import Bundle, Shelf
 from agent.errors import ImageError
 from agent.images import open_image
 from agent.protocol import Answer, Predict, Predicted, Preparation, Ranked
-from agent.record import last_event
 from agent.supervisor import Outcome, Supervisor
 from contract.benchmark import RunStatus
 from contract.errors import BundleDamagedError
@@ -65,6 +65,7 @@ def compare(
         supervisor: starts the workers.
         on_start: told of each variant before it begins.
     """
+    contest = Contest(_median_ms)
     errors = {path: _defect(path) for path in paths}
     good = [path for path, error in errors.items() if error is None]
     opinions: dict[Path, list[Opinion]] = {path: [] for path in good}
@@ -72,7 +73,7 @@ def compare(
         on_start(bundle)
         for path, opinion in zip(
             good,
-            _ask(shelf, bundle, good, threads, supervisor),
+            _ask(shelf, bundle, good, threads=threads, supervisor=supervisor, contest=contest),
             strict=True,
         ):
             opinions[path].append(opinion)
@@ -87,6 +88,13 @@ def compare(
     ]
 
 
+def _median_ms(outcome: Outcome) -> float | None:
+    predicted = outcome.last_event(Predicted)
+    if outcome.status is not RunStatus.OK or predicted is None:
+        return None
+    return statistics.median(answer.inference_ms for answer in predicted.answers)
+
+
 def _defect(path: Path) -> str | None:
     try:
         open_image(path)
@@ -99,8 +107,10 @@ def _ask(
     shelf: Shelf,
     bundle: Bundle,
     paths: list[Path],
+    *,
     threads: int,
     supervisor: Supervisor,
+    contest: Contest,
 ) -> list[Opinion]:
     """One opinion an image."""
     variant = bundle.member.variant
@@ -120,8 +130,8 @@ def _ask(
         )
         return supervisor.perform(task)
 
-    outcome, _ = climb_down(bundle.manifest.quantization.scheme, attempt)
-    predicted = last_event(outcome, Predicted)
+    outcome, _ = contest.run(bundle.manifest, threads, attempt)
+    predicted = outcome.last_event(Predicted)
     if predicted is None:
         silent = Opinion(variant=variant, status=outcome.status, reason=outcome.reason)
         return [silent] * len(paths)

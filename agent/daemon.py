@@ -23,7 +23,6 @@ from agent.keeper import RunKeeper
 from agent.logs import fields
 from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
-from agent.record import last_event
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep, plan
@@ -235,7 +234,7 @@ class Daemon:
 
     def _list_engines(self) -> list[str]:
         outcome = self._supervisor.perform(ListEngines(threads=1))
-        answer = last_event(outcome, Engines)
+        answer = outcome.last_event(Engines)
         if answer is None:
             _log.error("torch_unusable", extra=fields(reason=outcome.reason))
             return []

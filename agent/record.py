@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import msgspec
 
 from agent.bundles import Bundle, Shelf
-from agent.protocol import Checked, Event, Loaded, Measured
+from agent.protocol import Checked, Loaded, Measured
 from agent.statistics import summarize, thin
 from agent.supervisor import Limits, Outcome
 from contract.benchmark import MAX_SAMPLES, BenchRun, Conditions, RunStatus
@@ -19,8 +18,6 @@ _FOREIGN_SHARE = 0.10
 #: A tenth of a microsecond: below the clock's own noise, and short on the wire.
 _SAMPLE_DIGITS = 4
 _MEGABYTE = 1e6
-
-Kind = TypeVar("Kind", bound=Event)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,17 +67,12 @@ def as_run(
     if seen.outcome is None:
         return run
     run = _with_worker_figures(run, seen.outcome)
-    measured = last_event(seen.outcome, Measured)
+    measured = seen.outcome.last_event(Measured)
     if measured is None or run.status is not RunStatus.OK:
         return run
     if bundle.member.variant == shelf.bundle_set.baseline:
         baseline_p50_ms = summarize(measured.samples_ms).p50_ms
     return _with_latency(run, measured, baseline_p50_ms)
-
-
-def last_event(outcome: Outcome, kind: type[Kind]) -> Kind | None:
-    """Last event of a kind that a worker sent, or None."""
-    return next((e for e in reversed(outcome.events) if isinstance(e, kind)), None)
 
 
 def _verdict(seen: Observation, limits: Limits) -> tuple[RunStatus, str | None]:
@@ -147,8 +139,8 @@ def _papers(
 
 def _with_worker_figures(run: BenchRun, outcome: Outcome) -> BenchRun:
     """Add what a worker tells before and beside the timing, however it ended."""
-    loaded = last_event(outcome, Loaded)
-    checked = last_event(outcome, Checked)
+    loaded = outcome.last_event(Loaded)
+    checked = outcome.last_event(Checked)
     run = msgspec.structs.replace(
         run,
         golden=checked.golden if checked else None,
@@ -194,7 +186,7 @@ def _with_latency(run: BenchRun, measured: Measured, baseline_p50_ms: float | No
 
 def _peak_rss_bytes(outcome: Outcome) -> int | None:
     """Peak since the load, by the kernel; else the most that was seen from outside."""
-    measured = last_event(outcome, Measured)
+    measured = outcome.last_event(Measured)
     if measured is not None and measured.peak_rss_bytes is not None:
         return max(measured.peak_rss_bytes, measured.steady_rss_bytes)
     return outcome.seen_rss_bytes or None

@@ -14,7 +14,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import msgspec
 import psutil
@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.02
 _MEGABYTE = 1e6
 _EXIT_SECONDS = 5.0
+
+Kind = TypeVar("Kind", bound=Event)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,10 @@ class Outcome:
     #: Highest resident set seen from outside, the import of large libraries included.
     seen_rss_bytes: int
     limit_kind: LimitKind | None
+
+    def last_event(self, kind: type[Kind]) -> Kind | None:
+        """Last event of a kind that the worker sent, or None."""
+        return next((e for e in reversed(self.events) if isinstance(e, kind)), None)
 
 
 @dataclass

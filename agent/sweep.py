@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.bench import Effort, observe
+from agent.attempts import Contest
+from agent.bench import Effort, median_ms, observe
 from agent.bundles import Bundle, Shelf
 from agent.record import Origin, as_run
 from agent.supervisor import Supervisor
@@ -60,6 +61,7 @@ class Sweep:
         self._root = root
         self._baselines_ms = dict(baselines_ms or {})
         self._on_start = on_start
+        self._contest = Contest(median_ms)
 
     def runs(self, jobs: list[Job]) -> Iterator[BenchRun]:
         """Yield each run as it is finished, failures included.
@@ -83,6 +85,7 @@ class Sweep:
             threads=job.threads,
             effort=self._effort,
             supervisor=self._supervisor,
+            contest=self._contest,
             root=self._root,
         )
         run = as_run(

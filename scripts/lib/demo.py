@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -156,11 +157,26 @@ class Demo:
         agents = [self._start_agent(device) for device in devices()]
         try:
             self._fleet_command("apply", "--broker", self._broker)
-            time.sleep(3)
+            self._wait_for_updates()
             self._fleet_command("devices", policy=False)
         finally:
             for agent in agents:
                 _stop(agent)
+
+    def _wait_for_updates(self) -> None:
+        """Wait until every device reports its desired variant as active, or says why not."""
+        command = [_program("edgewright-fleet"), "devices", "--json", "--db", self._database]
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+            known = json.loads(answer)
+            if all(
+                device["active_variant"] == device["desired_variant"] or device["phase"] == "failed"
+                for device in known
+            ):
+                return
+            time.sleep(0.5)
+        console.print("   [yellow]not every agent has answered yet[/yellow]")
 
     def _start_agent(self, device: Device) -> subprocess.Popen[bytes]:
         config = self._config_path(device)
@@ -207,7 +223,7 @@ class Demo:
             'bundles = "../../bundles"',
             'state_dir = "state"',
             f"threads = [{device.threads}]",
-            "min_seconds = 0.5",
+            "min_seconds = 0.4",
         ]
         if device.memory_limit_mib:
             lines.append(f"memory_limit_mb = {device.memory_limit_mib * MEBIBYTE / 1e6:.0f}")
@@ -231,6 +247,7 @@ Your own images (an ImageFolder with train/ and val/) and a network of torchvisi
   edgewright-builder build resnet18 resnet50 --data YOUR_FOLDER --weights default --out bundles
 """,
             highlight=False,
+            soft_wrap=True,
         )
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from agent.bench import Effort, observe
+from agent.attempts import Contest
+from agent.bench import Effort, median_ms, observe
 from agent.bundles import open_shelf
 from agent.errors import UnsupportedNetworkError
-from agent.supervisor import Limits, Supervisor
+from agent.protocol import Measured, Preparation
+from agent.supervisor import Limits, Outcome, Supervisor
 from agent.torchscript import choose_engine
 from contract.benchmark import RunStatus
 from support.tiny_bundles import CLASSES, SetMaker
@@ -44,11 +46,67 @@ def test_a_network_that_cannot_be_optimised_is_measured_without(
         threads=1,
         effort=Effort(min_seconds=0.05),
         supervisor=Supervisor(Limits(timeout_s=60)),
+        contest=Contest(median_ms),
     )
     assert seen.outcome is not None
     assert seen.outcome.status is RunStatus.OK, seen.outcome.reason
     (note,) = seen.notes
     assert note.startswith("not optimized: ")
+
+
+def outcome_of(median: float) -> Outcome:
+    """An outcome as a worker reports it, with three samples."""
+    measured = Measured(
+        samples_ms=[median] * 3,
+        preprocess_ms=0.1,
+        postprocess_ms=0.1,
+        steady_rss_bytes=1,
+        peak_rss_bytes=1,
+        foreign_load=None,
+    )
+    return Outcome(
+        status=RunStatus.OK,
+        reason=None,
+        events=[measured],
+        duration_s=1.0,
+        seen_rss_bytes=1,
+        limit_kind=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("optimized_ms", "frozen_ms", "kept_ms", "later_attempts"),
+    [(5.0, 8.0, 5.0, [Preparation.OPTIMIZED]), (8.0, 5.0, 5.0, [Preparation.FROZEN])],
+)
+def test_the_faster_preparation_is_kept_and_taken_for_later_variants_of_the_kind(
+    set_maker: Callable[[], SetMaker],
+    optimized_ms: float,
+    frozen_ms: float,
+    kept_ms: float,
+    later_attempts: list[Preparation],
+) -> None:
+    """Both are measured once; the slower one is a note."""
+    maker = set_maker()
+    maker.add("tiny-base", Upscaling().eval())
+    manifest = open_shelf(maker.finish()).bundles[0].manifest
+    latencies = {Preparation.OPTIMIZED: optimized_ms, Preparation.FROZEN: frozen_ms}
+    attempts: list[Preparation] = []
+
+    def attempt(preparation: Preparation) -> Outcome:
+        attempts.append(preparation)
+        return outcome_of(latencies[preparation])
+
+    contest = Contest(median_ms)
+    outcome, notes = contest.run(manifest, 1, attempt)
+    assert attempts == [Preparation.OPTIMIZED, Preparation.FROZEN]
+    assert median_ms(outcome) == kept_ms
+    assert [note.partition(":")[0] for note in notes] == (
+        ["not optimized"] if kept_ms == frozen_ms else []
+    )
+
+    attempts.clear()
+    contest.run(manifest, 1, attempt)
+    assert attempts == later_attempts
 
 
 def test_a_quantized_bundle_runs_on_its_own_engine_where_there_is_one() -> None:

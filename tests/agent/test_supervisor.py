@@ -26,7 +26,6 @@ from agent.protocol import (
     Preparation,
     Stage,
 )
-from agent.record import last_event
 from agent.supervisor import Limits, Outcome, Supervisor
 from contract.benchmark import LimitKind, RunStatus
 from support.tiny_bundles import Endless, Hungry, Raising, SetMaker
@@ -61,7 +60,7 @@ def test_a_good_bundle_is_loaded_checked_and_measured(good_set: Path) -> None:
     outcome = bench(good_set / "tiny-base.pt")
     assert outcome.status is RunStatus.OK, outcome.reason
     assert [type(event) for event in outcome.events] == [Loaded, Checked, Measured]
-    measured = last_event(outcome, Measured)
+    measured = outcome.last_event(Measured)
     assert measured is not None
     assert len(measured.samples_ms) >= 5
     assert outcome.limit_kind is None
@@ -98,10 +97,10 @@ def test_wrong_logits_are_found_before_any_timing(set_maker: Callable[[], SetMak
     """Nothing is measured of a variant whose numerics are wrong."""
     outcome = bench(set_maker().add("tiny-wrong", wrong_golden=True))
     assert outcome.status is RunStatus.WRONG_NUMERICS
-    checked = last_event(outcome, Checked)
+    checked = outcome.last_event(Checked)
     assert checked is not None
     assert not checked.golden.ok
-    assert last_event(outcome, Measured) is None
+    assert outcome.last_event(Measured) is None
 
 
 def test_a_file_that_is_no_torchscript_is_unsupported(good_set: Path, tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_a_file_that_is_no_torchscript_is_unsupported(good_set: Path, tmp_path: 
 def test_engines_are_listed_by_a_process_of_its_own() -> None:
     """This process never imports torch for it."""
     outcome = Supervisor(Limits(timeout_s=60)).perform(ListEngines(threads=1))
-    answer = last_event(outcome, Engines)
+    answer = outcome.last_event(Engines)
     assert answer is not None
     assert "none" not in answer.engines
 
