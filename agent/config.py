@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from agent.address import BrokerAddress, parse_broker
 from agent.errors import ConfigError
-from contract.errors import TopicError
+from contract.address import BrokerAddress, parse_broker_url
+from contract.errors import BrokerUrlError, TopicError
 from contract.manifest import Positive
 from contract.topics import check_id
 
@@ -71,7 +71,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @property
     def broker_address(self) -> BrokerAddress:
         """Host and port of the broker."""
-        return parse_broker(self.broker)
+        return parse_broker_url(self.broker)
 
     @property
     def memory_limit_bytes(self) -> int | None:
@@ -117,8 +117,8 @@ def load_config(
         config = msgspec.convert(content, AgentConfig)
         check_id("site", config.site)
         check_id("device", config.device)
-        parse_broker(config.broker)
-    except (msgspec.ValidationError, TopicError) as error:
+        parse_broker_url(config.broker)
+    except (msgspec.ValidationError, TopicError, BrokerUrlError) as error:
         message = f"{path}: {error}; see 'edgewright-agent run --help'"
         raise ConfigError(message) from error
     return config

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.address import BrokerAddress
 from agent.errors import JournalError, LinkError
 from agent.link import Link
 from agent.logs import fields
 from agent.outbox import Outbox
+from contract.address import BrokerAddress
 from contract.errors import ContractError
 from contract.messages import (
     Ack,
@@ -204,6 +204,10 @@ class Courier:
             _, message = decode_message(topic, payload)
         except ContractError as error:
             _log.warning("message_refused", extra=fields(topic=topic, error=error))
+            return
+        if (message.site, message.device) != (self._site, self._device):
+            # A broker may deliver what nobody subscribed to; seen with amqtt 0.12.1.
+            _log.warning("message_of_another_device", extra=fields(topic=topic))
             return
         if isinstance(message, Ack):
             self._acknowledge(message)

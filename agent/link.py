@@ -12,8 +12,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.address import BrokerAddress
 from agent.errors import LinkError
+from contract.address import BrokerAddress
 
 _KEEPALIVE_SECONDS = 30
 _ANSWER_SECONDS = 10.0

@@ -31,5 +31,9 @@ class TopicError(ContractError):
     """A topic or one of its identifiers does not follow the wire contract."""
 
 
+class BrokerUrlError(ContractError):
+    """A broker's URL is not of the form that is expected."""
+
+
 class MessageError(ContractError):
     """A payload is not a valid message of its leaf."""

@@ -14,9 +14,10 @@ from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import AMQTTError
+from amqtt.session import Session
 
+from contract.address import BrokerAddress
 from contract.messages import MAX_MESSAGE_BYTES
-from fleet.address import BrokerAddress
 from fleet.errors import AddressError, BrokerAwayError, PortInUseError
 
 _log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class EmbeddedBroker:
             self._server = await asyncio.start_server(
                 self._serve_client, self._listen.host, self._listen.port
             )
-            self._broker = Broker(config, self._loop)
+            self._broker = _DiscreetBroker(config, self._loop)
             await self._broker.start()
         except OSError as error:
             raise _listening_failed(self._listen, error) from error
@@ -131,6 +132,23 @@ class EmbeddedBroker:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_PATIENCE_S)
         self._loop.close()
+
+
+class _DiscreetBroker(Broker):  # type: ignore[misc] # amqtt ships no types
+    """Sends a client the retained messages of its own subscriptions only.
+
+    At every connect, amqtt 0.12.1 walks through the subscriptions of all clients: each device
+    was sent the desired states of all others, and a connect during the walk ended in an error.
+    """
+
+    async def _publish_retained_messages_for_subscription(
+        self,
+        subscription: tuple[str, int],
+        session: Session,
+    ) -> None:
+        subscribers = self._subscriptions.get(subscription[0], [])
+        if any(one.client_id == session.client_id for one, _ in subscribers):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
 
 
 class _LimitedReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no types

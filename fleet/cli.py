@@ -16,8 +16,10 @@ import click
 import msgspec
 from rich.console import Console
 
+from contract.address import parse_broker_url
+from contract.errors import BrokerUrlError
 from contract.exits import Exit
-from fleet.address import parse_broker_url, parse_listen_address
+from fleet.address import parse_listen_address
 from fleet.database import Database, default_url, open_database
 from fleet.errors import AddressError, FleetError, PolicyError, UnknownDeviceError
 from fleet.evidence import runs_of
@@ -45,7 +47,7 @@ from fleet.table import (
 )
 from fleet.telling import explanation_lines, rollout_lines
 
-_WRONG_USE = (AddressError, PolicyError, UnknownDeviceError)
+_WRONG_USE = (AddressError, BrokerUrlError, PolicyError, UnknownDeviceError)
 _PUBLISH_PATIENCE_S = 10.0
 #: Where output goes to a file or a pipe there is no terminal whose width would matter.
 _PIPE_COLUMNS = 200
@@ -63,7 +65,7 @@ class _Group(click.Group):
             _fail(error, Exit.FAILED)
 
 
-def _fail(error: FleetError, code: Exit) -> NoReturn:
+def _fail(error: Exception, code: Exit) -> NoReturn:
     click.echo(f"edgewright-fleet: {error}", err=True)
     raise SystemExit(int(code))
 

@@ -8,7 +8,7 @@ class FleetError(Exception):
 
 
 class AddressError(FleetError):
-    """A broker URL, listen address or store URL is malformed or not permitted."""
+    """A listen address or store URL is malformed or not permitted."""
 
 
 class PortInUseError(FleetError):

@@ -15,9 +15,9 @@ import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from contract.address import BrokerAddress
 from contract.messages import Ack, Desired, encode_message
 from contract.topics import Leaf, device_filters, topic_for
-from fleet.address import BrokerAddress
 from fleet.delivery import Delivery
 from fleet.errors import BrokerAwayError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.address import BrokerAddress
+from contract.address import BrokerAddress
 from fleet.broker import EmbeddedBroker
 from fleet.collector import Collector
 from fleet.database import Database, open_database

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.address import parse_broker
 from agent.courier import Courier, Patience
 from agent.journal import Journal
 from agent.outbox import Outbox
-from contract.messages import Desired
+from contract.address import parse_broker_url
+from contract.messages import Desired, encode_message
+from contract.topics import Leaf, topic_for
 from support.brokers import Mosquitto
 from support.fleet_end import FleetEnd
 from support.measurements import make_run
@@ -48,7 +49,7 @@ def start_courier(mosquitto: Mosquitto, outbox: Outbox) -> Iterator[Callable[[],
 
     def start() -> Courier:
         courier = Courier(
-            parse_broker(mosquitto.url),
+            parse_broker_url(mosquitto.url),
             site="lab",
             device="box",
             boot_id="boot-1",
@@ -102,6 +103,39 @@ def test_an_acknowledgement_that_fell_back_brings_results_again(
     assert seqs(fleet_end) == []
     fleet_end.acknowledge(outbox.epoch, 2)
     fleet_end.await_until("they came again", lambda: set(seqs(fleet_end)) == {3, 4, 5})
+
+
+def test_what_a_broker_delivers_of_another_device_is_passed_over(
+    mosquitto: Mosquitto, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Amqtt 0.12.1 did so: three devices took the desired state of one of them."""
+    heard: list[Desired] = []
+    courier = Courier(
+        parse_broker_url(mosquitto.url),
+        site="lab",
+        device="box",
+        boot_id="boot-1",
+        outbox=outbox,
+        patience=IMPATIENT,
+    )
+    courier.start(on_desired=heard.append)
+    for device in ("neighbour", "box"):
+        desired = Desired(
+            site="lab",
+            device=device,
+            at=1.0,
+            generation=1,
+            variant="tiny-base",
+            sha256="0" * 64,
+            threads=1,
+            policy="fastest",
+        )
+        topic = topic_for("lab", device, Leaf.DESIRED)
+        # Mosquitto delivers only what was subscribed to, so the message is handed in here.
+        courier._receive(topic, encode_message(desired))  # noqa: SLF001 - see above
+    courier.stop()
+    assert [desired.device for desired in heard] == ["box"]
+    assert "message_of_another_device" in caplog.text
 
 
 def test_another_epochs_acknowledgement_says_nothing(

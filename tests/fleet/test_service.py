@@ -24,7 +24,7 @@ from contract.messages import (
     decode_message,
     encode_message,
 )
-from contract.topics import Leaf
+from contract.topics import Leaf, topic_for
 from fleet.database import open_database
 from fleet.quarantine import list_quarantine
 from fleet.roster import list_devices
@@ -93,6 +93,24 @@ def test_an_ack_is_retained_for_a_device_that_was_away(
     late = connect(serve.url)
     assert eventually(lambda: late.is_acked(1))
     assert any(retained for _, _, retained in late.heard)
+
+
+def test_a_device_hears_its_own_retained_messages_and_no_others(
+    serving: Callable[[], ServeProcess], connect: Connect
+) -> None:
+    serve = serving()
+    first = connect(serve.url)
+    for device in ("other-1", "other-2"):
+        first.publish(topic_for("plant", device, Leaf.DESIRED), b"not yours", retain=True)
+    first.send(make_result(1))
+    assert eventually(lambda: first.is_acked(1))
+    # These connect while the broker walks through everybody's retained messages.
+    later = [connect(serve.url) for _ in range(4)]
+    for client in later:
+        assert eventually(lambda client=client: client.is_acked(1))
+        assert {topic.rsplit("/", 1)[0] for topic, _, _ in client.heard} == {
+            topic_for(client.site, client.device, Leaf.ACK).rsplit("/", 1)[0]
+        }
 
 
 def test_bad_messages_are_quarantined_and_good_ones_go_on(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.address import BrokerAddress, parse_broker
-from agent.errors import ConfigError
+from contract.address import BrokerAddress, parse_broker_url
+from contract.errors import BrokerUrlError
 
 hosts = st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True) | st.ip_addresses().map(str)
 
@@ -16,19 +16,19 @@ hosts = st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True) | st.ip_addresse
 def test_an_address_survives_being_written_and_read(host: str, port: int) -> None:
     """Names, IPv4 and IPv6 alike."""
     address = BrokerAddress(host, port)
-    assert parse_broker(str(address)) == address
+    assert parse_broker_url(str(address)) == address
 
 
 def test_the_port_is_1883_where_none_is_given() -> None:
     """The registered port of MQTT."""
-    assert parse_broker("mqtt://broker") == BrokerAddress("broker", 1883)
+    assert parse_broker_url("mqtt://broker") == BrokerAddress("broker", 1883)
 
 
 @given(st.text(max_size=40).filter(lambda text: not text.lower().startswith("mqtt:")))
 def test_anything_else_is_refused_with_what_was_expected(text: str) -> None:
     """No text makes it fail in another way."""
-    with pytest.raises(ConfigError, match="expected mqtt://"):
-        parse_broker(text)
+    with pytest.raises(BrokerUrlError, match="expected mqtt://"):
+        parse_broker_url(text)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_anything_else_is_refused_with_what_was_expected(text: str) -> None:
 )
 def test_other_schemes_and_broken_urls_are_refused(url: str) -> None:
     """TLS is not spoken yet, and saying so beats an unencrypted connection."""
-    with pytest.raises(ConfigError, match="expected mqtt://"):
-        parse_broker(url)
+    with pytest.raises(BrokerUrlError, match="expected mqtt://"):
+        parse_broker_url(url)
 
 
 def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
     """URLs end up in logs."""
-    with pytest.raises(ConfigError) as caught:
-        parse_broker("mqtt://user:secret@host")
+    with pytest.raises(BrokerUrlError) as caught:
+        parse_broker_url("mqtt://user:secret@host")
     assert "secret" not in str(caught.value)
