@@ -99,17 +99,18 @@ def test_a_device_hears_its_own_retained_messages_and_no_others(
     serving: Callable[[], ServeProcess], connect: Connect
 ) -> None:
     serve = serving()
-    first = connect(serve.url)
-    for device in ("other-1", "other-2"):
-        first.publish(topic_for("plant", device, Leaf.DESIRED), b"not yours", retain=True)
-    first.send(make_result(1))
-    assert eventually(lambda: first.is_acked(1))
-    # These connect while the broker walks through everybody's retained messages.
-    later = [connect(serve.url) for _ in range(4)]
-    for client in later:
+    devices = [f"box-{number}" for number in range(4)]
+    for client in [connect(serve.url, device=device) for device in devices]:
+        topic = topic_for(client.site, client.device, Leaf.DESIRED)
+        client.publish(topic, client.device.encode(), retain=True)
+        assert eventually(lambda client=client: len(client.heard) == 1)
+    # They connect again while the first ones' subscriptions stand.
+    for client in [connect(serve.url, device=device) for device in devices]:
+        assert eventually(lambda client=client: len(client.heard) == 1)
+        client.send(make_result(1, device=client.device))
         assert eventually(lambda client=client: client.is_acked(1))
-        assert {topic.rsplit("/", 1)[0] for topic, _, _ in client.heard} == {
-            topic_for(client.site, client.device, Leaf.ACK).rsplit("/", 1)[0]
+        assert {payload for topic, payload, _ in client.heard if "/desired" in topic} == {
+            client.device.encode()
         }
 
 
