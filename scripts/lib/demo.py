@@ -104,9 +104,10 @@ class Demo:
             _heading("5. What suits each device, and why")
             for device in devices():
                 self._fleet_command("explain", f"{SITE}/{device.name}")
-            self._fleet_command("recommendations")
             _heading("6. Rolled out: each agent takes its variant and reports back")
             self._roll_out()
+        _heading("7. The recommendation")
+        self._fleet_command("recommendations")
         console.print(f"\n[bold]Done in {time.monotonic() - started:.0f} s.[/bold]")
         self._say_what_next()
 
