@@ -22,7 +22,7 @@ from agent.bench import Effort
 from agent.bundles import Shelf, Unreadable, open_shelf
 from agent.config import EXAMPLE, LOG_LEVELS, load_config
 from agent.daemon import Daemon
-from agent.errors import AgentError
+from agent.errors import AgentError, ConfigError
 from agent.fingerprint import fingerprint
 from agent.logs import start_logging
 from agent.supervisor import Limits, Supervisor
@@ -342,9 +342,9 @@ def _distinct(threads: tuple[int, ...]) -> list[int]:
 
 @contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
-    """End with exit code 1 and the error's own sentence instead of a traceback."""
+    """End with an exit code and the error's own sentence instead of a traceback."""
     try:
         yield
     except (AgentError, ContractError) as error:
         click.echo(f"edgewright-agent: {error}", err=True)
-        sys.exit(Exit.FAILED)
+        sys.exit(Exit.WRONG_USE if isinstance(error, ConfigError) else Exit.FAILED)

@@ -146,12 +146,17 @@ def test_a_limit_below_what_torch_needs_is_an_oom_for_every_variant(good_set: Pa
 
 
 def test_wrong_use_ends_with_2_and_says_what_is_expected(good_set: Path, tmp_path: Path) -> None:
-    """Unknown variant, missing folder, no image."""
+    """Unknown variant, missing folder, no image, a configuration that is none."""
     done = agent("bench", good_set, "--variant", "vgg")
     assert done.returncode == 2
     assert "expected one of" in done.stderr
     assert agent("bench", tmp_path / "missing").returncode == 2
     assert agent("predict", "--bundles", good_set).returncode == 2
+    config = tmp_path / "agent.toml"
+    config.write_text('site = "lab"')
+    done = agent("run", "--config", config)
+    assert done.returncode == 2
+    assert "missing required field" in done.stderr
 
 
 def test_a_folder_that_is_no_bundle_set_ends_with_1(tmp_path: Path) -> None:
