@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.brokers import Mosquitto
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_can_be_interrupted() -> None:
+    """Let SIGINT end the processes under test where this run was started in the background.
+
+    A shell ignores SIGINT for its background jobs, and every child inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
