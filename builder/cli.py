@@ -213,7 +213,7 @@ def build(
         chosen_recipe = load_recipe(recipe)
         from builder.pipeline import BuildRequest, build_set  # noqa: PLC0415 - imports torch
         from builder.planning import Settings  # noqa: PLC0415 - imports torch
-        from builder.quantization import Engine, host_engine  # noqa: PLC0415 - imports torch
+        from builder.quantization.engine import Engine, host_engine  # noqa: PLC0415 - imports torch
 
     request = BuildRequest(
         architectures=architectures,

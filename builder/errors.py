@@ -45,3 +45,8 @@ class TuningError(BuilderError):
 
 class ExportError(BuilderError):
     """A bundle cannot be written, or the file does not answer as the network does."""
+
+
+def first_line(error: Exception) -> str:
+    """First line of what a foreign error says; its type where it says nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -12,27 +12,24 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from builder.accuracy import Exam
-from builder.complexity import count_work, list_blocks, stored_tensors
-from builder.dataset import Dataset
-from builder.description import describe
+from builder.bundles.description import describe
+from builder.bundles.exporting import export_bundle
+from builder.bundles.shelf import Shelf
+from builder.bundles.torchscript import ScriptedNetwork
+from builder.data.dataset import Dataset
+from builder.data.images import batch_size, read_pixels, to_input
 from builder.errors import BuilderError, UnsupportedError
-from builder.evaluation import Predictions, predict
-from builder.exporting import export_bundle
-from builder.images import batch_size, read_pixels, to_input
+from builder.measuring.accuracy import Exam
+from builder.measuring.evaluation import Predictions, predict
+from builder.networks.complexity import count_work, list_blocks, stored_tensors
 from builder.outcome import Outcome, Status
 from builder.planning import NetworkPlan, Settings, VariantPlan
 from builder.progress import Progress, tracked
-from builder.pruning import IMPORTANCE, prune
-from builder.quantization import (
-    engine_selected,
-    int8_modules,
-    quantize_graph,
-    quantize_linears,
-)
-from builder.shelf import Shelf
-from builder.torchscript import ScriptedNetwork
-from builder.tuning import Example, Optimizer, Schedule, fit
+from builder.pruning.surgery import IMPORTANCE, prune
+from builder.quantization.dynamic import quantize_linears
+from builder.quantization.engine import engine_selected
+from builder.quantization.static import int8_modules, quantize_graph
+from builder.tuning.trainer import Example, Optimizer, Schedule, fit
 from contract.manifest import (
     Accuracy,
     Manifest,
@@ -207,6 +204,9 @@ class NetworkBuild:
                 return quantize_graph(
                     network, self._calibration_inputs(variant), self._settings.engine
                 )
+            case Scheme.BF16:
+                message = "bfloat16 cannot be built yet"
+                raise UnsupportedError(message)
 
     def _calibration_samples(self) -> list[Path]:
         samples = self._dataset.train

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from builder.dataset import Dataset, open_dataset
+from builder.bundles.shelf import Shelf
+from builder.data.dataset import Dataset, open_dataset
 from builder.network_build import NetworkBuild
 from builder.outcome import Outcome, Status
 from builder.planning import Settings, VariantPlan, plan_networks
 from builder.progress import Progress
-from builder.shelf import Shelf
 
 _log = logging.getLogger(__name__)
 

@@ -13,17 +13,17 @@ import msgspec
 import torch
 from torch import nn
 
-from builder import vision
-from builder.architectures import Architecture, resolve
-from builder.classes import Classes, match_classes
-from builder.dataset import Dataset
+from builder.data.classes import Classes, match_classes
+from builder.data.dataset import Dataset
+from builder.data.preprocessing import input_rule, resized
 from builder.errors import UsageError
-from builder.preprocessing import input_rule, resized
-from builder.probing import check_input, smallest_input, trial_network
+from builder.networks import vision
+from builder.networks.architectures import Architecture, resolve
+from builder.networks.probing import check_input, smallest_input, trial_network
+from builder.networks.weights import Origin, Weights, find_weights
 from builder.progress import Progress
-from builder.quantization import Engine
+from builder.quantization.engine import Engine
 from builder.recipe import Recipe, VariantSpec
-from builder.weights import Origin, Weights, find_weights
 from contract.manifest import VARIANT_PATTERN, Preprocessing, Scheme
 
 

@@ -10,18 +10,18 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from builder.accuracy import Exam
-from builder.architectures import resolve
-from builder.classes import match_classes
-from builder.dataset import open_dataset
+from builder.data.classes import match_classes
+from builder.data.dataset import open_dataset
+from builder.data.preprocessing import input_rule, resized
 from builder.errors import DataError
-from builder.evaluation import predict
-from builder.preprocessing import input_rule, resized
-from builder.probing import check_input, smallest_input
+from builder.measuring.accuracy import Exam
+from builder.measuring.evaluation import predict
+from builder.networks.architectures import resolve
+from builder.networks.probing import check_input, smallest_input
+from builder.networks.weights import find_weights
 from builder.progress import Progress
 from builder.recipe import VariantSpec
-from builder.tuning import Example, Optimizer, Schedule, fit
-from builder.weights import find_weights
+from builder.tuning.trainer import Example, Optimizer, Schedule, fit
 from contract.files import replacing, sha256_of
 from contract.manifest import Accuracy, Preprocessing, Scheme
 

@@ -30,6 +30,8 @@ class Scheme(enum.StrEnum):
     FP32 = "fp32"
     DYNAMIC_INT8 = "dynamic-int8"
     STATIC_INT8 = "static-int8"
+    #: Brain floating point, 16 bits: pays where the processor multiplies it.
+    BF16 = "bf16"
 
 
 class AccuracyKind(enum.StrEnum):
@@ -71,9 +73,17 @@ class PrunedLayer(msgspec.Struct, frozen=True, kw_only=True):
 class Pruning(msgspec.Struct, frozen=True, kw_only=True):
     """Structured pruning: whole filters removed, no masks left."""
 
+    #: Share of the filters of each chosen layer; where layers lose shares of their own, the
+    #: one that would cost as many MACs if all lost the same.
     ratio: Share
     importance: str
+    #: `uniform`, or `sensitivity`: each layer loses what it can spare.
+    allotment: str = "uniform"
+    #: What the channels that are left are a multiple of, where that was asked for.
+    round_to: Positive = 1
     layers: list[PrunedLayer]
+    #: Convolutions that were to lose filters and could not, each with the reason.
+    left_alone: list[str] = []
 
 
 class Quantization(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,15 +93,23 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     engine: str | None = None
     int8_mac_share: Share = 0.0
     calibration_images: Count = 0
+    #: Layers kept in floats because their quantization was measured to cost accuracy.
+    float_layers: list[str] = []
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """Fine-tuning after surgery."""
+    """Fine-tuning after surgery or for a smaller input."""
 
     epochs: Count
     optimizer: str
     learning_rate: float
     images: Count
+    #: Whether it learned from the base model's answers instead of labels.
+    distilled: bool = False
+    #: Rounds of pruning and tuning that led here.
+    rounds: Positive = 1
+    #: Side of the inputs that it was tuned on last.
+    input_size: Positive | None = None
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +126,9 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     images: Positive
     dataset: str
     engine: str | None = None
+    #: Which images were right, so that variants can be compared image by image: one bit each
+    #: in the order of the data set's sorted paths, highest bit first, in base64.
+    hits: str | None = None
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,16 +13,16 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from builder.architectures import Architecture, resolve
+from builder.networks.architectures import Architecture, resolve
 from builder.outcome import Outcome
 from builder.pipeline import BuildRequest, build_set
 from builder.planning import Settings
 from builder.progress import Silence
-from builder.quantization import host_engine
+from builder.quantization.engine import host_engine
 from builder.recipe import load_recipe
 from contract.manifest import Preprocessing
 
-NETWORKS = Path(__file__).with_name("networks")
+NETWORKS = Path(__file__).with_name("own")
 SIZE = 16
 #: Class folders and the colour channel that is bright in their images.
 CLASSES = {"blue": 2, "green": 1, "red": 0}

@@ -252,7 +252,7 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_finished(
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).with_name("networks"),
+        cwd=Path(__file__).with_name("own"),
         preexec_fn=_limit_files_to(400_000),
     )
 
@@ -279,7 +279,7 @@ def test_a_build_that_is_stopped_keeps_what_was_finished(
         [sys.executable, "-m", "builder", *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).with_name("networks"),
+        cwd=Path(__file__).with_name("own"),
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from builder.bundles.torchscript import ScriptedNetwork
+from builder.data.images import to_input
 from builder.errors import ArchitectureError, DataError, UsageError, WeightsError
-from builder.images import to_input
 from builder.outcome import Outcome, Status
-from builder.quantization import engine_selected, host_engine
-from builder.torchscript import ScriptedNetwork
+from builder.quantization.engine import engine_selected, host_engine
 from contract.bundle import GOLDEN_NAME, read_extra, read_labels, read_manifest
 from contract.bundleset import read_set, verify_member
 from contract.manifest import AccuracyKind, Manifest, Scheme

@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from builder.architectures import Architecture
 from builder.errors import DataError, TuningError
+from builder.networks.architectures import Architecture
+from builder.networks.weights import find_weights
 from builder.progress import Silence
 from builder.training import Trained, TrainRequest, train
-from builder.weights import find_weights
 from contract.files import sha256_of
 from contract.manifest import AccuracyKind
 
-NETWORKS = Path(__file__).with_name("networks")
+NETWORKS = Path(__file__).with_name("own")
 
 
 @pytest.fixture

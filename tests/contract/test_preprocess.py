@@ -43,7 +43,7 @@ def test_pixels_equal_those_of_torchvision(
     width: int, height: int, crop: int, border: int, filter_: str
 ) -> None:
     # torch loads only when this test runs, and torchvision only after the builder helped it.
-    importlib.import_module("builder.vision")
+    importlib.import_module("builder.networks.vision")
     transforms = importlib.import_module("torchvision.transforms")
     ours = crop_pixels(picture(width, height), rule(crop, crop + border, filter_))
     reference = transforms.Compose(

@@ -1,0 +1,1 @@
+"""Variants as files: exported, described, and kept in a bundle set."""

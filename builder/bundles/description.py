@@ -1,0 +1,67 @@
+"""The manifest of one variant, put together from everything that was found out about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from builder.networks.complexity import StoredTensor, Work
+from builder.planning import NetworkPlan, VariantPlan, versions
+from contract.manifest import (
+    Accuracy,
+    Block,
+    Manifest,
+    Provenance,
+    Pruning,
+    Quantization,
+    Tuning,
+)
+
+
+def describe(
+    variant: VariantPlan,
+    *,
+    plan: NetworkPlan,
+    recipe: str,
+    pruning: Pruning | None,
+    tuning: Tuning | None,
+    quantization: Quantization,
+    stored: Sequence[StoredTensor],
+    work: Work,
+    blocks: list[Block],
+    accuracy: Accuracy,
+    data: str,
+    seed: int,
+    built_at: datetime,
+) -> Manifest:
+    """Write the manifest of `variant`; `stored` are its tensors as exported."""
+    parameters = [tensor for tensor in stored if tensor.is_parameter]
+    used = versions()
+    return Manifest(
+        variant=variant.name,
+        family=plan.architecture.family,
+        architecture=plan.architecture.name,
+        recipe=recipe,
+        pruning=pruning,
+        quantization=quantization,
+        tuning=tuning,
+        preprocessing=variant.rule,
+        classes=len(plan.classes.labels),
+        parameters=sum(tensor.elements for tensor in parameters),
+        active_parameters=sum(tensor.non_zero for tensor in parameters),
+        macs=work.total_macs,
+        state_dict_bytes=sum(tensor.bytes for tensor in stored),
+        accuracy=accuracy,
+        torch_versions=[used["torch"]],
+        blocks=blocks,
+        provenance=Provenance(
+            built_at=built_at.isoformat(timespec="seconds"),
+            edgewright=used["edgewright"],
+            torch=used["torch"],
+            torchvision=used["torchvision"],
+            weights=plan.weights.description,
+            data=data,
+            seed=seed,
+            inputs_sha256=variant.inputs_sha256,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Images and classes: what a build tunes, calibrates and is measured with."""

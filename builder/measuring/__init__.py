@@ -1,0 +1,1 @@
+"""What a variant is worth: its accuracy, and its speed on this host."""

@@ -1,0 +1,1 @@
+"""Networks by name, with their weights: what a build starts from."""

@@ -1,0 +1,1 @@
+"""Structured pruning: which filters go, and the surgery that removes them."""

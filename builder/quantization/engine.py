@@ -1,0 +1,51 @@
+"""Integer kernels: which there are, and selecting one."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import platform
+import warnings
+from collections.abc import Iterator
+
+import torch
+
+from builder.errors import UnsupportedError
+
+_ARM = frozenset({"aarch64", "arm64", "armv7l"})
+#: FX shares one range among what it concatenates, but pooling keeps its input's. Seen on
+#: Inception, GoogLeNet and DenseNet: no farther from FP32 than concatenation in floats.
+_CONCATENATION = r"All inputs of this cat operator must share the same quantization parameters"
+
+
+class Engine(enum.StrEnum):
+    """Integer kernels that a bundle can be prepared for."""
+
+    X86 = "x86"
+    QNNPACK = "qnnpack"
+
+
+def host_engine() -> Engine:
+    """Engine for processors like this host's."""
+    return Engine.QNNPACK if platform.machine().lower() in _ARM else Engine.X86
+
+
+@contextlib.contextmanager
+def engine_selected(engine: Engine) -> Iterator[None]:
+    """Select the engine that packs weights and runs integer kernels; it is process-wide.
+
+    Raises:
+        UnsupportedError: this torch has no such engine.
+    """
+    available = torch.backends.quantized.supported_engines
+    if engine not in available:
+        message = f"engine '{engine}': this torch has {', '.join(available)}; choose one of them"
+        raise UnsupportedError(message)
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine.value
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=_CONCATENATION)
+            yield
+    finally:
+        torch.backends.quantized.engine = before

@@ -1,0 +1,1 @@
+"""Training: from scratch, after surgery, and for a smaller input."""
