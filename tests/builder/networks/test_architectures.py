@@ -118,7 +118,7 @@ def test_a_network_that_gives_no_logits_is_refused(tiny: Callable[[str], Archite
 
 def test_torchvision_imports_beside_a_torch_without_its_operators() -> None:
     """In a fresh interpreter, whichever of the two wheels is here, and for those after us."""
-    check = "from builder import vision; import torchvision; print(torchvision.__version__)"
+    check = "import builder.networks.vision; import torchvision; print(torchvision.__version__)"
     done = subprocess.run(
         [sys.executable, "-c", check], capture_output=True, text=True, check=False
     )
