@@ -43,6 +43,8 @@ class Model:
     architecture: str
     input_size: int
     epochs: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,10 @@ class Device:
     memory_limit_mib: int | None
 
 
-SMALL_MODELS = [Model("resnet18", 32, 8), Model("resnet34", 32, 8)]
+SMALL_MODELS = [Model("resnet18", 32, 6), Model("resnet34", 32, 6)]
 # The batch-norm form: plain VGG-19 does not train from scratch in a demo's time. Five halvings
 # need 32 px, and the smaller-input variant needs room below that: hence 48.
-VGG19 = Model("vgg19_bn", 48, 2)
+VGG19 = Model("vgg19_bn", 48, 2, batch_size=32, learning_rate=5e-4)
 
 
 def devices() -> list[Device]:
@@ -119,7 +121,7 @@ class Demo:
         _run(
             "edgewright-builder", "train", model.architecture,
             "--data", self._data, "--epochs", model.epochs, "--input-size", model.input_size,
-            "--out", weights,
+            "--batch-size", model.batch_size, "--lr", model.learning_rate, "--out", weights,
         )  # fmt: skip
 
     def _build(self, model: Model) -> None:
