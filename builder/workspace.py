@@ -1,0 +1,43 @@
+"""The folder beside a bundle set that keeps what took long: nothing in it is shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class Workspace:
+    """Paths of what a later build, search or report of the same set takes up again.
+
+    It stands beside the set (`bundles` and `bundles.work`), so that copying the set to a
+    device does not copy it, and may be removed at any time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Use `folder`, which is made when something is written."""
+        self.folder = folder
+
+    @classmethod
+    def beside(cls, bundle_set: Path) -> Workspace:
+        """Workspace of the bundle set in that folder."""
+        whole = bundle_set.resolve()
+        return cls(whole.with_name(f"{whole.name}.work"))
+
+    @property
+    def stems(self) -> Path:
+        """Folder of pruned and tuned networks that variants share."""
+        return self.folder / "stems"
+
+    @property
+    def sensitivities(self) -> Path:
+        """Folder of what pruning and quantizing each layer was measured to cost."""
+        return self.folder / "sensitivities"
+
+    @property
+    def timings(self) -> Path:
+        """File of what variants take on this host."""
+        return self.folder / "timings.json"
+
+    @property
+    def trials(self) -> Path:
+        """File of a search's trials, one JSON document a line."""
+        return self.folder / "search.jsonl"
