@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from contract.benchmark import BenchRun, RunStatus
-from fleet.interval import Interval
+from contract.interval import Interval
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ import msgspec
 import sqlalchemy as sa
 
 from contract.benchmark import BenchRun
+from contract.interval import Interval
 from fleet.candidate import Candidate, candidate_of
-from fleet.interval import Interval
 from fleet.roster import Device
 from fleet.schema import epochs, results
 

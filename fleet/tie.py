@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contract.interval import Interval, share_gap
 from fleet.candidate import Candidate
-from fleet.interval import Interval, share_gap
 from fleet.metric import Metric
 
 #: A choice, not a measurement: a smaller difference is not worth changing a device for,

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.benchmark import Golden, RunStatus
+from contract.interval import Interval
 from fleet.candidate import Candidate
 from fleet.decision import Evidence, Incumbent, Outcome, Ref, Status, Verdict, ref_of
-from fleet.interval import Interval
 from fleet.policy import load_policy, parse_policy
 from fleet.selection import decide
 from fleet.terms import Terms
