@@ -1,0 +1,1 @@
+"""The commands of `edgewright-builder`, one a file; torch is imported only while they run."""

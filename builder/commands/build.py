@@ -1,0 +1,124 @@
+"""`build`: the variants of a recipe, into one bundle set."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from builder.commands.endings import errors_reported
+from builder.commands.options import data_option, input_size_option, json_option, seed_option
+from builder.commands.printing import manifest_document, print_json, table_console
+from builder.outcome import Outcome, Status
+from builder.progress_bar import ProgressBar
+from builder.recipe import load_recipe, shipped_recipes
+from builder.tables import outcome_table
+from contract.exits import Exit
+
+_ENGINES = ("x86", "qnnpack")
+
+
+@click.command()
+@click.argument("architectures", metavar="ARCH...", nargs=-1, required=True)
+@data_option
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the bundle set; what it holds is kept, finished variants are reused.",
+)
+@click.option(
+    "--weights",
+    default="default",
+    show_default=True,
+    metavar="default|none|FILE",
+    help="Torchvision's ImageNet weights, random ones (with an output for each folder of "
+    "train/), or a state dict as 'train --out' writes it.",
+)
+@click.option(
+    "--recipe",
+    default="edgewright",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help=f"Which variants: {', '.join(shipped_recipes())}, or a file of the same form.",
+)
+@input_size_option
+@click.option(
+    "--finetune-epochs",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Epochs of fine-tuning after pruning. [default: the recipe's, 1]",
+)
+@seed_option
+@click.option(
+    "--engine",
+    type=click.Choice(_ENGINES),
+    help="INT8 kernels to prepare for. [default: qnnpack on ARM, else x86]",
+)
+@json_option
+@click.pass_obj
+def build(
+    console: Console,
+    /,
+    *,
+    architectures: tuple[str, ...],
+    data: Path,
+    out: Path,
+    weights: str,
+    recipe: str,
+    input_size: int | None,
+    finetune_epochs: int | None,
+    seed: int,
+    engine: str | None,
+    as_json: bool,
+) -> None:
+    """Build the recipe's variants of each ARCH into one bundle set.
+
+    The base of the first ARCH is what the set's speed-ups and accuracy drops refer to. A
+    variant that cannot be built is reported and the others are still built; the exit code is
+    then 1.
+    """
+    with errors_reported():
+        chosen_recipe = load_recipe(recipe)
+        from builder.pipeline import BuildRequest, build_set  # noqa: PLC0415 - imports torch
+        from builder.planning import Settings  # noqa: PLC0415 - imports torch
+        from builder.quantization.engine import Engine, host_engine  # noqa: PLC0415 - imports torch
+
+    request = BuildRequest(
+        architectures=architectures,
+        data=data,
+        out=out,
+        weights=weights,
+        settings=Settings(
+            recipe=chosen_recipe,
+            input_size=input_size,
+            finetune_epochs=finetune_epochs,
+            seed=seed,
+            engine=host_engine() if engine is None else Engine(engine),
+        ),
+    )
+    outcomes: list[Outcome] = []
+    with errors_reported(), ProgressBar(console) as progress:
+        for outcome in build_set(
+            request, search_path=Path.cwd(), now=lambda: datetime.now(UTC), progress=progress
+        ):
+            outcomes.append(outcome)
+            console.print(_line(outcome), highlight=False, soft_wrap=True)
+    if as_json:
+        print_json(
+            [manifest_document(o.member, o.manifest) for o in outcomes if o.member and o.manifest]
+        )
+    else:
+        table_console().print(outcome_table(outcomes))
+    if not all(outcome.exists for outcome in outcomes):
+        sys.exit(Exit.FAILED)
+
+
+def _line(outcome: Outcome) -> str:
+    colour = {Status.FAILED: "red", Status.UNSUPPORTED: "yellow"}.get(outcome.status, "green")
+    text = f"[{colour}]{outcome.status:>11}[/] {outcome.variant}"
+    return text if outcome.reason is None else f"{text}: {escape(outcome.reason)}"

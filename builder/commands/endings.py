@@ -1,0 +1,43 @@
+"""How a command ends where it cannot go on: one line on stderr, and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+import click
+
+from builder.errors import BuilderError, UsageError
+from contract.errors import ContractError
+from contract.exits import Exit
+
+
+@contextlib.contextmanager
+def errors_reported() -> Iterator[None]:
+    """End the program with one line and an exit code where the block raises what was foreseen."""
+    try:
+        yield
+    except UsageError as error:
+        _fail(str(error), Exit.WRONG_USE)
+    except (BuilderError, ContractError, OSError) as error:
+        _fail(str(error), Exit.FAILED)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"", "builder", "contract"}:
+            raise
+        message = f"needs the package '{missing}': pip install 'edgewright[builder]'"
+        _fail(message, Exit.WRONG_USE)
+    except KeyboardInterrupt:
+        _fail("stopped; what was finished is kept, and a rerun goes on from there", Exit.FAILED)
+
+
+def _fail(message: str, code: Exit) -> NoReturn:
+    complain(message)
+    sys.exit(code)
+
+
+def complain(message: str) -> None:
+    """Say `message` on stderr, in this program's name."""
+    click.echo(f"edgewright-builder: {message}", err=True)

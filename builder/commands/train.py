@@ -1,0 +1,85 @@
+"""`train`: a network of one's own, learned from a data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from builder.commands.endings import errors_reported
+from builder.commands.options import data_option, input_size_option, json_option, seed_option
+from builder.commands.printing import print_json
+from builder.progress_bar import ProgressBar
+from builder.tables import accuracy_text
+
+
+@click.command()
+@click.argument("architecture", metavar="ARCH")
+@data_option
+@click.option("--epochs", required=True, type=click.IntRange(min=1), help="Passes over train/.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the state dict.",
+)
+@input_size_option
+@click.option(
+    "--weights",
+    default="none",
+    show_default=True,
+    metavar="none|default|FILE",
+    help="What to start from: random, torchvision's ImageNet weights, or a state dict. "
+    "The last layer is made anew where the classes differ.",
+)
+@click.option("--batch-size", type=click.IntRange(min=2), default=32, show_default=True)
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5e-4,
+    show_default=True,
+    help="Peak learning rate (AdamW, one cycle).",
+)
+@seed_option
+@json_option
+@click.pass_obj
+def train(
+    console: Console,
+    /,
+    *,
+    architecture: str,
+    data: Path,
+    epochs: int,
+    out: Path,
+    input_size: int | None,
+    weights: str,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Train a network on DIR/train and measure it on DIR/val."""
+    with errors_reported():
+        from builder import training  # noqa: PLC0415 - imports torch
+
+    request = training.TrainRequest(
+        architecture=architecture,
+        data=data,
+        out=out,
+        weights=weights,
+        input_size=input_size,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=lr,
+        seed=seed,
+    )
+    with errors_reported(), ProgressBar(console) as progress:
+        trained = training.train(request, search_path=Path.cwd(), progress=progress)
+    if as_json:
+        print_json(trained)
+    else:
+        click.echo(
+            f"{trained.file}: {trained.architecture}, {trained.parameters:,} parameters, "
+            f"{accuracy_text(trained.accuracy)}"
+        )
