@@ -116,7 +116,7 @@ class NetworkBuild:
         if self._plan.finetune_epochs == 0:
             return None
         examples = [
-            Example(path=sample.path, target=self._plan.classes.outputs[sample.folder])
+            Example(path=sample.path, target=self._plan.classes.outputs[sample.folder][0])
             for sample in self._dataset.train
             if sample.folder is not None
         ]

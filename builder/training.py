@@ -90,7 +90,7 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
     classes = match_classes(dataset.folders, outputs, is_imagenet=weights.published is not None)
     dataset = dataset.without_bad_images(progress)
     examples = [
-        Example(path=sample.path, target=classes.outputs[sample.folder])
+        Example(path=sample.path, target=classes.outputs[sample.folder][0])
         for sample in dataset.train
         if sample.folder is not None
     ]

@@ -8,33 +8,36 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from builder.data.classes import Classes
 from builder.data.dataset import Dataset
 from builder.measuring.evaluation import Predictions
+from contract.interval import pack_hits
 from contract.manifest import Accuracy, AccuracyKind
+
+_NO_OUTPUT = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exam:
-    """Images and the output that is right for each."""
+    """Images and the outputs that are right for each."""
 
     kind: AccuracyKind
+    #: Sorted, as a data set lists them.
     paths: Sequence[Path]
-    #: int64 [N].
-    targets: Tensor
+    #: int64 [N, widest], filled up with -1.
+    answers: Tensor
     dataset: str
 
     @classmethod
     def of_labels(cls, dataset: Dataset, classes: Classes) -> Exam:
         """Hold predictions against the class folders of `val/`."""
-        labelled = [
-            (s.path, classes.outputs[s.folder]) for s in dataset.val if s.folder is not None
-        ]
+        labelled = [(s.path, s.folder) for s in dataset.val if s.folder is not None]
         return cls(
             kind=AccuracyKind.LABELS,
             paths=[path for path, _ in labelled],
-            targets=torch.tensor([output for _, output in labelled]),
+            answers=_filled_up(classes.outputs)[[folder for _, folder in labelled]],
             dataset=dataset.name,
         )
 
@@ -44,18 +47,26 @@ class Exam:
         return cls(
             kind=AccuracyKind.AGREEMENT,
             paths=[sample.path for sample in dataset.val],
-            targets=baseline.top[:, 0],
+            answers=baseline.top[:, :1],
             dataset=dataset.name,
         )
 
     def grade(self, predictions: Predictions, engine: str | None) -> Accuracy:
         """Shares of images that are right; `engine` is what the predictions were made on."""
+        hits = {k: predictions.hits_within(k, self.answers) for k in (1, 3, 5)}
+        shares = {k: float(right.double().mean()) for k, right in hits.items()}
         return Accuracy(
             kind=self.kind,
-            top1=predictions.share_within(1, self.targets),
-            top3=predictions.share_within(3, self.targets),
-            top5=predictions.share_within(5, self.targets),
-            images=len(self.targets),
+            top1=shares[1],
+            top3=shares[3],
+            top5=shares[5],
+            images=len(self.paths),
             dataset=self.dataset,
             engine=engine,
+            hits=pack_hits(hits[1].tolist()),
         )
+
+
+def _filled_up(outputs: Sequence[Sequence[int]]) -> Tensor:
+    rows = [torch.tensor(numbers) for numbers in outputs]
+    return pad_sequence(rows, batch_first=True, padding_value=_NO_OUTPUT)

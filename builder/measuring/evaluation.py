@@ -34,10 +34,15 @@ class Predictions:
 
     top: Tensor
 
-    def share_within(self, k: int, targets: Tensor) -> float:
-        """Share of images whose target (int64 [N]) is among their `k` highest outputs."""
-        hits = (self.top[:, :k] == targets[:, None]).any(dim=1)
-        return float(hits.double().mean())
+    def hits_within(self, k: int, answers: Tensor) -> Tensor:
+        """Whether one of its answers is among an image's `k` highest outputs: bool [N].
+
+        Args:
+            k: how many of the highest outputs count, 1 to 5.
+            answers: int64 [N, widest], the outputs that are right for each image, filled up
+                with numbers that are no output.
+        """
+        return (self.top[:, :k, None] == answers[:, None, :]).flatten(start_dim=1).any(dim=1)
 
 
 def predict(

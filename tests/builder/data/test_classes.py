@@ -27,14 +27,14 @@ def test_wordnet_ids_match_the_labels_of_torchvision() -> None:
 def test_folders_named_by_wordnet_id_find_their_outputs() -> None:
     classes = match_classes(["n01440764", "n02123045"], 1000, is_imagenet=True)
 
-    assert classes.outputs == (0, 281)
+    assert classes.outputs == ((0,), (281,))
     assert classes.labels == tuple(imagenet_labels())
 
 
 def test_folders_named_by_imagenet_label_find_their_outputs() -> None:
     classes = match_classes(["Tabby", "tiger_cat"], 1000, is_imagenet=False)
 
-    assert classes.outputs == (281, 282)
+    assert classes.outputs == ((281,), (282,))
 
 
 def test_a_label_that_two_classes_share_does_not_match() -> None:
@@ -42,10 +42,21 @@ def test_a_label_that_two_classes_share_does_not_match() -> None:
         match_classes(["cardigan", "tabby"], 1000, is_imagenet=True)
 
 
+def test_folders_of_a_known_set_stand_for_several_outputs_each() -> None:
+    classes = match_classes(["cat", "frog"], 1000, is_imagenet=False)
+
+    assert classes.outputs == ((281, 282, 283, 284, 285), (30, 31, 32))
+    assert classes.labels == tuple(imagenet_labels())
+
+
+def test_a_network_with_an_output_for_each_folder_needs_no_set() -> None:
+    assert match_classes(["cat", "frog"], 2, is_imagenet=False).outputs == ((0,), (1,))
+
+
 def test_folders_of_other_names_are_taken_in_order_where_the_counts_agree() -> None:
     classes = match_classes(["0", "1", "2"], 3, is_imagenet=False)
 
-    assert (classes.labels, classes.outputs) == (("0", "1", "2"), (0, 1, 2))
+    assert (classes.labels, classes.outputs) == (("0", "1", "2"), ((0,), (1,), (2,)))
 
 
 def test_a_thousand_folders_of_other_names_fit_a_thousand_outputs() -> None:
@@ -59,6 +70,7 @@ def test_a_thousand_folders_of_other_names_fit_a_thousand_outputs() -> None:
     [
         (["0", "1"], 3, "3 outputs and train/ has 2 class folders .0, 1.; expected 3 class"),
         (["0", "1"], 1000, "expected 1000 class folders, or folders named by WordNet id"),
+        (["cat", "teapots"], 1000, r"ImageNet label .tabby. or as in cifar10"),
         (["tabby", "my_cat"], 1000, "1 of 2 folders match ImageNet classes, but not my_cat"),
         (["n02123045", "tabby"], 1000, "n02123045 and tabby are the same ImageNet class"),
     ],

@@ -15,6 +15,7 @@ from builder.errors import ExportError
 from builder.measuring.accuracy import Exam
 from builder.measuring.evaluation import Predictions, predict
 from builder.progress import Silence
+from contract.interval import pack_hits, unpack_hits
 from contract.manifest import AccuracyKind, Preprocessing, Scheme
 
 
@@ -40,14 +41,14 @@ def _predict(network: _Counting, data: Path, rule: Preprocessing, scheme: Scheme
     return predict(network, paths, rule, scheme, progress=Silence(), activity="measuring")
 
 
-def test_top_k_counts_images_whose_target_is_among_the_k_highest() -> None:
+def test_an_image_is_hit_where_one_of_its_answers_is_among_the_k_highest() -> None:
     top = torch.tensor([[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [4, 3, 2, 1, 0], [1, 2, 3, 4, 5]])
     predictions = Predictions(top=top)
-    targets = torch.zeros(4, dtype=torch.int64)
+    answers = torch.tensor([[0, -1], [0, -1], [0, -1], [0, 5]])
 
-    assert predictions.share_within(1, targets) == 0.25
-    assert predictions.share_within(3, targets) == 0.5
-    assert predictions.share_within(5, targets) == 0.75
+    assert predictions.hits_within(1, answers).tolist() == [True, False, False, False]
+    assert predictions.hits_within(3, answers).tolist() == [True, True, False, False]
+    assert predictions.hits_within(5, answers).tolist() == [True, True, True, True]
 
 
 def test_images_run_in_batches_where_that_changes_nothing(
@@ -88,13 +89,26 @@ def test_images_run_one_by_one_where_batches_would_change_the_answers(
 
 def test_labels_are_the_outputs_of_the_class_folders(data: Path) -> None:
     dataset = open_dataset(data)
-    classes = Classes(labels=("x",) * 10, outputs=(7, 3, 5))
-    top = torch.tensor([[7]] * 4 + [[3]] * 4 + [[0]] * 4)
+    classes = Classes(labels=("x",) * 10, outputs=((7,), (3, 4), (5,)))
+    top = torch.tensor([[7]] * 4 + [[3], [4], [4], [5]] + [[0]] * 4)
 
     accuracy = Exam.of_labels(dataset, classes).grade(Predictions(top=top), None)
 
     assert accuracy.kind is AccuracyKind.LABELS
-    assert (accuracy.top1, accuracy.images) == (pytest.approx(2 / 3), 12)
+    assert (accuracy.top1, accuracy.images) == (pytest.approx(7 / 12), 12)
+
+
+def test_hits_say_which_images_were_right_in_the_order_of_their_paths(data: Path) -> None:
+    dataset = open_dataset(data)
+    exam = Exam.of_labels(dataset, Classes(labels=("x",) * 3, outputs=((0,), (1,), (2,))))
+    top = torch.tensor([[0]] * 4 + [[1], [0], [1], [0]] + [[0]] * 4)
+
+    accuracy = exam.grade(Predictions(top=top), None)
+
+    assert list(exam.paths) == sorted(exam.paths)
+    assert accuracy.hits is not None
+    hits = unpack_hits(accuracy.hits, accuracy.images)
+    assert hits == [True] * 4 + [True, False, True, False] + [False] * 4
 
 
 def test_agreement_is_held_against_the_baselines_first_choice(flat_data: Path) -> None:
@@ -107,3 +121,4 @@ def test_agreement_is_held_against_the_baselines_first_choice(flat_data: Path) -
     accuracy = exam.grade(other, "x86")
     assert (accuracy.top1, accuracy.top3, accuracy.engine) == (0.25, 1.0, "x86")
     assert accuracy.kind is AccuracyKind.AGREEMENT
+    assert accuracy.hits == pack_hits([True] * 2 + [False] * 6)
