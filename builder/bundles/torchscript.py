@@ -62,6 +62,25 @@ class ScriptedNetwork:
                 message = f"{path}: cannot be loaded back: {error}"
                 raise ExportError(message) from error
 
+    def frozen(self, *, optimized: bool = False) -> ScriptedNetwork:
+        """Inline the weights, and rewrite the graph for this processor where `optimized`.
+
+        Raises:
+            ExportError: torch.jit cannot do it with this network.
+        """
+        with _deprecations_filtered():
+            try:
+                module = self._module.eval()
+                # What was frozen before has lost the flag, and cannot be frozen again.
+                if hasattr(module, "training"):
+                    module = torch.jit.freeze(module)  # type: ignore[no-untyped-call]
+                if optimized:
+                    module = torch.jit.optimize_for_inference(module)
+            except RuntimeError as error:
+                message = f"torch.jit cannot prepare the network: {error}"
+                raise ExportError(message) from error
+        return ScriptedNetwork(module)
+
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits [N, classes] of inputs [N, 3, H, W].
 
