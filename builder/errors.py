@@ -32,7 +32,7 @@ class WeightsError(UsageError):
 
 
 class DownloadError(BuilderError):
-    """Published weights cannot be fetched from here."""
+    """Published weights or a data set cannot be fetched from here."""
 
 
 class UnsupportedError(BuilderError):

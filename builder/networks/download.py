@@ -1,4 +1,4 @@
-"""Published weights from the network, once."""
+"""Published weights and data sets from the network, once."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0
 
 
-def download(url: str, path: Path, *, sha256_prefix: str, progress: Progress) -> Path:
+def download(
+    url: str,
+    path: Path,
+    *,
+    sha256_prefix: str,
+    progress: Progress,
+    otherwise: str = "use --weights FILE",
+) -> Path:
     """Path of the file behind `url`, fetched unless `path` is there already.
 
-    The content's SHA-256 must begin with the hexadecimal digits `sha256_prefix`.
+    The content's SHA-256 must begin with the hexadecimal digits `sha256_prefix`. `otherwise`
+    is what a user can do who cannot fetch it elsewhere either.
 
     Raises:
         DownloadError: not reachable, cut off, or other content than expected.
     """
     if path.exists():
         return path
-    remedy = f"fetch it elsewhere and put it at {path}, or use --weights FILE"
+    remedy = f"fetch it elsewhere and put it at {path}, or {otherwise}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as scratch:

@@ -1,4 +1,4 @@
-"""The only place that imports torchvision: its networks and the weights it publishes."""
+"""The only place that imports torchvision: its networks, published weights and data sets."""
 
 from __future__ import annotations
 
@@ -118,3 +118,8 @@ def published_weights(name: str) -> PublishedWeights:
 def imagenet_labels() -> list[str]:
     """The 1000 ImageNet class labels in output order."""
     return list(_models.ResNet18_Weights.DEFAULT.meta["categories"])
+
+
+def cifar10() -> Any:  # noqa: ANN401 - torchvision ships no types
+    """Torchvision's class that reads CIFAR-10 from its archive."""
+    return importlib.import_module("torchvision.datasets").CIFAR10
