@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
 from builder.commands.options import data_option, input_size_option, json_option, seed_option
 from builder.commands.printing import manifest_document, print_json, table_console
@@ -90,7 +91,7 @@ def build(
 
     request = BuildRequest(
         architectures=architectures,
-        data=data,
+        data=data_folder(data, console),
         out=out,
         weights=weights,
         settings=Settings(

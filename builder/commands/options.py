@@ -10,7 +10,9 @@ data_option = click.option(
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder with train/ and val/, a folder per class in each; or one flat folder of images.",
+    metavar="DIR|cifar10",
+    help="Folder with train/ and val/, a folder per class in each; one flat folder of images; or "
+    "'cifar10', which is fetched once.",
 )
 input_size_option = click.option(
     "--input-size",

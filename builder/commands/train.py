@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
 from builder.commands.options import data_option, input_size_option, json_option, seed_option
 from builder.commands.printing import print_json
@@ -65,7 +66,7 @@ def train(
 
     request = training.TrainRequest(
         architecture=architecture,
-        data=data,
+        data=data_folder(data, console),
         out=out,
         weights=weights,
         input_size=input_size,
