@@ -1,0 +1,1 @@
+"""What the benchmarks are made of: contenders, rounds of timing, accuracy, tables."""
