@@ -36,7 +36,7 @@ class Dataset:
     root: Path
     #: Class folders of `train/`, sorted; empty where there are no labels.
     folders: tuple[str, ...]
-    #: Without labels these two are the same images.
+    #: In the order of their paths. Without labels these two are the same images.
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
     #: Files that are no usable images, each with the reason.
