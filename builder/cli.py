@@ -16,6 +16,7 @@ from rich.logging import RichHandler
 from builder.commands.build import build
 from builder.commands.inspect import inspect
 from builder.commands.list import list_set
+from builder.commands.report import report
 from builder.commands.train import train
 from contract.exits import Exit
 
@@ -41,7 +42,7 @@ def cli(context: click.Context, /, *, verbose: bool) -> None:
     logging.getLogger("builder").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-for _command in (train, build, list_set, inspect):
+for _command in (train, build, list_set, inspect, report):
     cli.add_command(_command)
 
 

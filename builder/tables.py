@@ -8,6 +8,9 @@ from rich import box
 from rich.table import Table
 
 from builder.outcome import Outcome, Status
+from builder.report.document import Report
+from builder.report.verdicts import Cost
+from builder.report.wording import percent, significant, times
 from contract.bundleset import Member
 from contract.manifest import Accuracy, AccuracyKind, Manifest
 
@@ -96,6 +99,30 @@ def block_table(manifest: Manifest) -> Table:
         f"{sum(block.bytes for block in manifest.blocks):,}",
         f"{sum(block.macs for block in manifest.blocks):,}",
     )
+    return table
+
+
+def front_table(report: Report) -> Table:
+    """One row a variant on the report's front, cheapest first, and the verdict on it."""
+    is_timed = report.cost is Cost.LATENCY
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("on the front", no_wrap=True, overflow="fold")
+    for column in ("top-1", *(["p50 ms", "speed-up"] if is_timed else []), "MACs", "size MB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    entries = {entry.variant: entry for entry in report.entries}
+    words = {judgement.variant: judgement.words for judgement in report.judgements}
+    for variant in report.fronts[report.cost]:
+        entry = entries[variant]
+        timed = [significant(entry.p50_ms or 0), times(entry.speedup or 0)] if is_timed else []
+        table.add_row(
+            variant,
+            percent(entry.top1),
+            *timed,
+            f"{entry.macs / 1e6:,.0f} M",
+            f"{entry.bytes / _MEGABYTE:.1f}",
+            words[variant],
+        )
     return table
 
 

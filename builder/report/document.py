@@ -8,11 +8,11 @@ from datetime import datetime
 import msgspec
 
 from builder.measuring.timing import HostTiming, TimingStatus
-from builder.pruning.sensitivity import Sensitivity
 from builder.report.depth import Ladder, ladders
 from builder.report.entry import Entry, make_entries
 from builder.report.gap import Gap, accuracy_gap
 from builder.report.picks import Pick, pick
+from builder.report.studies import Studies
 from builder.report.verdicts import Cost, Judgement, front_of, judge_all
 from builder.report.wording import percent
 from contract.bundleset import BundleSet, Member
@@ -21,28 +21,6 @@ from contract.manifest import AccuracyKind, Manifest
 SCHEMA = 1
 #: Below this share of its core a timing tells about the other programs too.
 _UNDISTURBED = 0.97
-
-
-class LayerDamage(msgspec.Struct, frozen=True, kw_only=True):
-    """What quantizing one layer alone does to the network's answers."""
-
-    layer: str
-    #: Divergence of the answers from those in floats.
-    kl_nats: float
-
-
-class NetworkDamage(msgspec.Struct, frozen=True, kw_only=True):
-    """Damage of every layer of one network."""
-
-    network: str
-    layers: list[LayerDamage]
-
-
-class Studies(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out layer by layer while the set was built."""
-
-    sensitivities: list[Sensitivity] = []
-    damages: list[NetworkDamage] = []
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,7 +81,7 @@ def place_labels(
     placed: list[Label] = []
     for words, x, y in wanted:
         candidates = [
-            (_box(words, x, y, size, direction, distance), distance)
+            (_box(words, (x, y), size, direction, distance), distance)
             for distance in _DISTANCES
             for direction in _DIRECTIONS
         ]
@@ -107,10 +107,10 @@ def text_width(words: str, size: float) -> float:
 
 
 def _box(
-    words: str, x: float, y: float, size: float, direction: tuple[int, int], distance: float
+    words: str, point: tuple[float, float], size: float, direction: tuple[int, int], distance: float
 ) -> Box:
     width, height = text_width(words, size), size * _LINE_HEIGHT
-    across, down = direction
+    (x, y), (across, down) = point, direction
     left = x + across * distance - (0 if across > 0 else width if across < 0 else width / 2)
     middle = y + down * (distance + (0 if across else height / 4))
     return Box(left, middle - height / 2, left + width, middle + height / 2)

@@ -68,6 +68,21 @@ class Log:
         return [value for value in every if self.low <= value <= self.high]
 
 
+@dataclass(frozen=True)
+class Places:
+    """So many things beside each other, numbered from 0; there is room between them."""
+
+    count: int
+
+    def at(self, value: float) -> float:
+        """Place of the thing with that number."""
+        return (value + 0.5) / self.count
+
+    def ticks(self) -> list[float]:
+        """Every number."""
+        return [float(number) for number in range(self.count)]
+
+
 def linear_around(
     values: Sequence[float], *, floor: float | None = None, ceiling: float | None = None
 ) -> Linear:

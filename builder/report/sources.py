@@ -7,8 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from builder.pruning.sensitivity import Sensitivity
-from builder.report.document import LayerDamage, NetworkDamage, Studies
+from builder.report.studies import LayerDamage, NetworkDamage, NetworkSensitivity, Studies
 from builder.workspace import Workspace
 from contract.bundle import read_manifest
 from contract.bundleset import BundleSet, Member
@@ -34,7 +33,7 @@ def readable_rows(folder: Path, bundle_set: BundleSet) -> list[tuple[Member, Man
 
 def read_studies(workspace: Workspace) -> Studies:
     """Studies in the workspace; what cannot be read is logged and left out."""
-    sensitivities: list[Sensitivity] = []
+    sensitivities: list[NetworkSensitivity] = []
     damages: list[NetworkDamage] = []
     for path in sorted(workspace.sensitivities.glob("*.json")):
         try:
@@ -44,7 +43,7 @@ def read_studies(workspace: Workspace) -> Studies:
                 network = path.stem.removesuffix(_DAMAGE_SUFFIX)
                 damages.append(NetworkDamage(network=network, layers=layers))
             else:
-                sensitivities.append(msgspec.json.decode(content, type=Sensitivity))
+                sensitivities.append(msgspec.json.decode(content, type=NetworkSensitivity))
         except (OSError, msgspec.MsgspecError) as error:
             _log.warning("report.study_left_out file=%s reason=%s", path, error)
     return Studies(sensitivities=sensitivities, damages=damages)
