@@ -21,7 +21,7 @@ _TOP1 = 0.7
 _LEVEL_SD = 0.3
 _NETWORK_SD = 0.15
 #: What a scheme costs on all networks, and on one of them beyond that.
-_SCHEME_SD = 0.01
+_SCHEME_SD = 0.02
 #: What the fine-tuning that follows pruning gains or loses.
 _TUNING_SD = 0.01
 #: By how much drops foretold from sensitivities are off, as a factor: on all networks, and on
@@ -44,7 +44,7 @@ _OTHER_SCHEME_LIKENESS = 0.7
 #: Chance that stays in an accuracy measured on the same images each time.
 _NOISE_SD = 0.002
 #: Factors on all of the uncertainty about drops, of which the likeliest is taken.
-_SCALES = (0.5, 1.0, 2.0, 4.0, 8.0)
+_SCALES = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True)

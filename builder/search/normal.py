@@ -38,7 +38,3 @@ class Normal:
         density = math.exp(-0.5 * z * z) / _SQRT_2_PI
         # For values far below, the two terms cancel out to rounding errors.
         return max(0.0, (value - self.mean) * self.below(value) + self.sd * density)
-
-    def excess(self, value: float) -> float:
-        """Expectation of how far it rises above `value`, 0 where it does not."""
-        return Normal(-self.mean, self.sd).shortfall(-value)

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 from builder.search.normal import Normal
 
-#: Worst accuracy there is: even the fastest of all variants widens the front a little.
-_LEAST_TOP1 = 0.0
-
 
 @dataclass(frozen=True)
 class Point:
     """Where a measured variant lies: less time and more accuracy are better."""
 
+    #: Natural logarithm of the p50 in milliseconds.
     log_ms: float
     top1: float
 
@@ -28,34 +26,18 @@ class Promise:
     log_ms: Normal
     top1: Normal
 
-    def hypervolume_gain(self, front: Sequence[Point], slowest_log_ms: float) -> float:
-        """Expected growth of the area that the front dominates.
-
-        The area lies between the front, `slowest_log_ms` and a top-1 of 0. Each strip of it
-        under one step of the front adds the expected time won times the expected accuracy won
-        (Emmerich, Deutz and Klinkenberg, IEEE Congress on Evolutionary Computation 2011; in
-        strips as Yang and others, Journal of Global Optimization 75, 2019).
-
-        Args:
-            front: Pareto front by rising time.
-            slowest_log_ms: where time ceases to count.
-        """
-        gain = 0.0
-        for fast, slow, top1 in _steps(front, slowest_log_ms):
-            time = self.log_ms.shortfall(slow)
-            if fast > -math.inf:
-                time -= self.log_ms.shortfall(fast)
-            gain += max(0.0, time) * self.top1.excess(top1)
-        return gain
-
     def chance_of_front(self, front: Sequence[Point]) -> float:
-        """Probability that nothing on the front dominates it."""
-        chance = 0.0
-        for fast, slow, top1 in _steps(front, math.inf):
-            before = self.log_ms.below(fast) if fast > -math.inf else 0.0
-            until = self.log_ms.below(slow) if slow < math.inf else 1.0
-            chance += (until - before) * (1 - self.top1.below(top1))
-        return chance
+        """Probability that nothing on `front`, by rising time, is as fast and as accurate.
+
+        It is summed up over the steps below the front: the probability of a time between one
+        point and the next, times that of an accuracy above the step.
+        """
+        chance, before, height = 0.0, 0.0, -math.inf
+        for point in front:
+            until = self.log_ms.below(point.log_ms)
+            chance += (until - before) * (1 - self.top1.below(height))
+            before, height = until, point.top1
+        return chance + (1 - before) * (1 - self.top1.below(height))
 
     def expected_saving(self, fastest: Point | None, least_top1: float) -> float:
         """Expected saving of time against `fastest`, where the accuracy meets the bar.
@@ -67,11 +49,3 @@ class Promise:
         """
         meets = 1 - self.top1.below(least_top1)
         return meets if fastest is None else meets * self.log_ms.shortfall(fastest.log_ms)
-
-
-def _steps(front: Sequence[Point], slowest_log_ms: float) -> list[tuple[float, float, float]]:
-    """Steps below the front: from one time to the next, and the top-1 that stands there."""
-    starts = [-math.inf, *(point.log_ms for point in front)]
-    ends = [*(point.log_ms for point in front), max(slowest_log_ms, starts[-1])]
-    heights = [_LEAST_TOP1, *(point.top1 for point in front)]
-    return list(zip(starts, ends, heights, strict=True))

@@ -9,9 +9,9 @@ The policy, in this order:
    still meets the accuracy bar (constrained expected improvement; Schonlau, Welch and Jones
    1998). It asks for the middle between what surely meets the bar and what surely misses it,
    so the boundary along ratio and resolution is bracketed as in a bisection.
-3. *The front*, the rest: the candidate with the greatest expected growth of the area that the
-   Pareto front of time and top-1 dominates (expected hypervolume improvement; Emmerich, Deutz
-   and Klinkenberg 2011).
+3. *The front*, the rest: the candidate that is expected to settle most of the front of time
+   and top-1, because it is as fast and as accurate as many others that might have stood there
+   (greedy maximum coverage; see `coverage`).
 
 Each value is multiplied by the probability that the candidate can be built. Nothing is tried
 twice, and nothing that the front dominates with near certainty: where only that is left, the
@@ -23,11 +23,12 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from builder.front import pareto_front
 from builder.search.candidate import Candidate, Space
+from builder.search.coverage import expected_coverage
 from builder.search.findings import measurements, meets_bar
 from builder.search.promise import Point, Promise
 from builder.search.reliability import Reliability
@@ -145,32 +146,42 @@ class _Choice:
         within = [p for p in self._points if meets_bar(p.top1, top1, max_top1_drop)]
         fastest = min(within, key=lambda point: point.log_ms, default=None)
         least = top1 - max_top1_drop
-        candidate, saving = self._greatest(lambda p: p.expected_saving(fastest, least))
+        live = self._live()
+        candidate, saving = _first_greatest(
+            live,
+            [self._chances[c] * self._promises[c].expected_saving(fastest, least) for c in live],
+        )
         return self._proposal(candidate, Purpose.BAR) if saving >= _LEAST_SAVING else None
 
     def for_front(self) -> Proposal | None:
-        """Candidate that widens the front most, if any has a chance to."""
+        """Candidate that settles most of the front, if any has a place on it."""
         if not self._front:
             # Nothing was ever built: what is likeliest to be, with the fewest changes.
             likeliest = max(
                 self._chances, key=lambda c: (self._chances[c], -len(self._space.changes(c)))
             )
             return self._proposal(likeliest, Purpose.FRONT)
-        slowest = max(point.log_ms for point in self._points)
-        candidate, gain = self._greatest(lambda p: p.hypervolume_gain(self._front, slowest))
-        return self._proposal(candidate, Purpose.FRONT) if gain > 0 else None
+        live = self._live()
+        coverage = expected_coverage([self._promises[c] for c in live], self._front)
+        values = [self._chances[c] * float(v) for c, v in zip(live, coverage, strict=True)]
+        return self._proposal(_first_greatest(live, values)[0], Purpose.FRONT)
 
-    def _greatest(self, value: Callable[[Promise], float]) -> tuple[Candidate | None, float]:
-        """Candidate of the greatest value, of those with a chance of a place on the front."""
-        values = {
-            candidate: chance * value(self._promises[candidate])
-            for candidate, chance in self._chances.items()
+    def _live(self) -> list[Candidate]:
+        """Candidates that the front does not dominate with near certainty."""
+        return [
+            candidate
+            for candidate in self._chances
             if self._promises[candidate].chance_of_front(self._front) >= _NEARLY_IMPOSSIBLE
-        }
-        best = max(values, key=lambda candidate: values[candidate], default=None)
-        return best, 0.0 if best is None else values[best]
+        ]
 
     def _proposal(self, candidate: Candidate | None, purpose: Purpose) -> Proposal | None:
         if candidate is None:
             return None
         return Proposal(candidate=candidate, purpose=purpose, promise=self._promises.get(candidate))
+
+
+def _first_greatest(
+    candidates: Sequence[Candidate], values: Sequence[float]
+) -> tuple[Candidate | None, float]:
+    best = max(range(len(values)), key=values.__getitem__, default=None)
+    return (None, 0.0) if best is None else (candidates[best], values[best])
