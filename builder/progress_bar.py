@@ -10,10 +10,18 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
+    TimeElapsedColumn,
 )
+from rich.text import Text
+
+#: Sooner than this, and after fewer steps, nothing is known of what is left.
+_SPEAKS_AFTER_SECONDS = 3.0
+_SPEAKS_AFTER_STEPS = 2
+_SECONDS_PER_MINUTE = 60
 
 
 class ProgressBar:
@@ -26,11 +34,13 @@ class ProgressBar:
         self._console = console
         self._activity: str | None = None
         self._task: TaskID | None = None
+        self._overall: TaskID | None = None
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TimeElapsedColumn(),
+            _TimeLeft(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -61,3 +71,38 @@ class ProgressBar:
             self._task = self._bar.add_task(activity, total=total)
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total)
+
+    def update_overall(self, what: str, done: int, total: int) -> None:
+        """Show on a line of its own that `done` of `total` of `what` are finished."""
+        if self._overall is None:
+            self._overall = self._bar.add_task(what, total=total)
+        self._bar.update(self._overall, description=what, completed=done, total=total)
+
+
+class _TimeLeft(ProgressColumn):
+    """The time left, if the steps to come take as long as those so far.
+
+    Rich's own looks at the last seconds only, and jumps from step to step.
+    """
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """Say nothing until something is known."""
+        seconds = seconds_left(task.elapsed, task.completed, task.total)
+        if seconds is None:
+            return Text("")
+        minutes, rest = divmod(round(seconds), _SECONDS_PER_MINUTE)
+        return Text(f"{minutes}:{rest:02d} left", style="progress.remaining")
+
+
+def seconds_left(elapsed: float | None, done: float, total: float | None) -> float | None:
+    """Seconds that `total - done` steps take at the pace of the first `done`.
+
+    None before three seconds and two steps have passed, and once nothing is left.
+    """
+    if elapsed is None or total is None or done >= total:
+        return None
+    if elapsed < _SPEAKS_AFTER_SECONDS or done < _SPEAKS_AFTER_STEPS:
+        return None
+    return elapsed * (total - done) / done

@@ -11,11 +11,18 @@ from builder.report.entry import Entry
 from builder.report.scales import Places, linear_around, log_around
 from builder.report.scatter import Axis, Mark, Scatter
 from builder.report.verdicts import Cost, Verdict, cost_of
-from builder.report.wording import amount, percent, scheme_words, significant
+from builder.report.wording import (
+    amount,
+    percent,
+    scheme_words,
+    significant,
+    tick_amount,
+    tick_words,
+)
 from contract.manifest import AccuracyKind
 
-_WIDE = (980.0, 440.0)
-_HALF = (560.0, 380.0)
+_WIDE = (1196.0, 480.0)
+_HALF = (584.0, 390.0)
 _MB = 1e6
 #: Colours of the style sheet.
 _SERIES = 8
@@ -60,7 +67,11 @@ def accuracy_chart(report: Report, cost: Cost) -> str:
         x=x,
         y=y,
         marks=marks,
-        line=_staircase([(scale_value(cost, entry), entry.top1) for entry in front]),
+        line=_staircase(
+            [(scale_value(cost, entry), entry.top1) for entry in front],
+            floor=y.scale.low,
+            far=x.scale.high,
+        ),
     ).draw()
 
 
@@ -142,7 +153,11 @@ def depth_chart(report: Report, ladder: Ladder) -> str:
         title=f"top-1 of the {ladder.family} family by depth",
         width=_HALF[0],
         height=_HALF[1],
-        x=Axis(scale=places, title="deeper", write=lambda place: names[round(place)]),
+        x=Axis(
+            scale=places,
+            title="deeper \N{RIGHTWARDS ARROW}",
+            write=lambda place: names[round(place)],
+        ),
         y=_accuracy_axis(report, entries),
         marks=marks,
         line=[(place, rung.top1) for place, rung in enumerate(ladder.rungs)],
@@ -170,10 +185,10 @@ def scale_value(cost: Cost, entry: Entry) -> float:
 def _cost_axis(cost: Cost, entries: Sequence[Entry]) -> Axis:
     scale = log_around([scale_value(cost, entry) for entry in entries])
     if cost is Cost.LATENCY:
-        return Axis(scale=scale, title="median latency of one image, ms", write=significant)
+        return Axis(scale=scale, title="median latency of one image, ms", write=tick_words)
     if cost is Cost.SIZE:
-        return Axis(scale=scale, title="file, MB", write=significant)
-    return Axis(scale=scale, title="multiply-accumulates of one image", write=amount)
+        return Axis(scale=scale, title="file, MB", write=tick_words)
+    return Axis(scale=scale, title="multiply-accumulates of one image", write=tick_amount)
 
 
 def _accuracy_axis(report: Report, entries: Sequence[Entry]) -> Axis:
@@ -186,14 +201,16 @@ def _accuracy_axis(report: Report, entries: Sequence[Entry]) -> Axis:
     )
 
 
-def _staircase(front: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Corners of the best accuracy that each cost buys."""
+def _staircase(
+    front: Sequence[tuple[float, float]], *, floor: float, far: float
+) -> list[tuple[float, float]]:
+    """Corners of the best accuracy that each cost buys, from the axis to the far end."""
     corners: list[tuple[float, float]] = []
+    reached = floor
     for cost, accuracy in front:
-        if corners:
-            corners.append((cost, corners[-1][1]))
-        corners.append((cost, accuracy))
-    return corners
+        corners += [(cost, reached), (cost, accuracy)]
+        reached = accuracy
+    return [*corners, (far, reached)]
 
 
 def _latency_ends(entry: Entry) -> tuple[float, float] | None:

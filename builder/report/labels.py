@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: Width of a letter as a share of the type's size: measured on common sans-serif faces.
-_LETTER_WIDTH = 0.56
+_LETTER_WIDTH = 0.6
 _LINE_HEIGHT = 1.15
 #: Distances tried, in units of the drawing; beyond the first a line leads to the point.
 _DISTANCES = (9.0, 18.0, 30.0, 46.0, 64.0)
@@ -15,7 +15,10 @@ _POINT_RADIUS = 6.0
 _OUTSIDE_COST = 1e6
 _LABEL_COST = 40.0
 _POINT_COST = 12.0
+_LINE_COST = 1.5
+_LINE_HALF_WIDTH = 2.0
 _LEADER_FROM = 16.0
+_ANCHORS = {1: "start", 0: "middle", -1: "end"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Label:
     x: float
     y: float
     box: Box
+    #: What of the text lies nearest the point: its start, middle or end.
+    anchor: str
     needs_leader: bool
 
 
@@ -61,6 +66,7 @@ def place_labels(
     wanted: Sequence[tuple[str, float, float]],
     *,
     points: Sequence[tuple[float, float]],
+    lines: Sequence[Box] = (),
     frame: Box,
     size: float,
 ) -> list[Label]:
@@ -71,6 +77,7 @@ def place_labels(
     Args:
         wanted: labels.
         points: everything that should stay visible.
+        lines: what is better not written over either.
         frame: what labels stay inside of.
         size: of the type.
     """
@@ -81,24 +88,43 @@ def place_labels(
     placed: list[Label] = []
     for words, x, y in wanted:
         candidates = [
-            (_box(words, (x, y), size, direction, distance), distance)
+            (_box(words, (x, y), size, direction, distance), direction, distance)
             for distance in _DISTANCES
             for direction in _DIRECTIONS
         ]
 
-        def cost(candidate: tuple[Box, float]) -> float:
-            box, distance = candidate
+        def cost(candidate: tuple[Box, tuple[int, int], float]) -> float:
+            box, _, distance = candidate
             return (
                 distance
                 + _OUTSIDE_COST * (box.beyond(frame) > 0)
                 + _LABEL_COST * sum(box.overlap(label.box) for label in placed)
                 + _POINT_COST * sum(box.overlap(obstacle) for obstacle in obstacles)
+                + _LINE_COST * sum(box.overlap(line) for line in lines)
             )
 
-        box, distance = min(candidates, key=cost)
-        leader = distance >= _LEADER_FROM
-        placed.append(Label(words=words, x=x, y=y, box=box, needs_leader=leader))
+        box, (across, _), distance = min(candidates, key=cost)
+        placed.append(
+            Label(
+                words=words,
+                x=x,
+                y=y,
+                box=box,
+                anchor=_ANCHORS[across],
+                needs_leader=distance >= _LEADER_FROM,
+            )
+        )
     return placed
+
+
+def upright_line(start: tuple[float, float], end: tuple[float, float]) -> Box:
+    """Return what a line along one of the axes covers, with some air."""
+    return Box(
+        min(start[0], end[0]) - _LINE_HALF_WIDTH,
+        min(start[1], end[1]) - _LINE_HALF_WIDTH,
+        max(start[0], end[0]) + _LINE_HALF_WIDTH,
+        max(start[1], end[1]) + _LINE_HALF_WIDTH,
+    )
 
 
 def text_width(words: str, size: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import resources
 
 import jinja2
@@ -136,11 +137,13 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     ]
     if report.host is not None:
         thread = "thread" if report.host.threads == 1 else "threads"
-        facts += [
-            ("Timed on", f"{report.host.cpu}, {report.host.threads} {thread}"),
-            ("torch", report.host.torch),
-        ]
-    return [*facts, ("Made", report.made_at.replace("T", " "))]
+        where = f"{report.host.cpu}, {report.host.threads} {thread}, torch {report.host.torch}"
+        facts.append(("Timed on", where))
+    return [*facts, ("Made", _moment(report.made_at))]
+
+
+def _moment(made_at: str) -> str:
+    return f"{datetime.fromisoformat(made_at).astimezone(UTC):%d %B %Y, %H:%M} UTC"
 
 
 def _cards(report: Report) -> list[Card]:
@@ -197,7 +200,7 @@ def _legend(report: Report) -> list[dict[str, str]]:
 
 def _key(scheme: Scheme, colour: str) -> str:
     mark = element("g", shape(scheme, 7, 7, 5.0), class_=f"mark {colour}")
-    return drawing(14, 14, scheme_words(scheme), mark).replace("drawing", "key")
+    return drawing(14, 14, scheme_words(scheme), mark, kind="key")
 
 
 def _disappointments(report: Report) -> list[dict[str, str]]:
@@ -207,7 +210,8 @@ def _disappointments(report: Report) -> list[dict[str, str]]:
         if (entry.macs_saved_share or 0.0) >= _NOTABLE_SHARE
     }
     return [
-        {"variant": judgement.variant, "words": judgement.words}
+        # The rest of the sentence is what to take instead, and stands in the table.
+        {"variant": judgement.variant, "words": judgement.words.partition(";")[0]}
         for judgement in report.judgements
         if judgement.verdict in {Verdict.NO_GAIN, Verdict.SLOWER} and judgement.variant in savers
     ]
@@ -229,7 +233,8 @@ def _depths(report: Report) -> list[dict[str, object]]:
                     "parameters": amount(rung.parameters),
                     "p50": "\N{EN DASH}" if rung.p50_ms is None else significant(rung.p50_ms),
                     "top1": percent(rung.top1),
-                    "best": f"{rung.best_variant}, {percent(rung.best_top1)}",
+                    "best": rung.best_variant,
+                    "best_top1": percent(rung.best_top1),
                 }
                 for rung in ladder.rungs
             ],

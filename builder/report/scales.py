@@ -17,6 +17,14 @@ _MARGIN = 0.06
 class Scale(Protocol):
     """One axis."""
 
+    @property
+    def low(self) -> float:
+        """Value at the low end."""
+
+    @property
+    def high(self) -> float:
+        """Value at the high end."""
+
     def at(self, value: float) -> float:
         """Place of `value`: 0 at the low end of the axis, 1 at the high one."""
 
@@ -30,7 +38,7 @@ class Linear:
 
     low: float
     high: float
-    wanted_ticks: int = 6
+    wanted_ticks: int = 8
 
     def at(self, value: float) -> float:
         """Place of `value` between the ends."""
@@ -73,6 +81,16 @@ class Places:
     """So many things beside each other, numbered from 0; there is room between them."""
 
     count: int
+
+    @property
+    def low(self) -> float:
+        """Half a place before the first."""
+        return -0.5
+
+    @property
+    def high(self) -> float:
+        """Half a place behind the last."""
+        return self.count - 0.5
 
     def at(self, value: float) -> float:
         """Place of the thing with that number."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from builder.report.labels import Box, Label, place_labels
+from builder.report.labels import Box, Label, place_labels, upright_line
 from builder.report.scales import Scale
 from builder.report.svg import drawing, element, text_of
 from contract.manifest import Scheme
 
 _RADIUS = 5.5
 _LABEL_SIZE = 12.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 16.0, 14.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50.0, 16.0, 34.0, 46.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +95,7 @@ class Scatter:
         parts += [
             element("line", x1=_LEFT, x2=right, y1=bottom, y2=bottom, class_="axis"),
             _text(self.x.title, right, self.height - 7, "axis-title end"),
-            element(
-                "text",
-                text_of(self.y.title),
-                transform=f"translate(13 {_TOP:g}) rotate(-90)",
-                class_="axis-title end",
-            ),
+            _text(self.y.title, 0, 12, "axis-title"),
         ]
         return parts
 
@@ -113,10 +109,10 @@ class Scatter:
         x, y = self._px(mark.x), self._py(mark.y)
         parts = []
         if mark.y_ends is not None:
-            low, high = (self._py(end) for end in mark.y_ends)
+            low, high = (self._py(_within(self.y.scale, end)) for end in mark.y_ends)
             parts.append(element("line", x1=x, x2=x, y1=low, y2=high))
         if mark.x_ends is not None:
-            low, high = (self._px(end) for end in mark.x_ends)
+            low, high = (self._px(_within(self.x.scale, end)) for end in mark.x_ends)
             parts.append(element("line", x1=low, x2=high, y1=y, y2=y))
         return element("g", *parts, class_=f"bar s{mark.series} {_light(mark)}") if parts else ""
 
@@ -144,6 +140,13 @@ class Scatter:
         return place_labels(
             [(mark.variant, self._px(mark.x), self._py(mark.y)) for mark in labelled],
             points=[(self._px(mark.x), self._py(mark.y)) for mark in self.marks],
+            lines=[
+                upright_line(start, end)
+                for start, end in itertools.pairwise(
+                    (self._px(x), self._py(y)) for x, y in self.line
+                )
+                if start[0] == end[0] or start[1] == end[1]
+            ],
             frame=Box(_LEFT + 2, _TOP, self.width - _RIGHT, self.height - _BOTTOM - 2),
             size=_LABEL_SIZE,
         )
@@ -165,6 +168,11 @@ def shape(scheme: Scheme, x: float, y: float, radius: float) -> str:
     return element("polygon", points=corners)
 
 
+def _within(scale: Scale, value: float) -> float:
+    """Keep the end of an error bar on the chart."""
+    return min(max(value, scale.low), scale.high)
+
+
 def _light(mark: Mark) -> str:
     return "bright" if mark.is_bright else "faint"
 
@@ -177,7 +185,8 @@ def _label(label: Label) -> str:
         near_y = min(max(label.y, box.top), box.bottom)
         leader = element("line", x1=label.x, y1=label.y, x2=near_x, y2=near_y, class_="leader")
     middle = (box.top + box.bottom) / 2
-    return leader + _text(label.words, box.left, middle + 4, "label")
+    x = {"start": box.left, "end": box.right}.get(label.anchor, (box.left + box.right) / 2)
+    return leader + _text(label.words, x, middle + 4, f"label {label.anchor}")
 
 
 def _text(words: str, x: float, y: float, kind: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+_LARGEST = 1.1
+
 
 def element(name: str, *children: str, **attributes: str | float) -> str:
     """Return an element; `stroke_width` becomes `stroke-width`, `class_` becomes `class`.
@@ -23,15 +25,19 @@ def text_of(words: str) -> str:
     return escape(words, quote=False)
 
 
-def drawing(width: float, height: float, title: str, *children: str) -> str:
-    """Return a whole drawing that scales with its page; `title` is for who cannot see it."""
+def drawing(width: float, height: float, title: str, *children: str, kind: str = "drawing") -> str:
+    """Return a whole drawing that scales with its page up to a little over its own size.
+
+    `title` is for who cannot see it.
+    """
     return element(
         "svg",
         *children,
         viewBox=f"0 0 {width:g} {height:g}",
         role="img",
         aria_label=title,
-        class_="drawing",
+        class_=kind,
+        style=f"max-width:{width * _LARGEST:g}px",
     )
 
 

@@ -49,14 +49,12 @@ def columns(report: Report) -> list[Column]:
     """Columns that say something about this set, the variant first and the verdict last."""
     is_timed = report.host is not None
     entries = report.entries
-    chosen = [_text("variant", "", lambda e: e.variant), _TOP1, _GAP, _TOP3]
+    chosen = [_VARIANT, _TOP1, _GAP, _TOP3]
     if is_timed:
         chosen += [_LATENCY, _SPEEDUP, _TIME_SAVED]
     chosen += [_MACS, _MACS_SAVED, _SIZE, _PARAMETERS]
     if any(entry.int8_mac_share for entry in entries):
         chosen += [_INT8]
-    if any(entry.tuning != "none" for entry in entries):
-        chosen += [_text("tuning", "Training after pruning or shrinking", lambda e: e.tuning)]
     return [*chosen, _VERDICT]
 
 
@@ -82,15 +80,6 @@ def _number(
     )
 
 
-def _text(title: str, help_: str, read: Callable[[Entry], str]) -> Column:
-    return Column(
-        title=title,
-        help=help_,
-        is_number=False,
-        cell=lambda e, _: Cell(text=read(e), value=read(e), is_number=False),
-    )
-
-
 def _range(low: float | None, high: float | None, write: Callable[[float], str]) -> str:
     return "" if low is None or high is None else f"{write(low)} to {write(high)}"
 
@@ -99,14 +88,17 @@ def _plain_percent(share: float) -> str:
     return f"{share * 100:.1f}"
 
 
-def _engine_words(entry: Entry) -> str:
-    words = scheme_words(entry.scheme)
+def _made_words(entry: Entry) -> str:
+    """What was done to the network, in short."""
+    words = [scheme_words(entry.scheme)]
     if entry.engine is not None:
-        words += f", {entry.engine}"
+        words[0] += f" ({entry.engine})"
     kept = len(entry.float_layers)
     if kept:
-        words += f", {kept} layer{'' if kept == 1 else 's'} in floats"
-    return words
+        words.append(f"{kept} layer{'' if kept == 1 else 's'} in floats")
+    if entry.tuning != "none":
+        words.append(f"tuned {entry.tuning}")
+    return ", ".join(words)
 
 
 def _gap_cell(entry: Entry, _: Judgement) -> Cell:
@@ -116,6 +108,12 @@ def _gap_cell(entry: Entry, _: Judgement) -> Cell:
     return _number(gap.difference, signed_points, _range(gap.low, gap.high, signed_points))
 
 
+_VARIANT = Column(
+    title="variant",
+    help="Its name, its numbers, and its training after pruning or shrinking",
+    is_number=False,
+    cell=lambda e, _: Cell(text=e.variant, detail=_made_words(e), value=e.variant, is_number=False),
+)
 _TOP1 = Column(
     title="top-1 %",
     help="Share of images whose first answer is right, with its 95 % interval",
@@ -194,9 +192,9 @@ _PARAMETERS = Column(
 )
 _INT8 = Column(
     title="in INT8",
-    help="Share of the MACs in integers, and for which engine",
+    help="Share of the MACs in integers",
     is_number=True,
-    cell=lambda e, _: _number(e.int8_mac_share, lambda s: percent(s, 0), _engine_words(e)),
+    cell=lambda e, _: _number(e.int8_mac_share, lambda s: percent(s, 0)),
 )
 _VERDICT = Column(
     title="verdict",

@@ -57,6 +57,9 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     beaten_by: str | None = None
 
 
+_CHEAPER = {Cost.LATENCY: "as fast", Cost.SIZE: "smaller", Cost.MACS: "less work"}
+
+
 def cost_of(cost: Cost) -> Callable[[Entry], float]:
     """How to read a cost; what was not timed costs without end."""
     readers: dict[Cost, Callable[[Entry], float]] = {
@@ -132,7 +135,7 @@ def _on_front(
     elif place == 0:
         words = f"on the front: {_cheapest_words(cost)}"
     else:
-        words = "on the front: nothing else is as cheap and as accurate"
+        words = f"on the front: nothing else is {_as_cheap_words(cost)} and as accurate"
     if len(front) == 1:
         words = f"on the front: the most accurate, and {_cheapest_words(cost)}"
     return Judgement(variant=entry.variant, verdict=Verdict.FRONT, words=words)
@@ -197,11 +200,17 @@ def _accuracy_words(entry: Entry, better: Entry) -> str:
 
 
 def _cheaper_words(factor: float, cost: Cost) -> str:
-    if cost is Cost.LATENCY:
-        return "as fast" if factor < _LEVEL else f"{times(factor)} as fast"
-    if cost is Cost.SIZE:
-        return "as small" if factor < _LEVEL else f"{times(factor)} smaller"
-    return "as little work" if factor < _LEVEL else f"{times(factor)} less work"
+    if factor < _LEVEL:
+        return _as_cheap_words(cost)
+    return f"{times(factor)} {_CHEAPER[cost]}"
+
+
+def _as_cheap_words(cost: Cost) -> str:
+    return {
+        Cost.LATENCY: "as fast",
+        Cost.SIZE: "as small",
+        Cost.MACS: "as little work",
+    }[cost]
 
 
 def _cheapest_words(cost: Cost) -> str:

@@ -37,6 +37,19 @@ def amount(value: float) -> str:
     return significant(value)
 
 
+def tick_words(value: float) -> str:
+    """Return a round value without zeros behind it."""
+    return f"{value:g}"
+
+
+def tick_amount(value: float) -> str:
+    """Return a large round count with its unit prefix: 50 M."""
+    for unit, prefix in _UNITS:
+        if value >= unit:
+            return f"{value / unit:g} {prefix}"
+    return f"{value:g}"
+
+
 def percent(share: float, decimals: int = 1) -> str:
     """Return a share in percent."""
     return f"{share * 100:.{decimals}f} %".replace("-", _MINUS)
