@@ -22,6 +22,8 @@ Vector = NDArray[np.float64]
 #: kernel, and depthwise filters at a quarter of the others' speed (they wait for memory).
 _GUESS_NS = (0.02, 0.02, 0.08, 0.02, 0.1, 0.1, 5000.0)
 _GUESS_RELATIVE_SD = 1.0
+#: Nothing is for free, whatever contradictory timings say: least share of a guessed cost.
+_LEAST_FACTOR = 0.02
 #: Spread of measurements around the best fit that is expected before residuals tell, and how
 #: many residuals that expectation is worth.
 _PRIOR_SPREAD = 0.05
@@ -80,6 +82,7 @@ class LatencyModel:
             np.vstack([shares, ridge * identity]),
             np.concatenate([np.ones(len(timings)), np.full(len(guess), ridge)]),
         )
+        factors = np.maximum(factors, _LEAST_FACTOR)
         logs = np.log(np.maximum(shares @ factors, np.finfo(float).tiny))
         biases = _biases(timings, -logs)
         residuals = [
