@@ -73,7 +73,7 @@ class ScriptedNetwork:
                 module = self._module.eval()
                 # What was frozen before has lost the flag, and cannot be frozen again.
                 if hasattr(module, "training"):
-                    module = torch.jit.freeze(module)  # type: ignore[no-untyped-call]
+                    module = torch.jit.freeze(module)
                 if optimized:
                     module = torch.jit.optimize_for_inference(module)
             except RuntimeError as error:

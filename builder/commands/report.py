@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from builder.tables import front_table
 from builder.workspace import Workspace
 from contract.bundleset import read_set
 from contract.errors import BundleDamagedError
+from contract.exits import Exit
 
 
 @click.command()
@@ -31,7 +33,8 @@ def report(
 
     Writes report.html, report.json and report.csv into DIR. The page needs no network. Each
     variant runs on one core in turns with the set's baseline, a few seconds long; what was
-    timed here before is not timed again.
+    timed here before is not timed again. The exit code is 1 where a bundle was damaged and
+    left out.
     """
     with errors_reported():
         from builder.measuring.timing import time_set  # noqa: PLC0415 - only this command needs them
@@ -60,6 +63,8 @@ def report(
         page = write_report(folder, document)
     if as_json:
         print_json(document)
-        return
-    table_console().print(front_table(document))
-    click.echo(page)
+    else:
+        table_console().print(front_table(document))
+        click.echo(page)
+    if len(rows) < len(bundle_set.members):
+        sys.exit(Exit.FAILED)

@@ -15,7 +15,7 @@ from builder.measuring.host import cpu_model
 from builder.measuring.median import median_interval
 from builder.measuring.timing_process import TimingProcess
 from builder.measuring.timing_protocol import Preparation, TimingAnswer, TimingOrder
-from builder.progress import Progress
+from builder.progress import Progress, tracked
 from builder.workspace import Workspace
 from contract.bundleset import Member, read_set, verify_member
 from contract.errors import BundleError
@@ -95,16 +95,18 @@ def time_set(
     host = _Host(base_sha256="" if base is None else base.sha256)
     kept = _read_cache(workspace.timings)
     known = {} if fresh else {t.sha256: t for t in kept if host.made(t)}
-    timings: dict[str, HostTiming] = {}
-    with process() as worker:
-        for done, member in enumerate(bundle_set.members):
-            if member.sha256 in known:
-                timing = msgspec.structs.replace(known[member.sha256], variant=member.variant)
-            else:
-                progress.update(f"timing {member.variant}", done, len(bundle_set.members))
-                timing = host.time(folder, member, base or member, worker)
-                _keep(workspace, timing, kept)
-            timings[member.variant] = timing
+    missing = [member for member in bundle_set.members if member.sha256 not in known]
+    timed: dict[str, HostTiming] = {}
+    if missing:
+        with process() as worker:
+            for member in tracked(missing, progress, "timing variants", len(missing)):
+                timed[member.variant] = host.time(folder, member, base or member, worker)
+                _keep(workspace, timed[member.variant], kept)
+    timings = {}
+    for member in bundle_set.members:
+        # A variant may have got another name since.
+        timing = timed.get(member.variant) or known[member.sha256]
+        timings[member.variant] = msgspec.structs.replace(timing, variant=member.variant)
     return timings
 
 
