@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def make_contenders(
             missed.append(f"{outcome.variant}: {outcome.reason}")
         else:
             finished.append((variants[outcome.variant], outcome.member, outcome.manifest))
-    runtime = TorchScriptRuntime(threads=1)
+    runtime = _agent_runtime()
     contenders = [
         Contender(
             name=name,
@@ -61,6 +62,12 @@ def make_contenders(
         for way, name in _ways(variant, plan.architecture.name).items()
     ]
     return contenders, missed
+
+
+@functools.cache
+def _agent_runtime() -> TorchScriptRuntime:
+    """Make the runtime once: torch takes its number of threads only before its first work."""
+    return TorchScriptRuntime(threads=1)
 
 
 def _ways(variant: VariantPlan, architecture: str) -> dict[Preparation, str]:
