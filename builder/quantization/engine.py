@@ -22,6 +22,7 @@ class Engine(enum.StrEnum):
     """Integer kernels that a bundle can be prepared for."""
 
     X86 = "x86"
+    ONEDNN = "onednn"
     QNNPACK = "qnnpack"
 
 

@@ -1,0 +1,81 @@
+"""Brain floating point: half the bytes, at full speed only where the processor multiplies it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+
+from builder.errors import UnsupportedError, first_line
+from builder.quantization.calibration import plain_graph
+
+_PROCESSOR = Path("/proc/cpuinfo")
+#: Of x86 (products in vectors or tiles) and of ARM.
+_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def to_bfloat16(network: nn.Module, example: Tensor) -> nn.Module:
+    """Copy of `network` that keeps weights and computes in bfloat16; inputs and logits are FP32.
+
+    Batch norms are folded into convolutions first, so that their product is rounded once, and
+    not once more by a device that folds them: seen on EfficientNet-Lite0, whose logits differed
+    by 2.3 % of their range after `torch.jit.freeze`, and not at all folded before.
+
+    Args:
+        network: in evaluation mode.
+        example: an input that it takes, float32 [1, 3, H, W].
+
+    Raises:
+        UnsupportedError: it does not run in bfloat16; its own code may make FP32 tensors.
+    """
+    narrow = _folded(network, example).to(torch.bfloat16)
+    # Hooks instead of a module around it, so that layers keep their names.
+    narrow.register_forward_pre_hook(_narrow_inputs)
+    narrow.register_forward_hook(_widen_logits)
+    try:
+        with torch.inference_mode():
+            narrow(example)
+    except Exception as error:
+        # The network's own code: it may raise anything.
+        message = f"it does not run in bfloat16: {first_line(error)}"
+        raise UnsupportedError(message) from error
+    return narrow
+
+
+def host_multiplies_bfloat16(processor: Path = _PROCESSOR) -> bool:
+    """Whether this host has instructions for products in bfloat16.
+
+    Args:
+        processor: as Linux describes it; where there is no such file, it is taken that not.
+    """
+    try:
+        lines = processor.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    words = (line.partition(":") for line in lines)
+    return any(
+        not _FLAGS.isdisjoint(flags.split())
+        for name, _, flags in words
+        if name.strip() in {"flags", "Features"}
+    )
+
+
+def _folded(network: nn.Module, example: Tensor) -> nn.Module:
+    try:
+        folded: nn.Module = fuse(plain_graph(network, example), no_trace=True)
+    except Exception:  # noqa: BLE001 - it runs the network's own code, which may raise anything
+        return copy.deepcopy(network)
+    return folded
+
+
+def _narrow_inputs(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    del module
+    return tuple(tensor.to(torch.bfloat16) for tensor in inputs)
+
+
+def _widen_logits(module: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
+    del module, inputs
+    return logits.float()
