@@ -96,11 +96,16 @@ def time_set(
     kept = _read_cache(workspace.timings)
     known = {} if fresh else {t.sha256: t for t in kept if host.made(t)}
     missing = [member for member in bundle_set.members if member.sha256 not in known]
+    # Where the baseline fails, the others have a latency and nothing to hold it against.
+    missing.sort(key=lambda member: member is not base)
     timed: dict[str, HostTiming] = {}
     if missing:
         with process() as worker:
             for member in tracked(missing, progress, "timing variants", len(missing)):
-                timed[member.variant] = host.time(folder, member, base or member, worker)
+                timing = host.time(folder, member, base, worker)
+                timed[member.variant] = timing
+                if member is base and timing.status is TimingStatus.FAILED:
+                    base = None
                 _keep(workspace, timed[member.variant], kept)
     timings = {}
     for member in bundle_set.members:
@@ -123,17 +128,20 @@ class _Host:
         mine = (self._cpu, self._torch, THREADS, self._base_sha256)
         return mine == (timing.cpu, timing.torch, timing.threads, timing.base_sha256)
 
-    def time(self, folder: Path, member: Member, base: Member, worker: TimingProcess) -> HostTiming:
+    def time(
+        self, folder: Path, member: Member, base: Member | None, worker: TimingProcess
+    ) -> HostTiming:
         try:
-            path, base_path = verify_member(folder, member), verify_member(folder, base)
+            path = verify_member(folder, member)
+            base_path = path if base is None else verify_member(folder, base)
             answer = worker.ask(TimingOrder(path=str(path), base_path=str(base_path)))
         except BundleError as error:
             answer = TimingAnswer(failure=str(error))
         if answer.failure is not None:
             _log.info("timing.failed variant=%s reason=%s", member.variant, answer.failure)
-        return self._timing(member, answer)
+        return self._timing(member, answer, has_base=base is not None)
 
-    def _timing(self, member: Member, answer: TimingAnswer) -> HostTiming:
+    def _timing(self, member: Member, answer: TimingAnswer, *, has_base: bool) -> HostTiming:
         identity = HostTiming(
             variant=member.variant,
             sha256=member.sha256,
@@ -146,27 +154,36 @@ class _Host:
             return msgspec.structs.replace(
                 identity, status=TimingStatus.FAILED, reason=answer.failure
             )
-        pairs = zip(answer.bursts_ms, answer.base_bursts_ms, strict=True)
-        ratios = [base_ms / own_ms for own_ms, base_ms in pairs]
-        own, gain = median_interval(answer.bursts_ms), median_interval(ratios)
-        return msgspec.structs.replace(
+        own = median_interval(answer.bursts_ms)
+        timing = msgspec.structs.replace(
             identity,
             preparation=answer.preparation,
             p50_ms=statistics.median(answer.bursts_ms),
             ci_low_ms=own.low if own else None,
             ci_high_ms=own.high if own else None,
             samples=len(answer.bursts_ms),
-            base_p50_ms=statistics.median(answer.base_bursts_ms),
-            speedup=statistics.median(ratios),
-            speedup_low=gain.low if gain else None,
-            speedup_high=gain.high if gain else None,
             cpu_share=answer.cpu_share,
         )
+        return _against_base(timing, answer) if has_base else timing
+
+
+def _against_base(timing: HostTiming, answer: TimingAnswer) -> HostTiming:
+    """Add the baseline of the same rounds."""
+    pairs = zip(answer.bursts_ms, answer.base_bursts_ms, strict=True)
+    ratios = [base_ms / own_ms for own_ms, base_ms in pairs]
+    gain = median_interval(ratios)
+    return msgspec.structs.replace(
+        timing,
+        base_p50_ms=statistics.median(answer.base_bursts_ms),
+        speedup=statistics.median(ratios),
+        speedup_low=gain.low if gain else None,
+        speedup_high=gain.high if gain else None,
+    )
 
 
 def _keep(workspace: Workspace, timing: HostTiming, kept: list[HostTiming]) -> None:
-    """Write what succeeded at once, so that an interrupted run goes on from there."""
-    if timing.status is not TimingStatus.OK:
+    """Write what is complete at once, so that an interrupted run goes on from there."""
+    if timing.speedup is None:
         return
     key = _key(timing)
     kept[:] = [*(other for other in kept if _key(other) != key), timing]

@@ -104,10 +104,7 @@ def _step(shallower: Entry, deeper: Entry, manifests: Mapping[str, Manifest]) ->
     if deeper.p50_ms is None or shallower.p50_ms is None:
         price = f"does {times(deeper.macs / max(1, shallower.macs))} the work of"
     else:
-        longer = deeper.p50_ms / shallower.p50_ms
-        if shallower.speedup and deeper.speedup:
-            longer = shallower.speedup / deeper.speedup
-        price = f"takes {times(longer)} as long as"
+        price = f"takes {times(deeper.p50_ms / shallower.p50_ms)} as long as"
         extra_ms = max(0.0, deeper.p50_ms - shallower.p50_ms)
     pays, worth, lesson = _worth(gap, extra_ms, manifests[deeper.variant].accuracy.images)
     return DepthStep(

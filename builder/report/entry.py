@@ -45,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     bytes: int
 
+    #: At the pace that the host had while the baseline was timed: the baseline's median by the
+    #: speed-up, so that all figures fit each other where the host's pace changed meanwhile.
     p50_ms: float | None = None
     p50_low_ms: float | None = None
     p50_high_ms: float | None = None
@@ -56,7 +58,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     own_speedup: float | None = None
     own_speedup_low: float | None = None
     own_speedup_high: float | None = None
-    #: Against the own base, whose latency is taken at the moment this one was timed.
     ms_saved: float | None = None
     preparation: str | None = None
     timing_failure: str | None = None
@@ -77,7 +78,9 @@ def make_entries(
     bases = own_bases(manifests)
     return [
         _with_timing(
-            _entry(member, manifest, baseline, manifests, bases.get(manifest.architecture)), timings
+            _entry(member, manifest, baseline, manifests, bases.get(manifest.architecture)),
+            timings,
+            timings.get(baseline),
         )
         for member, manifest in rows
     ]
@@ -134,26 +137,13 @@ def _entry(
     )
 
 
-def _with_timing(entry: Entry, timings: Mapping[str, HostTiming]) -> Entry:
+def _with_timing(
+    entry: Entry, timings: Mapping[str, HostTiming], baseline: HostTiming | None
+) -> Entry:
     timing = timings.get(entry.variant)
     if timing is None:
         return entry
-    return _timed(entry, timing, timings.get(entry.own_base) if entry.own_base else None)
-
-
-def _timed(entry: Entry, timing: HostTiming, own: HostTiming | None) -> Entry:
-    ratio, ends, ms_saved = None, None, None
-    if timing.variant == entry.own_base and timing.p50_ms is not None:
-        ratio, ends, ms_saved = 1.0, Interval(1.0, 1.0), 0.0
-    elif own is not None and timing.p50_ms is not None and timing.speedup and own.speedup:
-        # Both ran in turns with the same baseline, so that this holds where the host drifted.
-        ratio = timing.speedup / own.speedup
-        ms_saved = (ratio - 1) * timing.p50_ms
-        if timing.speedup_low and timing.speedup_high and own.speedup_low and own.speedup_high:
-            ends = Interval(
-                timing.speedup_low / own.speedup_high, timing.speedup_high / own.speedup_low
-            )
-    return msgspec.structs.replace(
+    entry = msgspec.structs.replace(
         entry,
         p50_ms=timing.p50_ms,
         p50_low_ms=timing.ci_low_ms,
@@ -161,12 +151,45 @@ def _timed(entry: Entry, timing: HostTiming, own: HostTiming | None) -> Entry:
         speedup=timing.speedup,
         speedup_low=timing.speedup_low,
         speedup_high=timing.speedup_high,
+        preparation=timing.preparation,
+        timing_failure=timing.reason,
+    )
+    if not entry.is_baseline and baseline is not None:
+        entry = _at_pace_of(baseline, entry)
+    own = timings.get(entry.own_base) if entry.own_base else None
+    return entry if own is None else _against_own_base(entry, own)
+
+
+def _at_pace_of(baseline: HostTiming, entry: Entry) -> Entry:
+    if baseline.p50_ms is None or not entry.speedup:
+        return entry
+    low, high = entry.speedup_low, entry.speedup_high
+    return msgspec.structs.replace(
+        entry,
+        p50_ms=baseline.p50_ms / entry.speedup,
+        p50_low_ms=baseline.p50_ms / high if high else None,
+        p50_high_ms=baseline.p50_ms / low if low else None,
+    )
+
+
+def _against_own_base(entry: Entry, own: HostTiming) -> Entry:
+    """Fill in what was saved; both ran in turns with the same baseline."""
+    if entry.p50_ms is None or not entry.speedup or not own.speedup:
+        return entry
+    if entry.variant == entry.own_base:
+        ratio, ends = 1.0, Interval(1.0, 1.0)
+    else:
+        ratio, ends = entry.speedup / own.speedup, None
+        if entry.speedup_low and entry.speedup_high and own.speedup_low and own.speedup_high:
+            ends = Interval(
+                entry.speedup_low / own.speedup_high, entry.speedup_high / own.speedup_low
+            )
+    return msgspec.structs.replace(
+        entry,
         own_speedup=ratio,
         own_speedup_low=ends.low if ends else None,
         own_speedup_high=ends.high if ends else None,
-        ms_saved=ms_saved,
-        preparation=timing.preparation,
-        timing_failure=timing.reason,
+        ms_saved=(ratio - 1) * entry.p50_ms,
     )
 
 

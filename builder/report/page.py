@@ -278,11 +278,11 @@ def _footnotes(report: Report) -> list[str]:
     ]
     if report.host is not None:
         notes.append(
-            "Latency: median over bursts of single-image inferences on one pinned core, each "
-            "variant in turns with the set's baseline, prepared the way that was faster here "
-            "(frozen, or rewritten for inference). Its interval takes no distribution for "
-            "granted. Other processors rank variants differently: edgewright-agent bench "
-            "measures on the device itself."
+            "Latency: median over bursts of single-image inferences on one core, prepared the way "
+            "that was faster here (frozen, or rewritten for inference). Each variant ran in turns "
+            "with the set's baseline, and its milliseconds are the baseline's by the median ratio "
+            "of the two. The interval takes no distribution for granted. Other processors rank "
+            "variants differently: edgewright-agent bench measures on the device itself."
         )
     if _is_agreement(report):
         notes.append("The images have no labels: accuracy here means agreement with the base.")

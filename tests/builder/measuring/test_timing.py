@@ -144,6 +144,25 @@ def test_a_bundle_that_fails_leaves_the_others_to_be_timed(bundles: Path, tmp_pa
     assert "truncated or edited" in (timings["chain-dq8"].reason or "")
 
 
+def test_where_the_baseline_fails_the_others_have_a_latency_and_no_speedup(
+    bundles: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(bundles, folder)
+    (folder / "chain-base.pt").write_bytes(b"cut short")
+    write_set(folder, BundleSet(baseline="chain-base", members=read_set(folder).members[:2]))
+    workspace = Workspace(tmp_path / "work")
+
+    timings = time_set(folder, workspace=workspace, progress=Silence())
+
+    assert timings["chain-base"].status is TimingStatus.FAILED
+    assert timings["chain-dq8"].status is TimingStatus.OK
+    assert timings["chain-dq8"].p50_ms is not None
+    assert timings["chain-dq8"].speedup is None
+    # Once the baseline is back, it is timed beside it.
+    assert not workspace.timings.exists()
+
+
 #: Answers as the worker does, but kills itself or hangs at variants of these names.
 _UNSTABLE = """
 import os, signal, sys, time
