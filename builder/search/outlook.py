@@ -45,21 +45,26 @@ class Outlook:
         A candidate whose work cannot be told is left out, and one whose sensitivity is
         unknown is expected to lose nothing by it until trials show otherwise.
         """
-        workloads, prior_drops = {}, {}
+        workloads: dict[Candidate, Workload] = {}
+        prior_drops: dict[Candidate, float] = {}
         everyone = space.candidates()
+        # What is wrong with one candidate is mostly wrong with its siblings: said once.
+        troubles: dict[tuple[str, str], Candidate] = {}
         for candidate in tracked(everyone, progress, "looking at candidates", len(everyone)):
             try:
-                workloads[candidate] = estimator.workload(candidate)
+                workload = estimator.workload(candidate)
             except Exception as error:  # noqa: BLE001 - networks may be the user's code
-                _log.warning("%s: left out: %s", space.name(candidate), first_line(error))
+                trouble = f"left out, its work is unknown: {first_line(error)}"
+                troubles.setdefault((candidate.architecture, trouble), candidate)
                 continue
+            workloads[candidate], prior_drops[candidate] = workload, 0.0
             try:
                 prior_drops[candidate] = max(0.0, estimator.prior_drop(candidate))
             except Exception as error:  # noqa: BLE001 - likewise
-                _log.warning(
-                    "%s: sensitivity unknown: %s", space.name(candidate), first_line(error)
-                )
-                prior_drops[candidate] = 0.0
+                trouble = f"its sensitivity is unknown: {first_line(error)}"
+                troubles.setdefault((candidate.architecture, trouble), candidate)
+        for (_, trouble), candidate in troubles.items():
+            _log.warning("%s, and perhaps others like it: %s", space.name(candidate), trouble)
         return cls(space=space, workloads=workloads, prior_drops=prior_drops)
 
     def promises(self, trials: Sequence[Trial]) -> dict[Candidate, Promise]:

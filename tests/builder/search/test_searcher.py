@@ -232,11 +232,12 @@ class _Vague(SimulatedHost):
 
 
 def test_candidates_that_cannot_be_judged_beforehand_do_not_end_the_search(
-    run_search: Run, space: Space
+    run_search: Run, space: Space, caplog: pytest.LogCaptureFixture
 ) -> None:
     trials = run_search(_Vague(top1={"one": 0.9}), space, budget=5)
     assert len(trials) == 5
     assert {trial.candidate.prune_ratio for trial in trials} == {None}
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
 
 
 class _Absurd(SimulatedHost):
