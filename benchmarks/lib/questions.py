@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.lib.bundles import Order, train_network
 from benchmarks.lib.choices import Choices, Part
 from benchmarks.lib.images import digits, first_of_each_class
 from benchmarks.lib.section import Question
-from builder.errors import BuilderError
-from builder.pipeline import BuildRequest
-from builder.planning import Settings
-from builder.quantization.engine import host_engine
-from builder.recipe import load_recipe
 
 _RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 _DIGITS_SIZE = 32
@@ -55,26 +49,28 @@ def _speed(choices: Choices, network: str, data: Path) -> Question:
 def _accuracy(choices: Choices, data: Path) -> Question:
     usual = _DIGITS_SIZE if choices.data is None else _USUAL_SIZE
     input_size = choices.accuracy_input_size or usual
-    weights = choices.weights
-    if weights is None:
-        weights = (
-            choices.out
-            / "weights"
-            / (
-                f"{choices.accuracy_network}-{data.name}-{input_size}px-"
-                f"{choices.training_epochs}-epochs-seed{choices.seed}.pt"
-            )
-        )
-        _train(choices, data, weights, input_size)
-    return _question(
+    question = _question(
         choices,
         choices.accuracy_network,
         data=data,
-        weights=str(weights),
+        weights=str(choices.weights or _weights_file(choices, data, input_size)),
         recipe=choices.recipe or str(_RECIPES / "accuracy.toml"),
         input_size=input_size,
         part=Part.ACCURACY,
     )
+    trained = Path(question.order.weights)
+    if choices.weights is None and not trained.exists():
+        epochs = choices.training_epochs
+        activity = f"{choices.accuracy_network}: training {epochs} epochs on {data.name}"
+        choices.progress.update(activity, 0, 1)
+        train_network(question.order, epochs=epochs, target=trained)
+    return question
+
+
+def _weights_file(choices: Choices, data: Path, input_size: int) -> Path:
+    network = _plain(choices.accuracy_network)
+    name = f"{network}-{data.name}-{input_size}px-{choices.training_epochs}-epochs"
+    return choices.out / "weights" / f"{name}-seed{choices.seed}.pt"
 
 
 def _question(
@@ -87,21 +83,16 @@ def _question(
     input_size: int,
     part: Part,
 ) -> Question:
-    place = choices.out / f"{part}-{network.rpartition(':')[2]}"
-    settings = Settings(
-        recipe=load_recipe(recipe),
-        input_size=input_size,
-        finetune_epochs=None,
-        seed=choices.seed,
-        engine=host_engine(),
-    )
+    place = choices.out / f"{part}-{_plain(network)}"
     return Question(
-        request=BuildRequest(
-            architectures=(network,),
+        order=Order(
+            architecture=network,
             data=data,
-            out=place / "bundles",
             weights=weights,
-            settings=settings,
+            recipe=recipe,
+            input_size=input_size,
+            seed=choices.seed,
+            out=place / "bundles",
         ),
         frameworks=choices.against,
         pace=choices.pace,
@@ -113,28 +104,6 @@ def _question(
     )
 
 
-def _train(choices: Choices, data: Path, weights: Path, input_size: int) -> None:
-    """Train as a user would, by the builder's own command, unless that was done before."""
-    if weights.exists():
-        return
-    network, epochs = choices.accuracy_network, choices.training_epochs
-    choices.progress.update(f"{network}: training {epochs} epochs on {data.name}", 0, 1)
-    arguments = {
-        "--data": data,
-        "--out": weights,
-        "--weights": "none",
-        "--input-size": input_size,
-        "--epochs": epochs,
-        "--seed": choices.seed,
-    }
-    options = [str(word) for pair in arguments.items() for word in pair]
-    trained = subprocess.run(
-        [sys.executable, "-m", "builder", "train", network, *options, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if trained.returncode != 0:
-        reason = trained.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        message = f"training {network} failed: {reason[0]}"
-        raise BuilderError(message)
+def _plain(network: str) -> str:
+    """Name of a network that may be `package.module:factory`."""
+    return network.rpartition(":")[2]

@@ -12,6 +12,7 @@ import torch
 from agent.affinity import usable_cores
 from agent.probes.load import LoadMeter
 from benchmarks.lib import edgewright, onnx_runtime, open_vino
+from benchmarks.lib.bundles import Order, build_bundles
 from benchmarks.lib.contender import Contender, Floats, Framework
 from benchmarks.lib.edgewright import BASE
 from benchmarks.lib.grading import answers_of, grade, right_outputs
@@ -19,8 +20,6 @@ from benchmarks.lib.report import Figures, Section, TopOne
 from benchmarks.lib.rounds import Pace, Ratio, Work, latency, ratio, time_in_rounds
 from benchmarks.lib.setup import OnnxSource, Setup
 from benchmarks.lib.subject import Subject, find_subject, read_input
-from builder.errors import BuilderError
-from builder.pipeline import BuildRequest
 from builder.progress import Progress
 
 #: What the others are held against, where it took part.
@@ -36,7 +35,7 @@ _REFERENCES = (
 class Question:
     """What to measure of one network."""
 
-    request: BuildRequest
+    order: Order
     frameworks: Sequence[Framework]
     pace: Pace
     #: Whether to count right answers on `val/`, which must be labelled.
@@ -54,20 +53,20 @@ def measure(question: Question) -> Section:
         UsageError: the request cannot be meant.
         BuilderError: the base could not be built.
     """
-    subject = find_subject(question.request, search_path=question.search_path)
+    built = build_bundles(question.order, question.progress)
+    subject = find_subject(
+        question.order, built, search_path=question.search_path, progress=question.progress
+    )
     setup = Setup(
         subject=subject,
         scratch=question.scratch,
         has_int8_dot_products=question.has_int8_dot_products,
         progress=question.progress,
     )
-    contenders, missed = edgewright.make_contenders(
-        setup, question.request, search_path=question.search_path
-    )
-    if BASE not in {contender.name for contender in contenders}:
-        message = f"{subject.architecture}: there is nothing to compare with: {missed[0]}"
-        raise BuilderError(message)
-    contenders += _others(setup, question.frameworks)
+    contenders = [
+        *edgewright.make_contenders(built),
+        *_others(setup, question.frameworks),
+    ]
     accuracies = _accuracies(question, subject, contenders) if question.with_accuracy else {}
     images = {
         rule: read_input(subject.dataset.val[0].path, rule)
@@ -82,7 +81,7 @@ def measure(question: Question) -> Section:
     samples = time_in_rounds(
         {one.name: _work(one, images[one.rule]) for one in contenders},
         question.pace,
-        seed=question.request.settings.seed,
+        seed=question.order.seed,
         on_round=lambda done: question.progress.update(
             f"{subject.architecture}: timing", done, question.pace.rounds
         ),
@@ -91,10 +90,10 @@ def measure(question: Question) -> Section:
         network=subject.architecture,
         input_size=subject.rule.input_size,
         data=subject.dataset.name,
-        weights=subject.plan.weights.description,
+        weights=subject.weights,
         calibration_images=len(subject.calibration),
         foreign_share=meter.foreign_share(),
-        missed=missed,
+        missed=list(built.missed),
         contenders=[
             Figures(
                 contender=one.name,
@@ -134,8 +133,8 @@ def _others(setup: Setup, frameworks: Sequence[Framework]) -> list[Contender]:
 def _accuracies(
     question: Question, subject: Subject, contenders: Sequence[Contender]
 ) -> dict[str, TopOne]:
-    samples = subject.dataset.without_bad_images(question.progress).val
-    right = right_outputs(samples, subject.plan.classes)
+    samples = subject.dataset.val
+    right = right_outputs(samples, subject.classes)
     activity = f"{subject.architecture}: counting right answers"
     answers = answers_of(contenders, samples, question.progress, activity)
     return {name: grade(given, answers[BASE], right) for name, given in answers.items()}

@@ -1,4 +1,4 @@
-"""The network that all contenders make something of, and the images that they may look at."""
+"""The network that all contenders are made of, and the images that they may look at."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from benchmarks.lib.bundles import Built, Order
 from benchmarks.lib.contender import Floats
+from builder.data.classes import Classes, match_classes
 from builder.data.dataset import Dataset, open_dataset
 from builder.data.images import read_pixels, to_input
 from builder.networks.architectures import resolve
-from builder.networks.complexity import count_work
-from builder.pipeline import BuildRequest
-from builder.planning import NetworkPlan, plan_networks
-from builder.progress import Silence
+from builder.networks.weights import find_weights
+from builder.progress import Progress
 from contract.manifest import Preprocessing
 
 
@@ -24,41 +24,43 @@ class Subject:
     """One network in floats, and images of its data set."""
 
     architecture: str
-    plan: NetworkPlan
+    #: In words.
+    weights: str
     network: nn.Module
     rule: Preprocessing
     macs: int
     dataset: Dataset
+    classes: Classes
     #: What activation ranges are taken from, one image an input.
     calibration: tuple[Floats, ...]
 
 
-def find_subject(request: BuildRequest, *, search_path: Path) -> Subject:
-    """Make the network that the builder would make variants of, from the same request.
+def find_subject(order: Order, built: Built, *, search_path: Path, progress: Progress) -> Subject:
+    """Make the network that the bundles were built from, in torch.
+
+    Calibration takes as many images of `train/` as the bundles' did, drawn from the same
+    seed.
 
     Raises:
-        UsageError: the request cannot be meant.
+        UsageError: architecture, weights or images cannot be used.
     """
-    dataset = open_dataset(request.data)
-    settings = request.settings
-    plan = plan_networks(
-        request.architectures,
-        weights=request.weights,
-        dataset=dataset,
-        settings=settings,
-        search_path=search_path,
-        progress=Silence(),
-    )[0]
-    network = plan.weights.network(len(plan.classes.labels), settings.seed)
-    paths = calibration_paths(dataset, settings.recipe.calibration_images, settings.seed)
+    base = built.base.manifest
+    dataset = open_dataset(order.data).without_bad_images(progress)
+    architecture = resolve(order.architecture, search_path=search_path)
+    weights = find_weights(order.weights, architecture, progress)
+    wanted = max(bundle.manifest.quantization.calibration_images for bundle in built.bundles)
+    paths = _draw(dataset, wanted or len(dataset.train), order.seed)
     return Subject(
-        architecture=resolve(request.architectures[0], search_path=search_path).name,
-        plan=plan,
-        network=network,
-        rule=plan.rule,
-        macs=count_work(network, plan.rule.input_size).total_macs,
+        architecture=architecture.name,
+        weights=base.provenance.weights,
+        network=weights.network(base.classes, order.seed),
+        rule=base.preprocessing,
+        macs=base.macs,
         dataset=dataset,
-        calibration=tuple(read_input(path, plan.rule) for path in paths),
+        classes=match_classes(
+            dataset.folders, base.classes, is_imagenet=weights.published is not None
+        ),
+        calibration=tuple(read_input(path, base.preprocessing) for path in paths),
     )
 
 
@@ -68,8 +70,7 @@ def read_input(path: Path, rule: Preprocessing) -> Floats:
     return inputs
 
 
-def calibration_paths(dataset: Dataset, wanted: int, seed: int) -> list[Path]:
-    """Images of `train/` that the builder, too, calibrates static INT8 with."""
-    count = min(len(dataset.train), wanted)
-    chosen = np.random.default_rng(seed).choice(len(dataset.train), count, replace=False)
+def _draw(dataset: Dataset, count: int, seed: int) -> list[Path]:
+    noise = np.random.default_rng(seed)
+    chosen = noise.choice(len(dataset.train), min(count, len(dataset.train)), replace=False)
     return [dataset.train[place].path for place in sorted(chosen.tolist())]
