@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _LETTER_WIDTH = 0.6
 _LINE_HEIGHT = 1.15
 #: Distances tried, in units of the drawing; beyond the first a line leads to the point.
-_DISTANCES = (9.0, 18.0, 30.0, 46.0, 64.0)
+_DISTANCES = (11.0, 18.0, 30.0, 46.0, 64.0)
 _DIRECTIONS = ((1, 0), (1, -1), (1, 1), (0, -1), (0, 1), (-1, 0), (-1, -1), (-1, 1))
 _POINT_RADIUS = 6.0
 _OUTSIDE_COST = 1e6

@@ -126,8 +126,8 @@ def test_inspect_shows_the_manifest_and_every_block(command: Command, bundles: P
 def test_looking_at_bundles_imports_no_torch(bundles: Path) -> None:
     check = (
         "import sys; from click.testing import CliRunner; from builder.cli import cli\n"
-        "for words in (['--help'], ['build', '--help'], ['list', sys.argv[1]],"
-        " ['inspect', sys.argv[1] + '/chain-base.pt']):\n"
+        "for words in (['--help'], ['build', '--help'], ['report', '--help'],"
+        " ['list', sys.argv[1]], ['inspect', sys.argv[1] + '/chain-base.pt']):\n"
         "    result = CliRunner().invoke(cli, words)\n"
         "    assert result.exit_code == 0, result.output\n"
         "assert not {'torch', 'torchvision', 'numpy'} & set(sys.modules)\n"

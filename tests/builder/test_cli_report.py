@@ -111,6 +111,20 @@ def test_without_timing_nothing_runs_and_torch_is_not_even_imported(bundles: Pat
     assert "Nothing was timed on this host" in (bundles / "report.html").read_text()
 
 
+def test_without_labels_the_report_speaks_of_agreement(
+    command: Command, build: Callable[..., list[Outcome]], flat_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "two.toml").write_text(RECIPE)
+    build("chain", out=tmp_path / "set", root=flat_data, recipe=str(tmp_path / "two.toml"))
+
+    done = command("report", tmp_path / "set", "--no-timing")
+
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "set/report.html").read_text()
+    assert "agreement with the base" in page
+    assert "8 images without labels" in page
+
+
 def test_a_damaged_bundle_is_left_out_and_noted(command: Command, bundles: Path) -> None:
     (bundles / "chain-dq8.pt").write_bytes(b"cut short")
 
