@@ -233,7 +233,7 @@ def test_a_variant_that_cannot_be_built_ends_with_1_and_the_others_are_printed(
 
     assert done.returncode == 1
     assert [document["variant"] for document in json.loads(done.stdout)] == ["choosing-base"]
-    assert "unsupported choosing-sq8: FX cannot trace module 'body.1' (Chooser)" in done.stderr
+    assert "unsupported choosing-sq8: cannot capture module 'body.1' (Chooser)" in done.stderr
 
 
 def _limit_files_to(size: int) -> Callable[[], None]:
