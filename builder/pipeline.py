@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from builder.network_build import NetworkBuild
 from builder.outcome import Outcome, Status
 from builder.planning import Settings, VariantPlan, plan_networks
 from builder.progress import Progress
+from builder.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +26,8 @@ class BuildRequest:
     architectures: tuple[str, ...]
     data: Path
     out: Path
-    #: `default`, `none` or a file.
-    weights: str
+    #: By architecture: `default`, `none` or a file.
+    weights: Mapping[str, str]
     settings: Settings
 
 
@@ -67,7 +68,7 @@ def build_set(
     if not dataset.labelled:
         _log.warning(
             "%s has no class folders: agreement with the base stands in for accuracy, and "
-            "pruned variants are not fine-tuned",
+            "pruned variants learn from the base's answers",
             dataset.root,
         )
     shelf = Shelf(request.out, baseline=plans[0].base.name)
@@ -97,7 +98,7 @@ def build_set(
                 plan,
                 dataset=checked,
                 shelf=shelf,
-                settings=request.settings,
+                workspace=Workspace.beside(request.out),
                 now=now,
                 progress=progress,
             )

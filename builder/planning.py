@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -22,9 +23,12 @@ from builder.networks.architectures import Architecture, resolve
 from builder.networks.probing import check_input, smallest_input, trial_network
 from builder.networks.weights import Origin, Weights, find_weights
 from builder.progress import Progress
+from builder.pruning.method import Method
 from builder.quantization.engine import Engine
 from builder.recipe import Recipe, VariantSpec
 from contract.manifest import VARIANT_PATTERN, Preprocessing, Scheme
+
+_INT8 = frozenset({Scheme.DYNAMIC_INT8, Scheme.STATIC_INT8})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,21 @@ class Settings:
     #: None leaves it to the recipe.
     finetune_epochs: int | None
     seed: int
-    engine: Engine
+    #: INT8 variants are made for each; the first is not named in theirs.
+    engines: tuple[Engine, ...]
+    #: Further input sizes in pixels, at which each variant is built too.
+    resolutions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StemPlan:
+    """A network in floats that several variants share, as it came or pruned and tuned."""
+
+    prune_ratio: float | None = None
+    #: Other input in pixels that it was made to suit; None for the base's.
+    input_size: int | None = None
+    #: Hash over everything that decides its weights.
+    inputs_sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +65,9 @@ class VariantPlan:
     name: str
     spec: VariantSpec
     rule: Preprocessing
+    stem: StemPlan
+    #: INT8 kernels that it is made for; None for floats.
+    engine: Engine | None
     #: Why the network cannot have this variant, where that is known already.
     obstacle: str | None
     #: Hash over everything that decides the result.
@@ -55,16 +76,21 @@ class VariantPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkPlan:
-    """One network and its variants, the base among them."""
+    """One network, its variants, and how to plan more of them."""
 
     weights: Weights
     classes: Classes
     #: Input rule of the base.
     rule: Preprocessing
+    method: Method
+    settings: Settings
     finetune_epochs: int
-    #: How many of the deepest convolutions pruning chooses; None for half of them.
-    deepest: int | None
-    variants: tuple[VariantPlan, ...]
+    resolution_epochs: int
+    variants: tuple[VariantPlan, ...] = ()
+    #: What decides every variant's result.
+    common: Mapping[str, object]
+    #: For trying input sizes, without memory where that is possible.
+    trial: nn.Module = field(repr=False)
 
     @property
     def architecture(self) -> Architecture:
@@ -74,13 +100,78 @@ class NetworkPlan:
     @property
     def base(self) -> VariantPlan:
         """The variant in which nothing is changed."""
-        return next(variant for variant in self.variants if variant.spec.is_base)
+        return self.plan(VariantSpec(name="base"))
+
+    def plan(self, spec: VariantSpec) -> VariantPlan:
+        """Plan one variant; where the network cannot have it, that says why."""
+        recipe = self.settings.recipe
+        size, obstacle = self._size(spec)
+        stem = self.stem(spec.prune_ratio, size)
+        engine = None
+        if spec.quantize in _INT8:
+            engine = self.settings.engines[0] if spec.engine is None else Engine(spec.engine)
+        name = f"{self.architecture.name}-{spec.suffix(size)}"
+        rule = self.rule if size == self.rule.input_size else resized(self.rule, size)
+        static = spec.quantize is Scheme.STATIC_INT8
+        decisive = {
+            "name": name,
+            "spec": spec,
+            "rule": rule,
+            "stem": stem.inputs_sha256,
+            "engine": engine,
+            "quantization": recipe.quantization if static else None,
+        }
+        return VariantPlan(
+            name=name,
+            spec=spec,
+            rule=rule,
+            stem=stem,
+            engine=engine,
+            obstacle=obstacle,
+            inputs_sha256=_digest(decisive),
+        )
+
+    def stem(self, prune_ratio: float | None, input_size: int) -> StemPlan:
+        """Plan the network in floats behind variants of that ratio and input."""
+        recipe = self.settings.recipe
+        adapts = self.resolution_epochs > 0 or recipe.tuning.reestimate
+        retuned = adapts and input_size != self.rule.input_size
+        tuned = prune_ratio is not None or retuned
+        decisive = {
+            "common": self.common,
+            "base_rule": self.rule,
+            "prune_ratio": prune_ratio,
+            "input_size": input_size if retuned else None,
+            "pruning": recipe.pruning if prune_ratio is not None else None,
+            "method": self.method if prune_ratio is not None else None,
+            "tuning": recipe.tuning if tuned else None,
+            "epochs": self.finetune_epochs if tuned else None,
+        }
+        return StemPlan(
+            prune_ratio=prune_ratio,
+            input_size=input_size if retuned else None,
+            inputs_sha256=_digest(decisive),
+        )
+
+    def _size(self, spec: VariantSpec) -> tuple[int, str | None]:
+        base = self.rule.input_size
+        wanted = spec.input_size(base)
+        if not spec.is_resized:
+            return wanted, None
+        # An exact size is meant as such; a proportion may be rounded up to what fits.
+        below = base if spec.input_px is None else wanted + 1
+        size = smallest_input(self.trial, wanted, below)
+        if size is not None:
+            return size, None
+        if spec.input_px is not None:
+            return wanted, f"the network takes no input of {wanted} px"
+        return wanted, f"the network takes no input from {wanted} to below its {base} px"
 
 
 def plan_networks(
     specs: Sequence[str],
     *,
-    weights: str,
+    weights: Mapping[str, str],
     dataset: Dataset,
     settings: Settings,
     search_path: Path,
@@ -88,15 +179,26 @@ def plan_networks(
 ) -> list[NetworkPlan]:
     """Resolve, check and name everything that a build will make.
 
+    Args:
+        specs: architectures.
+        weights: by architecture as in `specs`: `default`, `none` or a file.
+        dataset: images; their classes must fit the networks.
+        settings: what holds for all.
+        search_path: folder from which the user's own networks can be imported.
+        progress: told of downloads and hashing.
+
     Raises:
         UsageError: an architecture, the weights, the input size or the classes do not fit.
         DownloadError: published weights cannot be fetched.
     """
-    architectures = [resolve(spec, search_path=search_path) for spec in dict.fromkeys(specs)]
-    if weights == "default":
+    architectures = {spec: resolve(spec, search_path=search_path) for spec in dict.fromkeys(specs)}
+    if "default" in weights.values():
         # Before hundreds of megabytes are downloaded for classes that do not match.
         match_classes(dataset.folders, vision.IMAGENET_CLASSES, is_imagenet=True)
-    found = [find_weights(weights, architecture, progress) for architecture in architectures]
+    found = [
+        find_weights(weights[spec], architecture, progress)
+        for spec, architecture in architectures.items()
+    ]
     digest = dataset.digest(progress)
     plans = [_plan(one, dataset, digest, settings) for one in found]
     _check_names([variant.name for plan in plans for variant in plan.variants])
@@ -123,58 +225,50 @@ def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settin
     network = trial_network(architecture, len(dataset.folders) if is_free else weights.classes)
     outputs = check_input(network, architecture.name, rule.input_size)
     classes = match_classes(dataset.folders, outputs, is_imagenet=has_published)
-    epochs = recipe.tuning.epochs if settings.finetune_epochs is None else settings.finetune_epochs
-    finetune_epochs = epochs if dataset.labelled else 0
-    deepest = recipe.pruning.deepest.get(architecture.name)
-    common = {
-        "source": architecture.source_sha256,
-        "weights": weights.description,
-        "data": data_sha256,
-        "labels": classes.labels,
-        "seed": settings.seed,
-        "versions": versions(),
-    }
-    pruned = {"deepest": deepest, "tuning": recipe.tuning, "epochs": finetune_epochs}
-    calibrated = {"calibration_images": recipe.calibration_images}
-    variants = []
-    for spec in recipe.variants:
-        size, obstacle = _variant_size(network, spec, rule.input_size)
-        name = f"{architecture.name}-{spec.suffix(size)}"
-        variant_rule = rule if size == rule.input_size else resized(rule, size)
-        decisive = (
-            common
-            | {"name": name, "spec": spec, "rule": variant_rule}
-            | (pruned if spec.prune_ratio is not None else {})
-            | ({"engine": settings.engine} if spec.quantize is not Scheme.FP32 else {})
-            | (calibrated if spec.quantize is Scheme.STATIC_INT8 else {})
-        )
-        variants.append(
-            VariantPlan(
-                name=name,
-                spec=spec,
-                rule=variant_rule,
-                obstacle=obstacle,
-                inputs_sha256=hashlib.sha256(msgspec.json.encode(decisive)).hexdigest(),
-            )
-        )
-    return NetworkPlan(
+    epochs, tuning = settings.finetune_epochs, recipe.tuning
+    plan = NetworkPlan(
         weights=weights,
         classes=classes,
         rule=rule,
-        finetune_epochs=finetune_epochs,
-        deepest=deepest,
-        variants=tuple(variants),
+        method=recipe.pruning.method(architecture.name),
+        settings=settings,
+        finetune_epochs=tuning.epochs if epochs is None else epochs,
+        # Who wants no tuning wants none at smaller inputs either.
+        resolution_epochs=0 if epochs == 0 else tuning.resolution_epochs,
+        common={
+            "source": architecture.source_sha256,
+            "weights": weights.description,
+            "data": data_sha256,
+            "labels": classes.labels,
+            "seed": settings.seed,
+            "versions": versions(),
+        },
+        trial=network,
     )
+    variants = tuple(plan.plan(spec) for spec in _asked_for(recipe, settings))
+    return dataclasses.replace(plan, variants=variants)
 
 
-def _variant_size(network: nn.Module, spec: VariantSpec, base_size: int) -> tuple[int, str | None]:
-    wanted = spec.input_size(base_size)
-    if spec.input_at_224 is None:
-        return wanted, None
-    size = smallest_input(network, wanted, base_size)
-    if size is not None:
-        return size, None
-    return wanted, f"the network takes no input from {wanted} to below its {base_size} px"
+def _asked_for(recipe: Recipe, settings: Settings) -> list[VariantSpec]:
+    """Variants of the recipe, at each resolution, and of those in INT8 one for each engine."""
+    specs = list(recipe.all_variants)
+    for pixels in settings.resolutions:
+        specs += [
+            msgspec.structs.replace(spec, name=None, input_px=pixels)
+            for spec in recipe.all_variants
+            if not spec.is_resized
+        ]
+    others = [
+        msgspec.structs.replace(spec, name=None, engine=engine.value)
+        for engine in settings.engines[1:]
+        for spec in specs
+        if spec.quantize in _INT8 and spec.engine is None
+    ]
+    return [*specs, *others]
+
+
+def _digest(decisive: Mapping[str, object]) -> str:
+    return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()
 
 
 def _check_names(names: Sequence[str]) -> None:

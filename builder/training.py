@@ -8,20 +8,22 @@ from pathlib import Path
 
 import msgspec
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from builder.data.classes import match_classes
 from builder.data.dataset import open_dataset
 from builder.data.preprocessing import input_rule, resized
 from builder.errors import DataError
 from builder.measuring.accuracy import Exam
-from builder.measuring.evaluation import predict
+from builder.measuring.evaluation import InMemory, predict
 from builder.networks.architectures import resolve
 from builder.networks.probing import check_input, smallest_input
 from builder.networks.weights import find_weights
 from builder.progress import Progress
 from builder.recipe import VariantSpec
-from builder.tuning.trainer import Example, Optimizer, Schedule, fit
+from builder.tuning.objective import Example, Labels
+from builder.tuning.schedule import Optimizer, Schedule
+from builder.tuning.trainer import fit
 from contract.files import replacing, sha256_of
 from contract.manifest import Accuracy, Preprocessing, Scheme
 
@@ -90,7 +92,7 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
     classes = match_classes(dataset.folders, outputs, is_imagenet=weights.published is not None)
     dataset = dataset.without_bad_images(progress)
     examples = [
-        Example(path=sample.path, target=classes.outputs[sample.folder][0])
+        Example(path=sample.path, targets=classes.outputs[sample.folder])
         for sample in dataset.train
         if sample.folder is not None
     ]
@@ -102,7 +104,7 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         learning_rate=request.learning_rate,
         optimizer=Optimizer.ADAMW,
         one_cycle=True,
-        augment=True,
+        shift=True,
         smaller=None if smaller is None else resized(rule, smaller),
     )
     loss = fit(
@@ -110,13 +112,14 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         examples,
         rule,
         schedule,
+        Labels(),
         seed=request.seed,
         progress=progress,
         activity=f"{architecture.name}: training",
     )
     exam = Exam.of_labels(dataset, classes)
     predictions = predict(
-        _Floats(network),
+        InMemory(network),
         exam.paths,
         rule,
         Scheme.FP32,
@@ -136,18 +139,6 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         loss=loss,
         accuracy=exam.grade(predictions, None),
     )
-
-
-class _Floats:
-    """A network in memory, as evaluation wants it."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self._network = network
-
-    def logits(self, inputs: Tensor) -> Tensor:
-        with torch.inference_mode():
-            logits: Tensor = self._network(inputs)
-        return logits
 
 
 def _write_state(network: nn.Module, path: Path) -> None:

@@ -22,7 +22,6 @@ def describe(
     variant: VariantPlan,
     *,
     plan: NetworkPlan,
-    recipe: str,
     pruning: Pruning | None,
     tuning: Tuning | None,
     quantization: Quantization,
@@ -31,7 +30,6 @@ def describe(
     blocks: list[Block],
     accuracy: Accuracy,
     data: str,
-    seed: int,
     built_at: datetime,
 ) -> Manifest:
     """Write the manifest of `variant`; `stored` are its tensors as exported."""
@@ -41,7 +39,7 @@ def describe(
         variant=variant.name,
         family=plan.architecture.family,
         architecture=plan.architecture.name,
-        recipe=recipe,
+        recipe=plan.settings.recipe.name,
         pruning=pruning,
         quantization=quantization,
         tuning=tuning,
@@ -61,7 +59,7 @@ def describe(
             torchvision=used["torchvision"],
             weights=plan.weights.description,
             data=data,
-            seed=seed,
+            seed=plan.settings.seed,
             inputs_sha256=variant.inputs_sha256,
         ),
     )

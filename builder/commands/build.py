@@ -14,13 +14,13 @@ from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
 from builder.commands.options import data_option, input_size_option, json_option, seed_option
 from builder.commands.printing import manifest_document, print_json, table_console
+from builder.commands.recipe import ENGINES, finetune_option, recipe_option
+from builder.commands.weights import weights_by_architecture, weights_option
 from builder.outcome import Outcome, Status
 from builder.progress_bar import ProgressBar
-from builder.recipe import load_recipe, shipped_recipes
+from builder.recipe import load_recipe
 from builder.tables import outcome_table
 from contract.exits import Exit
-
-_ENGINES = ("x86", "qnnpack")
 
 
 @click.command()
@@ -32,33 +32,26 @@ _ENGINES = ("x86", "qnnpack")
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the bundle set; what it holds is kept, finished variants are reused.",
 )
-@click.option(
-    "--weights",
-    default="default",
-    show_default=True,
-    metavar="default|none|FILE",
-    help="Torchvision's ImageNet weights, random ones (with an output for each folder of "
-    "train/), or a state dict as 'train --out' writes it.",
-)
-@click.option(
-    "--recipe",
-    default="edgewright",
-    show_default=True,
-    metavar="NAME|FILE.toml",
-    help=f"Which variants: {', '.join(shipped_recipes())}, or a file of the same form.",
-)
+@weights_option
+@recipe_option
 @input_size_option
-@click.option(
-    "--finetune-epochs",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Epochs of fine-tuning after pruning. [default: the recipe's, 1]",
-)
+@finetune_option
 @seed_option
 @click.option(
     "--engine",
-    type=click.Choice(_ENGINES),
-    help="INT8 kernels to prepare for. [default: qnnpack on ARM, else x86]",
+    "engines",
+    multiple=True,
+    type=click.Choice(ENGINES),
+    help="INT8 kernels to prepare for; give it again for each further target, whose variants "
+    "then bear its name. [default: qnnpack on ARM, else x86]",
+)
+@click.option(
+    "--resolution",
+    "resolutions",
+    multiple=True,
+    type=click.IntRange(min=8),
+    metavar="PX",
+    help="Build the variants at this input size too; may be given again.",
 )
 @json_option
 @click.pass_obj
@@ -69,12 +62,13 @@ def build(
     architectures: tuple[str, ...],
     data: Path,
     out: Path,
-    weights: str,
+    weights: tuple[str, ...],
     recipe: str,
     input_size: int | None,
     finetune_epochs: int | None,
     seed: int,
-    engine: str | None,
+    engines: tuple[str, ...],
+    resolutions: tuple[int, ...],
     as_json: bool,
 ) -> None:
     """Build the recipe's variants of each ARCH into one bundle set.
@@ -93,13 +87,14 @@ def build(
         architectures=architectures,
         data=data_folder(data, console),
         out=out,
-        weights=weights,
+        weights=weights_by_architecture(architectures, weights),
         settings=Settings(
             recipe=chosen_recipe,
             input_size=input_size,
             finetune_epochs=finetune_epochs,
             seed=seed,
-            engine=host_engine() if engine is None else Engine(engine),
+            engines=tuple(Engine(name) for name in dict.fromkeys(engines)) or (host_engine(),),
+            resolutions=tuple(dict.fromkeys(resolutions)),
         ),
     )
     outcomes: list[Outcome] = []

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from builder.data.classes import Classes
-from builder.data.dataset import Dataset
+from builder.data.dataset import Dataset, Sample
 from builder.measuring.evaluation import Predictions
 from contract.interval import pack_hits
 from contract.manifest import Accuracy, AccuracyKind
@@ -33,7 +34,26 @@ class Exam:
     @classmethod
     def of_labels(cls, dataset: Dataset, classes: Classes) -> Exam:
         """Hold predictions against the class folders of `val/`."""
-        labelled = [(s.path, s.folder) for s in dataset.val if s.folder is not None]
+        return cls._of_folders(dataset.val, dataset, classes)
+
+    @classmethod
+    def of_training_images(
+        cls, dataset: Dataset, classes: Classes, *, most: int, seed: int
+    ) -> Exam | None:
+        """Hold predictions against the folders of some images of `train/`, drawn by `seed`.
+
+        For decisions on the way, so that `val/` is left for the last word. None where there
+        are no labels.
+        """
+        if not dataset.labelled:
+            return None
+        order = np.random.default_rng(seed).permutation(len(dataset.train))[:most]
+        samples = [dataset.train[place] for place in sorted(order.tolist())]
+        return cls._of_folders(samples, dataset, classes)
+
+    @classmethod
+    def _of_folders(cls, samples: Sequence[Sample], dataset: Dataset, classes: Classes) -> Exam:
+        labelled = [(s.path, s.folder) for s in samples if s.folder is not None]
         return cls(
             kind=AccuracyKind.LABELS,
             paths=[path for path, _ in labelled],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from builder.data.images import batch_size, read_pixels, to_input
 from builder.errors import ExportError
@@ -26,6 +26,20 @@ class Network(Protocol):
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits [N, classes] of inputs [N, 3, H, W]."""
+
+
+class InMemory:
+    """A network in memory, in evaluation mode, as evaluation wants it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Evaluate `network`."""
+        self._network = network
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Logits [N, classes] of inputs [N, 3, H, W]."""
+        with torch.inference_mode():
+            logits: Tensor = self._network(inputs)
+        return logits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,64 +1,32 @@
-"""Training: from scratch, from given weights, and the short tuning after surgery."""
+"""Training: from scratch, from given weights, and the tuning after surgery."""
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from builder.data.images import Pixels, read_pixels, to_input
+from builder.data.images import read_pixels, to_input
 from builder.errors import TuningError
 from builder.progress import Progress, tracked
+from builder.tuning.augmentation import mirrored, mixed, shifted
+from builder.tuning.batchnorm import reestimate_statistics
+from builder.tuning.objective import Example, Objective
+from builder.tuning.schedule import Schedule
 from contract.manifest import Preprocessing
 
 #: Batch normalisation has no variance of a single image.
 _SMALLEST_BATCH = 2
-_WEIGHT_DECAY = 1e-2
-#: Random shifts by up to this share of the input, which no class minds.
-_SHIFT_SHARE = 1 / 16
 _SMALLER_SHARE = 1 / 3
 #: Seen on digits: VGG-19 with batch norm learns in two epochs at one size what it does not
 #: at two sizes (96 % against 19 %).
 _EPOCHS_AT_ONE_SIZE = 2
-
-
-class Optimizer(enum.StrEnum):
-    """How weights follow their gradients."""
-
-    ADAM = "adam"
-    ADAMW = "adamw"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How long and how boldly to train."""
-
-    epochs: int
-    batch_size: int
-    #: Peak of the one-cycle schedule where that is used, else constant.
-    learning_rate: float
-    optimizer: Optimizer
-    #: Learning rate that rises and falls once (Smith, "Super-Convergence", 2018).
-    one_cycle: bool = False
-    #: Randomly shifted images.
-    augment: bool = False
-    #: Rule of a smaller input that from the third epoch on one batch in three is trained
-    #: at (multi-scale training: Redmon and Farhadi, "YOLO9000", 2017).
-    smaller: Preprocessing | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """One training image and the output that should be highest for it."""
-
-    path: Path
-    target: int
+#: Enough that a channel's mean and variance no longer change.
+_STATISTICS_IMAGES = 2048
 
 
 def fit(
@@ -66,12 +34,13 @@ def fit(
     examples: Sequence[Example],
     rule: Preprocessing,
     schedule: Schedule,
+    objective: Objective,
     *,
     seed: int,
     progress: Progress,
     activity: str,
 ) -> float:
-    """Train `network` in place; the mean loss of the last epoch (cross entropy, nats).
+    """Train `network` in place; the mean loss of the last epoch (nats).
 
     Afterwards the network is in evaluation mode and holds no gradients.
 
@@ -83,18 +52,11 @@ def fit(
         raise TuningError(message)
     noise = np.random.default_rng(seed)
     batches_per_epoch = math.ceil(len(examples) / schedule.batch_size)
-    optimizer = _optimizer(network, schedule)
-    cycle = (
-        torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=schedule.learning_rate,
-            total_steps=batches_per_epoch * schedule.epochs + 1,
-        )
-        if schedule.one_cycle
-        else None
-    )
-    loss_of = nn.CrossEntropyLoss()
+    optimizer = schedule.make_optimizer(network.parameters())
+    cycle = schedule.make_cycle(optimizer, batches_per_epoch * schedule.epochs)
     mean_loss = math.nan
+    # Seen on one core: an epoch of ResNet-18 takes 15 to 40 % less.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     try:
         # Dropout draws from torch's own generator.
@@ -105,14 +67,13 @@ def fit(
                 batches = _batches(examples, schedule, noise)
                 label = f"{activity}, epoch {epoch} of {schedule.epochs}"
                 for batch in tracked(batches, progress, label, batches_per_epoch):
-                    batch_rule = _rule_of_batch(rule, schedule, epoch, noise)
-                    pixels = read_pixels([example.path for example in batch], batch_rule)
-                    if schedule.augment:
-                        pixels = _shifted(pixels, noise)
-                    targets = torch.tensor([example.target for example in batch])
+                    inputs = _view(
+                        batch, _rule_of_batch(rule, schedule, epoch, noise), schedule, noise
+                    )
                     optimizer.zero_grad(set_to_none=True)
-                    loss = loss_of(network(to_input(pixels, batch_rule)), targets)
-                    loss.backward()
+                    logits = network(_shrunk(inputs, schedule))
+                    loss = objective.loss(logits, inputs, batch)
+                    loss.backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
                     if cycle is not None:
                         cycle.step()
@@ -121,15 +82,55 @@ def fit(
     finally:
         optimizer.zero_grad(set_to_none=True)
         network.eval()
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return mean_loss
 
 
-def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    # Fused: seen on one core, 7 ms instead of 93 ms a step for ResNet-18.
-    parameters, rate = network.parameters(), schedule.learning_rate
-    if schedule.optimizer is Optimizer.ADAM:
-        return torch.optim.Adam(parameters, lr=rate, fused=True)
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=_WEIGHT_DECAY, fused=True)
+def settle(
+    network: nn.Module,
+    examples: Sequence[Example],
+    rule: Preprocessing,
+    batch_size: int,
+    *,
+    seed: int,
+    progress: Progress,
+    activity: str,
+) -> None:
+    """Take the statistics of batch normalisation anew from plain images, in place."""
+    order = np.random.default_rng(seed).permutation(len(examples))[:_STATISTICS_IMAGES]
+    starts = range(0, max(1, len(order) - _SMALLEST_BATCH + 1), batch_size)
+
+    def batches() -> Iterator[Tensor]:
+        for start in tracked(starts, progress, activity, len(starts)):
+            paths = [examples[place].path for place in order[start : start + batch_size]]
+            yield to_input(read_pixels(paths, rule), rule)
+
+    reestimate_statistics(network, batches())
+
+
+def _view(
+    batch: Sequence[Example],
+    rule: Preprocessing,
+    schedule: Schedule,
+    noise: np.random.Generator,
+) -> Tensor:
+    pixels = read_pixels([example.path for example in batch], rule)
+    if schedule.shift:
+        pixels = shifted(pixels, noise)
+    if schedule.mirror:
+        pixels = mirrored(pixels, noise)
+    inputs = to_input(pixels, rule)
+    if schedule.mixup > 0.0:
+        inputs = mixed(inputs, schedule.mixup, noise)
+    return inputs.contiguous(memory_format=torch.channels_last)
+
+
+def _shrunk(inputs: Tensor, schedule: Schedule) -> Tensor:
+    if schedule.shrink_to is None:
+        return inputs
+    return functional.interpolate(
+        inputs, size=(schedule.shrink_to,) * 2, mode="bilinear", antialias=True
+    ).contiguous(memory_format=torch.channels_last)
 
 
 def _batches(
@@ -154,19 +155,6 @@ def _rule_of_batch(
     if schedule.smaller is None or epoch <= _EPOCHS_AT_ONE_SIZE:
         return rule
     return schedule.smaller if noise.random() < _SMALLER_SHARE else rule
-
-
-def _shifted(pixels: Pixels, noise: np.random.Generator) -> Pixels:
-    margin = max(1, round(pixels.shape[1] * _SHIFT_SHARE))
-    size = pixels.shape[1]
-    padded = np.pad(pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
-    corners = noise.integers(0, 2 * margin + 1, (len(pixels), 2))
-    return np.stack(
-        [
-            image[top : top + size, left : left + size]
-            for image, (top, left) in zip(padded, corners, strict=True)
-        ]
-    )
 
 
 def _finite(loss: Tensor, schedule: Schedule) -> float:

@@ -97,17 +97,18 @@ def build(data: Path) -> Callable[..., list[Outcome]]:
         finetune_epochs: int | None = None,
         seed: int = 0,
     ) -> list[Outcome]:
+        specs = tuple(f"tiny_networks:{name}" for name in names)
         request = BuildRequest(
-            architectures=tuple(f"tiny_networks:{name}" for name in names),
+            architectures=specs,
             data=root,
             out=out,
-            weights=weights,
+            weights=dict.fromkeys(specs, weights),
             settings=Settings(
                 recipe=load_recipe(recipe),
                 input_size=SIZE,
                 finetune_epochs=finetune_epochs,
                 seed=seed,
-                engine=host_engine(),
+                engines=(host_engine(),),
             ),
         )
         return list(

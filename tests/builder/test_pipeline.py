@@ -190,7 +190,7 @@ def test_other_seed_builds_everything_again(build: Build, recipe: str, tmp_path:
     assert set(_statuses(outcomes).values()) == {Status.BUILT}
 
 
-def test_a_network_that_fx_cannot_trace_still_gets_its_other_variants(
+def test_a_network_that_decides_by_its_images_still_gets_its_other_variants(
     build: Build, tmp_path: Path
 ) -> None:
     with pytest.warns(torch.jit.TracerWarning):
@@ -201,7 +201,7 @@ def test_a_network_that_fx_cannot_trace_still_gets_its_other_variants(
         "choosing-sq8", "choosing-p10-sq8",
     }  # fmt: skip
     assert all(
-        "FX cannot trace module 'body.1' (Chooser)" in str(outcome.reason)
+        "cannot capture module 'body.1' (Chooser) at tiny_networks.py:" in str(outcome.reason)
         for outcome in outcomes
         if outcome.status is Status.UNSUPPORTED
     )

@@ -14,6 +14,7 @@ from torch import nn
 
 from builder.errors import UnsupportedError
 from builder.networks.architectures import resolve
+from builder.pruning.method import Method
 from builder.pruning.surgery import prune
 
 Make = Callable[..., nn.Module]
@@ -35,7 +36,7 @@ def test_vgg19_comes_to_the_published_figures() -> None:
     network = _network("vgg19", 1000)
     before = _parameters(network)
 
-    surgery = prune(network, input_size=32, ratio=0.1, deepest=9)
+    surgery = prune(network, input_size=32, ratio=0.1, method=Method(deepest=9))
 
     assert (before, _parameters(network)) == (143_667_240, 130_025_825)
     assert [layer.name for layer in surgery.layers] == VGG19_DEEPEST
@@ -81,7 +82,7 @@ def test_removing_filters_that_are_zero_changes_no_answer(
         expected = network(images)
 
     before = _parameters(network)
-    surgery = prune(network, input_size=size, ratio=0.1)
+    surgery = prune(network, input_size=size, ratio=0.1, method=Method())
 
     assert len(surgery.layers) == pruned
     assert _parameters(network) < before
@@ -104,9 +105,9 @@ def test_the_filters_of_lowest_norm_go_and_their_number_is_rounded_down(
 
     if count == 0:
         with pytest.raises(UnsupportedError, match=r"4\.0 \(4% of 20 filters is none\)"):
-            prune(network, input_size=16, ratio=percent / 100, deepest=1)
+            prune(network, input_size=16, ratio=percent / 100, method=Method(deepest=1))
         return
-    surgery = prune(network, input_size=16, ratio=percent / 100, deepest=1)
+    surgery = prune(network, input_size=16, ratio=percent / 100, method=Method(deepest=1))
 
     assert [layer.channels_after for layer in surgery.layers] == [20 - count]
     assert torch.equal(network.get_submodule("4.0").weight, expected)
@@ -128,7 +129,7 @@ def test_norms_are_taken_before_the_first_cut(make_tiny: Make) -> None:
         second.weight[9] = 0.5
         second.weight[11] = 0.5
 
-    prune(network, input_size=16, ratio=0.2, deepest=2)
+    prune(network, input_size=16, ratio=0.2, method=Method(deepest=2))
 
     kept = network.get_submodule("4.0").weight.detach()
     assert kept.shape[:2] == (16, 24)
@@ -147,7 +148,7 @@ def test_joined_channels_are_cut_once_by_their_joint_norm(make_tiny: Make) -> No
         entry.weight[[3, 8]] = 0.1
         residual.weight[[3, 8]] = 0.1
 
-    surgery = prune(network, input_size=16, ratio=0.1)
+    surgery = prune(network, input_size=16, ratio=0.1, method=Method())
 
     layers = {layer.name: (layer.channels_before, layer.channels_after) for layer in surgery.layers}
     assert layers == {
@@ -164,7 +165,7 @@ def test_joined_channels_are_cut_once_by_their_joint_norm(make_tiny: Make) -> No
 def test_a_layer_coupled_with_one_that_was_not_chosen_is_left_alone(make_tiny: Make) -> None:
     network = make_tiny("LongSkip")
 
-    surgery = prune(network, input_size=16, ratio=0.1)
+    surgery = prune(network, input_size=16, ratio=0.1, method=Method())
 
     assert [layer.name for layer in surgery.layers] == ["third.0"]
     assert surgery.left_alone == ("fourth.0 (coupled with first.0)",)
@@ -172,20 +173,20 @@ def test_a_layer_coupled_with_one_that_was_not_chosen_is_left_alone(make_tiny: M
 
 def test_layers_at_grouped_convolutions_are_left_alone(make_tiny: Make) -> None:
     with pytest.raises(UnsupportedError, match=r"third\.0 \(meets the groups of fourth\.0\)"):
-        prune(make_tiny("Grouped"), input_size=16, ratio=0.25)
+        prune(make_tiny("Grouped"), input_size=16, ratio=0.25, method=Method())
 
 
 def test_the_channels_that_are_the_output_are_never_cut(make_tiny: Make) -> None:
     with pytest.raises(UnsupportedError, match=r"last \(its channels are the output\)"):
-        prune(make_tiny("AllConvolutions"), input_size=16, ratio=0.5)
+        prune(make_tiny("AllConvolutions"), input_size=16, ratio=0.5, method=Method())
 
 
 def test_a_network_without_enough_convolutions_is_named_unsupported() -> None:
     with pytest.raises(UnsupportedError, match="nothing to prune: none of the deepest 0 of 1"):
         prune(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 36, 3)).eval(),
-              input_size=8, ratio=0.1)  # fmt: skip
+              input_size=8, ratio=0.1, method=Method())  # fmt: skip
 
 
 def test_a_network_that_the_graph_cannot_follow_is_named_unsupported() -> None:
     with pytest.raises(UnsupportedError, match="torch-pruning cannot follow its channels"):
-        prune(_network("shufflenet_v2_x0_5", 3), input_size=32, ratio=0.1)
+        prune(_network("shufflenet_v2_x0_5", 3), input_size=32, ratio=0.1, method=Method())

@@ -15,7 +15,9 @@ from builder.data.dataset import open_dataset
 from builder.data.preprocessing import resized
 from builder.errors import TuningError
 from builder.progress import Silence
-from builder.tuning.trainer import Example, Optimizer, Schedule, fit
+from builder.tuning.objective import Example, Labels
+from builder.tuning.schedule import Optimizer, Schedule
+from builder.tuning.trainer import fit
 from contract.manifest import Preprocessing
 
 Make = Callable[..., nn.Module]
@@ -26,7 +28,7 @@ SCHEDULE = Schedule(epochs=2, batch_size=8, learning_rate=1e-2, optimizer=Optimi
 @pytest.fixture(scope="module")
 def examples(data: Path) -> list[Example]:
     return [
-        Example(path=sample.path, target=sample.folder)
+        Example(path=sample.path, targets=(sample.folder,))
         for sample in open_dataset(data).train
         if sample.folder is not None
     ]
@@ -36,7 +38,9 @@ def _fit(
     network: nn.Module, examples: list[Example], rule: Preprocessing, **changes: object
 ) -> float:
     schedule = dataclasses.replace(SCHEDULE, **changes)
-    return fit(network, examples, rule, schedule, seed=5, progress=Silence(), activity="training")
+    return fit(
+        network, examples, rule, schedule, Labels(), seed=5, progress=Silence(), activity="training"
+    )
 
 
 def _fresh(make_tiny: Make) -> nn.Module:
@@ -50,7 +54,7 @@ def test_training_learns_what_tells_the_classes_apart(
 ) -> None:
     loss = _fit(
         _fresh(make_tiny), examples, rule, epochs=6, optimizer=optimizer, one_cycle=True,
-        augment=True,
+        shift=True,
     )  # fmt: skip
 
     assert loss < 0.3 * math.log(3)
@@ -75,7 +79,7 @@ def test_the_same_seed_gives_the_same_weights(
 ) -> None:
     one, other = _fresh(make_tiny), _fresh(make_tiny)
 
-    assert _fit(one, examples, rule, augment=True) == _fit(other, examples, rule, augment=True)
+    assert _fit(one, examples, rule, shift=True) == _fit(other, examples, rule, shift=True)
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])
 
@@ -125,7 +129,8 @@ def test_progress_tells_epochs_and_batches(
             seen.append((activity, done, total))
 
     fit(
-        _fresh(make_tiny), examples, rule, SCHEDULE, seed=0, progress=Recorder(), activity="tiny",
+        _fresh(make_tiny), examples, rule, SCHEDULE, Labels(),
+        seed=0, progress=Recorder(), activity="tiny",
     )  # fmt: skip
 
     assert seen[0] == ("tiny, epoch 1 of 2", 0, 5)
