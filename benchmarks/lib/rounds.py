@@ -78,8 +78,8 @@ def time_in_rounds(
     for finished in range(1, pace.rounds + 1):
         order = list(works)
         noise.shuffle(order)
+        gc.collect()
         for name in order:
-            gc.collect()
             _call(works[name], pace.untimed_calls)
             timed = repeat(works[name], min_seconds=0.0, min_runs=pace.timed_calls)
             samples[name].append(timed)
