@@ -41,7 +41,7 @@ class Contest:
 
     Optimising for inference is not always a gain. Seen with torch 2.13 on one core of an AMD
     EPYC (Zen 5), ResNet-18: 1.1 to 1.4 times as fast at 48 to 224 px, but 7.7 instead of
-    4.9 ms at 32 px. Static INT8 has nothing to optimise and is only frozen.
+    4.9 ms at 32 px. Static INT8 and bfloat16 have nothing to optimise and are only frozen.
 
     Args:
         median_ms: median latency that an outcome tells; None where it tells none.
@@ -61,7 +61,7 @@ class Contest:
 
         Dynamic INT8 takes part like FP32, for its convolutions are FP32.
         """
-        if manifest.quantization.scheme is Scheme.STATIC_INT8:
+        if manifest.quantization.scheme in {Scheme.STATIC_INT8, Scheme.BF16}:
             return climb_down(_FROZEN_FIRST, attempt)
         kind = _Kind(
             architecture=manifest.architecture,

@@ -87,7 +87,7 @@ class TorchScriptRuntime:
             UnsupportedNetworkError: no quantized engine fits, or this torch cannot load it.
         """
         engine = None
-        if quantization.scheme is not Scheme.FP32:
+        if quantization.scheme not in {Scheme.FP32, Scheme.BF16}:
             engine = choose_engine(quantization.engine, self.engines())
         with _translated("load"), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

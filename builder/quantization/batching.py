@@ -176,12 +176,13 @@ def _repeats(tensor: Tensor, other: Tensor, sizes: tuple[int, int]) -> bool:
 
 
 def _is_shaper(node: fx.Node) -> bool:
-    return node.target is torch.reshape or str(node.target) in _SHAPERS
+    return str(node.target) in _SHAPERS or node.target is torch.reshape
 
 
 def _fits_minus_one(args: Any) -> bool:  # noqa: ANN401 - arguments, nested
     sizes = args[1] if isinstance(args[1], tuple | list) else args[1:]
-    return sum(isinstance(size, _Count) or size == -1 for size in sizes) == 1
+    unknown = [size for size in sizes if isinstance(size, _Count) or size == -1]
+    return len(unknown) == 1
 
 
 def _any_count(value: Any) -> bool:  # noqa: ANN401 - arguments, nested

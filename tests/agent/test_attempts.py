@@ -11,10 +11,11 @@ from agent.attempts import Contest
 from agent.bench import Effort, median_ms, observe
 from agent.bundles import open_shelf
 from agent.errors import UnsupportedNetworkError
-from agent.protocol import Measured, Preparation
+from agent.protocol import Loaded, Measured, Preparation
 from agent.supervisor import Limits, Outcome, Supervisor
 from agent.torchscript import choose_engine
 from contract.benchmark import RunStatus
+from contract.manifest import Scheme
 from support.tiny_bundles import CLASSES, SetMaker
 
 
@@ -52,6 +53,42 @@ def test_a_network_that_cannot_be_optimised_is_measured_without(
     assert seen.outcome.status is RunStatus.OK, seen.outcome.reason
     (note,) = seen.notes
     assert note.startswith("not optimized: ")
+
+
+class Narrow(torch.nn.Module):
+    """Computes in bfloat16 between inputs and logits in FP32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Upscaling().bfloat16()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits."""
+        return self.inner(images.bfloat16()).float()
+
+
+def test_bfloat16_is_frozen_and_needs_no_integer_engine(
+    set_maker: Callable[[], SetMaker],
+) -> None:
+    """Nothing is tried that fails, and no engine is told."""
+    maker = set_maker()
+    torch.manual_seed(1)
+    maker.add("tiny-base", Upscaling().eval())
+    maker.add("tiny-bf16", Narrow().eval(), scheme=Scheme.BF16)
+    shelf = open_shelf(maker.finish())
+    seen = observe(
+        shelf,
+        next(bundle for bundle in shelf.bundles if bundle.manifest.variant == "tiny-bf16"),
+        threads=1,
+        effort=Effort(min_seconds=0.05),
+        supervisor=Supervisor(Limits(timeout_s=60)),
+        contest=Contest(median_ms),
+    )
+    assert seen.outcome is not None
+    assert seen.outcome.status is RunStatus.OK, seen.outcome.reason
+    assert seen.notes == []
+    loaded = next(event for event in seen.outcome.events if isinstance(event, Loaded))
+    assert loaded.engine is None
 
 
 def outcome_of(median: float) -> Outcome:

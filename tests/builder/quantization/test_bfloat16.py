@@ -93,6 +93,23 @@ def test_a_network_that_mixes_in_fp32_of_its_own_is_unsupported() -> None:
         to_bfloat16(Mixing().eval(), noise(1))
 
 
+def test_code_that_views_tensors_as_they_lie_keeps_its_layout() -> None:
+    class Viewing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+            self.fc = nn.Linear(4 * 16 * 16, 3)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.fc(self.conv(images).view(-1, 4 * 16 * 16))
+
+    network = Viewing().eval()
+    narrow = to_bfloat16(network, noise(1))
+    with torch.inference_mode():
+        error = (narrow(noise(4)) - network(noise(4))).abs().max()
+    assert float(error) < 0.05
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
