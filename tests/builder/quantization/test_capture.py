@@ -16,6 +16,9 @@ from builder.quantization.engine import Engine, engine_selected
 from builder.quantization.static import int8_modules, quantize_graph
 from support.noise_images import NETWORKS, noise
 
+#: What torch says of the users' own even kernels.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+
 Make = Callable[..., nn.Module]
 
 
