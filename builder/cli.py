@@ -17,6 +17,7 @@ from builder.commands.build import build
 from builder.commands.inspect import inspect
 from builder.commands.list import list_set
 from builder.commands.report import report
+from builder.commands.search import search
 from builder.commands.train import train
 from contract.exits import Exit
 
@@ -42,7 +43,7 @@ def cli(context: click.Context, /, *, verbose: bool) -> None:
     logging.getLogger("builder").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-for _command in (train, build, list_set, inspect, report):
+for _command in (train, build, search, list_set, inspect, report):
     cli.add_command(_command)
 
 

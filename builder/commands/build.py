@@ -14,11 +14,18 @@ from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
 from builder.commands.options import data_option, input_size_option, json_option, seed_option
 from builder.commands.printing import manifest_document, print_json, table_console
-from builder.commands.recipe import ENGINES, finetune_option, recipe_option
+from builder.commands.recipe import (
+    ENGINES,
+    finetune_option,
+    mirror_option,
+    out_option,
+    report_option,
+    with_mirror,
+)
 from builder.commands.weights import weights_by_architecture, weights_option
 from builder.outcome import Outcome, Status
 from builder.progress_bar import ProgressBar
-from builder.recipe import load_recipe
+from builder.recipe import load_recipe, shipped_recipes
 from builder.tables import outcome_table
 from contract.exits import Exit
 
@@ -26,16 +33,18 @@ from contract.exits import Exit
 @click.command()
 @click.argument("architectures", metavar="ARCH...", nargs=-1, required=True)
 @data_option
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the bundle set; what it holds is kept, finished variants are reused.",
-)
+@out_option
 @weights_option
-@recipe_option
+@click.option(
+    "--recipe",
+    default="edgewright",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help=f"Which variants: {', '.join(shipped_recipes())}, or a file of the same form.",
+)
 @input_size_option
 @finetune_option
+@mirror_option
 @seed_option
 @click.option(
     "--engine",
@@ -53,6 +62,7 @@ from contract.exits import Exit
     metavar="PX",
     help="Build the variants at this input size too; may be given again.",
 )
+@report_option
 @json_option
 @click.pass_obj
 def build(
@@ -66,9 +76,11 @@ def build(
     recipe: str,
     input_size: int | None,
     finetune_epochs: int | None,
+    mirror: bool,
     seed: int,
     engines: tuple[str, ...],
     resolutions: tuple[int, ...],
+    with_report: bool,
     as_json: bool,
 ) -> None:
     """Build the recipe's variants of each ARCH into one bundle set.
@@ -78,7 +90,7 @@ def build(
     then 1.
     """
     with errors_reported():
-        chosen_recipe = load_recipe(recipe)
+        chosen_recipe = with_mirror(load_recipe(recipe), mirror=mirror)
         from builder.pipeline import BuildRequest, build_set  # noqa: PLC0415 - imports torch
         from builder.planning import Settings  # noqa: PLC0415 - imports torch
         from builder.quantization.engine import Engine, host_engine  # noqa: PLC0415 - imports torch
@@ -104,12 +116,21 @@ def build(
         ):
             outcomes.append(outcome)
             console.print(_line(outcome), highlight=False, soft_wrap=True)
+        page = None
+        if with_report and any(outcome.exists for outcome in outcomes):
+            from builder.report.making import report_on  # noqa: PLC0415 - only where asked for
+
+            page = report_on(
+                out, timing=True, fresh=False, made_at=datetime.now(UTC), progress=progress
+            ).page
     if as_json:
         print_json(
             [manifest_document(o.member, o.manifest) for o in outcomes if o.member and o.manifest]
         )
     else:
         table_console().print(outcome_table(outcomes))
+        if page is not None:
+            click.echo(page)
     if not all(outcome.exists for outcome in outcomes):
         sys.exit(Exit.FAILED)
 

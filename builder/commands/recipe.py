@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import click
+from pathlib import Path
 
-from builder.recipe import shipped_recipes
+import click
+import msgspec
+
+from builder.recipe import Recipe
 
 ENGINES = ("x86", "onednn", "qnnpack")
 
-recipe_option = click.option(
-    "--recipe",
-    default="edgewright",
-    show_default=True,
-    metavar="NAME|FILE.toml",
-    help=f"Which variants: {', '.join(shipped_recipes())}, or a file of the same form.",
+out_option = click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the bundle set; what it holds is kept, finished variants are reused.",
 )
 finetune_option = click.option(
     "--finetune-epochs",
@@ -21,3 +23,24 @@ finetune_option = click.option(
     metavar="N",
     help="Epochs of tuning after pruning; 0 tunes nothing. [default: the recipe's]",
 )
+mirror_option = click.option(
+    "--mirror",
+    is_flag=True,
+    help="Tune on mirrored images too: what is seen may face either way. Not for digits or text.",
+)
+
+report_option = click.option(
+    "--report/--no-report",
+    "with_report",
+    default=True,
+    show_default=True,
+    help="Time the variants on this host, and write report.html, .json and .csv into the set.",
+)
+
+
+def with_mirror(recipe: Recipe, *, mirror: bool) -> Recipe:
+    """Return the recipe, tuning on mirrored images too where `mirror` is set."""
+    if not mirror:
+        return recipe
+    tuning = msgspec.structs.replace(recipe.tuning, mirror=True)
+    return msgspec.structs.replace(recipe, tuning=tuning)

@@ -14,9 +14,6 @@ from builder.commands.options import json_option
 from builder.commands.printing import print_json, table_console
 from builder.progress_bar import ProgressBar
 from builder.tables import front_table
-from builder.workspace import Workspace
-from contract.bundleset import read_set
-from contract.errors import BundleDamagedError
 from contract.exits import Exit
 
 
@@ -37,34 +34,20 @@ def report(
     left out.
     """
     with errors_reported():
-        from builder.measuring.timing import time_set  # noqa: PLC0415 - only this command needs them
-        from builder.report.document import make_report  # noqa: PLC0415 - likewise
-        from builder.report.sources import read_studies, readable_rows  # noqa: PLC0415 - likewise
-        from builder.report.writer import write_report  # noqa: PLC0415 - likewise
+        from builder.report.making import report_on  # noqa: PLC0415 - only this command needs it
 
-        bundle_set = read_set(folder)
-        rows = readable_rows(folder, bundle_set)
-        if not rows:
-            message = f"{folder}: expected at least one readable bundle, got none; build it again"
-            raise BundleDamagedError(message)
-        workspace = Workspace.beside(folder)
-        timings = {}
-        if not no_timing:
-            with ProgressBar(console) as progress:
-                timings = time_set(folder, workspace=workspace, progress=progress, fresh=fresh)
-        document = make_report(
-            folder.resolve().name,
-            bundle_set,
-            rows,
-            timings=timings,
-            studies=read_studies(workspace),
-            made_at=datetime.now(UTC),
-        )
-        page = write_report(folder, document)
+        with ProgressBar(console) as progress:
+            written = report_on(
+                folder,
+                timing=not no_timing,
+                fresh=fresh,
+                made_at=datetime.now(UTC),
+                progress=progress,
+            )
     if as_json:
-        print_json(document)
+        print_json(written.report)
     else:
-        table_console().print(front_table(document))
-        click.echo(page)
-    if len(rows) < len(bundle_set.members):
+        table_console().print(front_table(written.report))
+        click.echo(written.page)
+    if written.damaged:
         sys.exit(Exit.FAILED)

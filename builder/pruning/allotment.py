@@ -99,7 +99,6 @@ def allot(
         ratio: share of filters that decides the target.
         round_to: what the channels left in a group are a multiple of.
     """
-    curves = {group: _curve(sensitivities[group.name]) for group in groups}
     target = remaining_macs(layers, {g: equal_share(g.width, ratio, 1) for g in groups})
     removed = dict.fromkeys(groups, 0)
     present = remaining_macs(layers, removed)
@@ -110,7 +109,9 @@ def allot(
             if count > _most(group.width, ratio):
                 continue
             work = remaining_macs(layers, {**removed, group: count})
-            added = curves[group](count / group.width) - curves[group](removed[group] / group.width)
+            curve = sensitivities[group.name]
+            added = loss_at(curve, count / group.width)
+            added -= loss_at(curve, removed[group] / group.width)
             price = added / max(present - work, 1e-9)
             if best is None or price < best[0]:
                 best = (price, group, count, work)
@@ -120,24 +121,15 @@ def allot(
     return removed
 
 
-class _Curve:
-    """Loss increase over the share removed: rising, from nothing."""
-
-    def __init__(self, ratios: Sequence[float], losses: Sequence[float]) -> None:
-        self._ratios = [0.0, *ratios]
-        # What one measures on few images may dip; losing more never helps.
-        self._losses = np.maximum.accumulate([0.0, *losses]).tolist()
-
-    def __call__(self, ratio: float) -> float:
-        last, before = self._ratios[-1], self._ratios[-2]
-        if ratio <= last:
-            return float(np.interp(ratio, self._ratios, self._losses))
-        slope = (self._losses[-1] - self._losses[-2]) / (last - before)
-        return float(self._losses[-1] + slope * (ratio - last))
-
-
-def _curve(sensitivity: LayerSensitivity) -> _Curve:
-    return _Curve(sensitivity.ratios, sensitivity.loss_increase)
+def loss_at(sensitivity: LayerSensitivity, ratio: float) -> float:
+    """Loss (nats) that removing `ratio` of a group's filters adds, between what was measured."""
+    ratios = [0.0, *sensitivity.ratios]
+    # What one measures on few images may dip; losing more never helps.
+    losses = np.maximum.accumulate([0.0, *sensitivity.loss_increase])
+    if ratio <= ratios[-1]:
+        return float(np.interp(ratio, ratios, losses))
+    slope = (losses[-1] - losses[-2]) / (ratios[-1] - ratios[-2])
+    return float(losses[-1] + slope * (ratio - ratios[-1]))
 
 
 def _next_count(width: int, removed: int, round_to: int) -> int:

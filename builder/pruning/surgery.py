@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from builder.errors import UnsupportedError
 from builder.networks.complexity import count_work
-from builder.pruning.allotment import allot, equal_share, list_layers
+from builder.pruning.allotment import allot, equal_share, list_layers, loss_at
 from builder.pruning.channels import ChannelGroup, Channels
 from builder.pruning.compensation import compensate
 from builder.pruning.importance import rank_filters
@@ -33,6 +33,9 @@ class Surgery:
     cuts: tuple[Cut, ...]
     layers: tuple[PrunedLayer, ...]
     left_alone: tuple[str, ...]
+    #: Loss that the cut groups were measured to add, one by one, untuned (nats); None where
+    #: nothing was measured.
+    expected_loss: float | None = None
 
 
 def prune(
@@ -76,12 +79,14 @@ def prune(
         if group not in ranks
         for convolution in group.convolutions
     ]
+    expected_loss: float | None = None
     if method.allotment is Allotment.SENSITIVITY and sensitivity is not None and groups:
         known = {one.layer: one for one in sensitivity(channels).layers}
         work = count_work(network, input_size)
         macs = {module: work.macs.get(name, 0) for name, module in network.named_modules()}
         layers = list_layers(groups, macs)
         counts = allot(groups, layers, known, ratio, method.round_to)
+        expected_loss = sum(loss_at(known[g.name], counts[g] / g.width) for g in groups)
     else:
         counts = {group: equal_share(group.width, ratio, method.round_to) for group in groups}
     filters = {
@@ -114,6 +119,7 @@ def prune(
             for convolution, width in before.items()
         ),
         left_alone=tuple(left_alone),
+        expected_loss=expected_loss,
     )
 
 

@@ -11,7 +11,6 @@ from contract.manifest import Positive, Scheme, Share
 #: Inputs below the base's that are worth a look, as shares of it: 192, 160 and 128 of 224.
 _SMALLER_INPUTS = (6 / 7, 5 / 7, 4 / 7)
 _SIZE_STEP = 8
-_REFERENCE_SIZE = 224
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
@@ -36,11 +35,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     def spec(self, base_size: int) -> VariantSpec:
         """Entry of a recipe that makes this variant of a network whose base takes `base_size`."""
-        in_proportion = round(self.input_size * _REFERENCE_SIZE / base_size)
         return VariantSpec(
             prune_ratio=self.prune_ratio,
             quantize=self.scheme,
-            input_at_224=None if self.input_size == base_size else in_proportion,
+            input_px=None if self.input_size == base_size else self.input_size,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from builder.networks.complexity import count_work
 from builder.planning import NetworkPlan, StemPlan
 from builder.progress import Progress, tracked
 from builder.pruning.channels import Channels
+from builder.pruning.method import Allotment, Importance
 from builder.pruning.sensitivity import RATIOS, Sensitivity, measure_sensitivity
 from builder.pruning.surgery import Surgery, prune
 from builder.stems.store import Papers, Stem, StemStore
@@ -101,6 +103,28 @@ class StemMaker:
         network = self.whole()
         channels = Channels(network, self._plan.rule.input_size, self._plan.method.deepest)
         return self._whole_sensitivity(channels)
+
+    def sketch(self, ratio: float) -> tuple[nn.Module, float]:
+        """An untuned network of that ratio, for its shapes, and the loss (nats) it may add.
+
+        Raises:
+            UnsupportedError: the network cannot be pruned.
+        """
+        method = dataclasses.replace(
+            self._plan.method, allotment=Allotment.SENSITIVITY, compensate=False
+        )
+        if method.importance is Importance.TAYLOR:
+            # Which filters go does not matter here, and telling them takes images.
+            method = dataclasses.replace(method, importance=Importance.L2)
+        network = self.whole()
+        surgery = prune(
+            network,
+            input_size=self._plan.rule.input_size,
+            ratio=ratio,
+            method=method,
+            sensitivity=self._whole_sensitivity,
+        )
+        return network, surgery.expected_loss or 0.0
 
     def _pruned(self, ratio: float) -> Stem:
         rule, method = self._plan.settings.recipe.pruning, self._plan.method
@@ -210,7 +234,10 @@ class StemMaker:
             progress=self._progress,
             activity=f"{self._name}: tuning after {after}",
         )
-        self._settle(network, size or self._plan.rule.input_size)
+        if rule.mixup > 0.0:
+            # Statistics of overlaid images are not those of images. After tuning on plain ones
+            # they are better left: seen, 83.4 against 83.0 % for ResNet-18 at half its width.
+            self._settle(network, size or self._plan.rule.input_size)
 
     def _objective(self) -> Objective:
         if self._tuning.distill or not self._dataset.labelled:

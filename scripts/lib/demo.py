@@ -128,7 +128,7 @@ class Demo:
         _run(
             "edgewright-builder", "build", model.architecture,
             "--data", self._data, "--weights", self._weights(model),
-            "--input-size", model.input_size, "--out", self._bundles,
+            "--input-size", model.input_size, "--no-report", "--out", self._bundles,
         )  # fmt: skip
 
     def _measure(self, device: Device) -> None:
@@ -239,7 +239,7 @@ class Demo:
             f"""
 What to type next (. .venv/bin/activate first):
 
-  edgewright-builder list {bundles}
+  edgewright-builder report {bundles}
   edgewright-agent bench {bundles}
   edgewright-agent predict {self._data}/val/7/*.png --bundles {bundles}
   edgewright-fleet recommendations --db {self._database} --policy fastest

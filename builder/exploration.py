@@ -1,0 +1,161 @@
+"""A search from start to end: the images, the networks, the space, and what was found."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from builder.bundles.shelf import Shelf
+from builder.data.dataset import open_dataset
+from builder.network_build import NetworkBuild
+from builder.networks.probing import smallest_input
+from builder.planning import NetworkPlan, Settings, plan_networks
+from builder.progress import Progress
+from builder.quantization.bfloat16 import host_multiplies_bfloat16
+from builder.search.candidate import Space, smaller_inputs
+from builder.search.findings import Findings, conclude
+from builder.search.journal import Journal, open_journal
+from builder.search.searcher import search
+from builder.search.trial import Trial
+from builder.workbench import BuilderWorkbench
+from builder.workspace import Workspace
+from contract.manifest import Scheme
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """What to search, with what, and for how long."""
+
+    architectures: tuple[str, ...]
+    data: Path
+    out: Path
+    #: By architecture: `default`, `none` or a file.
+    weights: Mapping[str, str]
+    #: Its recipe's rules hold for every trial; its variants are not built for themselves.
+    settings: Settings
+    #: Most top-1 that the winner may lose against the first network's base, as a share.
+    max_top1_drop: float
+    #: Trials in all, those of earlier runs included.
+    budget: int
+    #: No trial is started after so many minutes; None for no limit.
+    minutes: float | None = None
+
+
+class Exploration:
+    """One search over variants of some networks, which goes on where it was left."""
+
+    def __init__(
+        self,
+        request: SearchRequest,
+        *,
+        search_path: Path,
+        now: Callable[[], datetime],
+        progress: Progress,
+    ) -> None:
+        """Open the images, plan the networks, and read what was tried before.
+
+        Raises:
+            UsageError: the request as a whole cannot be meant.
+            DownloadError: published weights cannot be fetched.
+            ContractError: the folder holds a set that cannot be read.
+            OSError: the folder cannot be written.
+        """
+        self._request = request
+        self._progress = progress
+        dataset = open_dataset(request.data)
+        plans = plan_networks(
+            request.architectures,
+            weights=request.weights,
+            dataset=dataset,
+            settings=request.settings,
+            search_path=search_path,
+            progress=progress,
+        )
+        dataset = dataset.without_bad_images(progress)
+        workspace = Workspace.beside(request.out)
+        shelf = Shelf(request.out, baseline=plans[0].base.name)
+        builds = {
+            plan.architecture.name: (
+                plan,
+                NetworkBuild(
+                    plan,
+                    dataset=dataset,
+                    shelf=shelf,
+                    workspace=workspace,
+                    now=now,
+                    progress=progress,
+                ),
+            )
+            for plan in plans
+        }
+        #: What may be tried, and what its variants are called.
+        self.space = _space(plans)
+        self._bench = BuilderWorkbench(
+            self.space,
+            builds,
+            out=request.out,
+            shelf=shelf,
+            workspace=workspace,
+            progress=progress,
+        )
+        self._journal: Journal = open_journal(workspace.trials, _digest(self.space, plans))
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial so far, those of earlier runs first."""
+        return self._journal.trials
+
+    def run(self) -> Iterator[Trial]:
+        """Make trials until the budget or the time is spent, yielding each as it ends.
+
+        Raises:
+            OSError: the journal cannot be written.
+        """
+        minutes = self._request.minutes
+        return search(
+            self.space,
+            self._bench,
+            self._journal,
+            max_top1_drop=self._request.max_top1_drop,
+            budget=self._request.budget,
+            now_s=time.monotonic,
+            progress=self._progress,
+            deadline_s=math.inf if minutes is None else time.monotonic() + 60 * minutes,
+        )
+
+    def findings(self) -> Findings:
+        """What was found so far."""
+        return conclude(self._journal.trials, self.space.baseline, self._request.max_top1_drop)
+
+
+def _space(plans: list[NetworkPlan]) -> Space:
+    sizes = {}
+    for plan in plans:
+        base = plan.rule.input_size
+        smaller = plan.settings.resolutions or smaller_inputs(base)[1:]
+        taken = [size for size in smaller if smallest_input(plan.trial, size, size + 1)]
+        sizes[plan.architecture.name] = (base, *taken)
+    schemes = [Scheme.FP32, Scheme.STATIC_INT8]
+    if host_multiplies_bfloat16():
+        schemes.append(Scheme.BF16)
+    return Space(input_sizes=sizes, schemes=tuple(schemes))
+
+
+def _digest(space: Space, plans: list[NetworkPlan]) -> str:
+    """Hash over everything that decides a trial; not the bar or the budget, which may grow."""
+    rules = plans[0].settings.recipe
+    decisive = {
+        "space": space,
+        "networks": [plan.common for plan in plans],
+        "rules": (rules.pruning, rules.tuning, rules.quantization),
+        "epochs": [(plan.finetune_epochs, plan.resolution_epochs) for plan in plans],
+        "engine": plans[0].settings.engines[0],
+    }
+    return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()

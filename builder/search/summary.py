@@ -1,0 +1,79 @@
+"""What a search has found, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from rich import box
+from rich.table import Table
+
+from builder.search.candidate import Space
+from builder.search.findings import Findings
+from builder.search.trial import Measurement, Trial
+
+_MEGABYTE = 1_000_000
+
+
+def trial_table(space: Space, trials: Sequence[Trial], findings: Findings) -> Table:
+    """One row a trial: those that were measured by rising time, then those that failed."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant", no_wrap=True, overflow="fold")
+    for column in ("p50 ms", "speed-up", "top-1", "drop", "MACs", "size MB"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    base = findings.baseline.measurement if findings.baseline else None
+    measured = [(trial, trial.measurement) for trial in trials if trial.measurement]
+    for trial, measurement in sorted(measured, key=lambda pair: pair[1].p50_ms):
+        mark = "best within the bar" if trial == findings.best else ""
+        if not mark and trial in findings.front:
+            mark = "on the front"
+        table.add_row(space.name(trial.candidate), *_figures(measurement, base), mark)
+    for trial in findings.failed:
+        table.add_row(space.name(trial.candidate), *[""] * 6, f"{trial.status}: {trial.reason}")
+    return table
+
+
+def search_verdict(space: Space, findings: Findings, max_top1_drop: float) -> str:
+    """The winner, or the nearest miss, in a sentence."""
+    base = findings.baseline.measurement if findings.baseline else None
+    bar = f"at most {max_top1_drop * 100:g} points of top-1 lost"
+    if base is None:
+        return "the baseline could not be built, so that no drop is known"
+    winner = findings.best or findings.nearest
+    if winner is None or winner.measurement is None:
+        return "nothing was measured"
+    found, name = winner.measurement, space.name(winner.candidate)
+    figures = (
+        f"{found.p50_ms:.3g} ms, {base.p50_ms / found.p50_ms:.3g}x the baseline's speed, "
+        f"{(base.top1 - found.top1) * 100:+.2f} points lost"
+    )
+    if findings.best is None:
+        return f"none of {findings.tried} meets the bar ({bar}); nearest is {name}: {figures}"
+    return f"fastest of {findings.tried} with {bar}: {name}: {figures}"
+
+
+def search_document(space: Space, trials: Sequence[Trial], findings: Findings) -> dict[str, object]:
+    """The same as one JSON document."""
+
+    def name(trial: Trial | None) -> str | None:
+        return None if trial is None else space.name(trial.candidate)
+
+    return {
+        "best": name(findings.best),
+        "nearest": name(findings.nearest),
+        "baseline": name(findings.baseline),
+        "front": [name(trial) for trial in findings.front],
+        "trials": [{"variant": name(trial), **msgspec.to_builtins(trial)} for trial in trials],
+    }
+
+
+def _figures(measurement: Measurement, base: Measurement | None) -> list[str]:
+    return [
+        f"{measurement.p50_ms:.3g}",
+        "" if base is None else f"{base.p50_ms / measurement.p50_ms:.2f}x",
+        f"{measurement.top1:.2%}",
+        "" if base is None else f"{(base.top1 - measurement.top1) * 100:+.2f}",
+        f"{measurement.macs / 1e6:,.0f} M",
+        f"{measurement.bytes / _MEGABYTE:.1f}",
+    ]
