@@ -17,6 +17,7 @@ from contract.manifest import Count, Positive, Scheme
 #: Inputs are cut to a multiple of this: five halvings of most networks waste less there.
 _SIZE_STEP = 8
 _REFERENCE_SIZE = 224
+_FULL_RATE_RATIO = 0.5
 
 Ratio = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
 Suffix = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
@@ -131,6 +132,9 @@ class TuningRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     epochs: Count = 1
     #: Peak where the schedule is one cycle, else constant.
     learning_rate: Rate = 1e-4
+    #: Lower the rate in proportion where less than half of the filters went: what was hardly
+    #: touched should hardly move.
+    rate_by_ratio: bool = False
     batch_size: Annotated[int, msgspec.Meta(ge=2)] = 32
     #: Learn from the base network's answers; without labels that is done anyhow.
     distill: bool = False
@@ -144,10 +148,17 @@ class TuningRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     mixup: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
     #: Statistics of batch normalisation taken anew after surgery, tuning and resizing.
     reestimate: bool = False
+    #: Epochs between rounds of pruning, where `pruning.largest_step` makes several.
+    round_epochs: Count = 0
     #: Epochs of tuning at a smaller input; 0 leaves the network as it is there.
     resolution_epochs: Count = 0
     #: Further tunings of a variant that came out below one pruned more.
     retries: Count = 0
+
+    def rate(self, prune_ratio: float) -> float:
+        """Learning rate after so much was pruned."""
+        share = min(1.0, prune_ratio / _FULL_RATE_RATIO) if self.rate_by_ratio else 1.0
+        return self.learning_rate * share
 
 
 class QuantizationRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

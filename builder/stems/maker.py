@@ -34,9 +34,22 @@ from contract.manifest import PrunedLayer, Pruning, Scheme, Tuning
 
 _log = logging.getLogger(__name__)
 
-#: Work that measuring sensitivities may take: about a minute on one core of 2023.
-_SENSITIVITY_MACS = 3e12
-_FEWEST_IMAGES, _MOST_IMAGES = 8, 256
+
+@dataclasses.dataclass(frozen=True)
+class _Effort:
+    """How many images to look at: as many as the work allows, within bounds."""
+
+    macs: float
+    fewest: int
+    most: int
+
+    def images(self, macs_per_image: float) -> int:
+        return int(min(self.most, max(self.fewest, self.macs / macs_per_image)))
+
+
+#: Each at most about a minute on one core of 2023, until the fewest images take longer.
+_SENSITIVITY = _Effort(3e12, 8, 128)
+_SURGERY = _Effort(3e12, 64, 512)
 #: A retry goes on from where the first tuning ended, so more gently.
 _RETRY_RATE = 0.3
 
@@ -137,19 +150,18 @@ class StemMaker:
                 input_size=self._plan.rule.input_size,
                 ratio=step,
                 method=method,
-                inputs=self._inputs(_MOST_IMAGES) if method.reads_images else (),
+                inputs=self._inputs(network, _SURGERY) if method.reads_images else (),
                 sensitivity=self._whole_sensitivity if number == 1 else self._measure,
             )
             surgeries.append(surgery)
             epochs = self._plan.finetune_epochs
             if number < len(steps):
-                # A round on the way need not be perfect.
-                epochs = math.ceil(epochs / 3)
+                epochs = min(epochs, self._tuning.round_epochs)
             what = f"pruning {ratio:.0%}"
             if len(steps) > 1:
                 what += f", round {number} of {len(steps)}"
             self._settle(network, self._plan.rule.input_size)
-            self._tune(network, epochs, what)
+            self._tune(network, epochs, what, self._tuning.rate(ratio))
         for reason in surgeries[0].left_alone:
             _log.info("%s: not pruned: %s", self._name, reason)
         papers = Papers(
@@ -161,7 +173,9 @@ class StemMaker:
                 layers=_joined(surgeries),
                 left_alone=list(surgeries[0].left_alone),
             ),
-            tuning=self._tuned(self._plan.finetune_epochs, len(steps), None),
+            tuning=self._tuned(
+                self._plan.finetune_epochs, len(steps), self._tuning.rate(ratio), None
+            ),
             rounds=[list(surgery.cuts) for surgery in surgeries],
         )
         return self._no_worse_than_narrower(Stem(network=network, papers=papers), ratio)
@@ -173,12 +187,13 @@ class StemMaker:
             return stem
         goal = max((top1 for other, top1 in self._top1.items() if other > ratio), default=0.0)
         top1, epochs = self._score(stem.network), tuning.epochs
+        gentler = tuning.learning_rate * _RETRY_RATE
         for _ in range(self._tuning.retries):
             if top1 >= goal:
                 break
             before = {name: tensor.clone() for name, tensor in stem.network.state_dict().items()}
             more = math.ceil(self._plan.finetune_epochs / 2)
-            self._tune(stem.network, more, f"pruning {ratio:.0%}, once more", _RETRY_RATE)
+            self._tune(stem.network, more, f"pruning {ratio:.0%}, once more", gentler)
             again = self._score(stem.network)
             if again >= top1:
                 top1, epochs = again, epochs + more
@@ -192,9 +207,9 @@ class StemMaker:
     def _adapted(self, stem: StemPlan, size: int) -> Stem:
         parent = self.make(self._plan.stem(stem.prune_ratio, self._plan.rule.input_size))
         self._settle(parent.network, size)
-        epochs = self._plan.resolution_epochs
-        self._tune(parent.network, epochs, f"at {size} px", size=size)
-        own = self._tuned(epochs, 1, size)
+        epochs, rate = self._plan.resolution_epochs, self._tuning.learning_rate
+        self._tune(parent.network, epochs, f"resizing to {size} px", rate, size=size)
+        own = self._tuned(epochs, 1, rate, size)
         before = parent.papers.tuning
         if before is not None:
             own = msgspec.structs.replace(before, epochs=before.epochs + epochs, input_size=size)
@@ -207,7 +222,7 @@ class StemMaker:
         network: nn.Module,
         epochs: int,
         after: str,
-        rate: float = 1.0,
+        rate: float,
         size: int | None = None,
     ) -> None:
         if epochs == 0:
@@ -216,7 +231,7 @@ class StemMaker:
         schedule = Schedule(
             epochs=epochs,
             batch_size=rule.batch_size,
-            learning_rate=rule.learning_rate * rate,
+            learning_rate=rate,
             optimizer=Optimizer.ADAM,
             one_cycle=rule.one_cycle,
             shift=rule.shift,
@@ -244,13 +259,13 @@ class StemMaker:
             return Distillation(self.whole())
         return Labels()
 
-    def _tuned(self, epochs: int, rounds: int, size: int | None) -> Tuning | None:
+    def _tuned(self, epochs: int, rounds: int, rate: float, size: int | None) -> Tuning | None:
         if epochs == 0:
             return None
         return Tuning(
             epochs=epochs,
             optimizer=Optimizer.ADAM,
-            learning_rate=self._tuning.learning_rate,
+            learning_rate=rate,
             images=len(self._examples),
             distilled=self._tuning.distill or not self._dataset.labelled,
             rounds=rounds,
@@ -302,19 +317,19 @@ class StemMaker:
 
     def _measure(self, channels: Channels) -> Sensitivity:
         size = self._plan.rule.input_size
-        macs = count_work(channels.network, size).total_macs
         trials = len(channels.groups) * len(RATIOS) + 1
-        images = int(min(_MOST_IMAGES, max(_FEWEST_IMAGES, _SENSITIVITY_MACS / trials / macs)))
         return measure_sensitivity(
             channels,
-            self._inputs(images),
+            self._inputs(channels.network, _SENSITIVITY, trials),
             architecture=self._name,
             input_size=size,
             importance=self._plan.method.importance,
             progress=self._progress,
         )
 
-    def _inputs(self, images: int) -> list[Tensor]:
+    def _inputs(self, network: nn.Module, effort: _Effort, passes: int = 1) -> list[Tensor]:
+        macs = count_work(network, self._plan.rule.input_size).total_macs
+        images = effort.images(max(1, macs) * passes)
         order = np.random.default_rng(self._seed).permutation(len(self._examples))[:images]
         paths = [self._examples[place].path for place in sorted(order.tolist())]
         return list(_batches(paths, self._plan, self._progress, f"{self._name}: reading images"))

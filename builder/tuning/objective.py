@@ -13,6 +13,9 @@ from torch.nn import functional
 
 from builder.tuning.set_loss import membership_of, set_loss
 
+#: Softer answers tell more of the classes that are not the first (Hinton et al., section 2).
+_TEMPERATURE = 4.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
@@ -52,11 +55,14 @@ class Distillation:
         self._teacher = teacher
 
     def loss(self, logits: Tensor, inputs: Tensor, batch: Sequence[Example]) -> Tensor:
-        """Mean Kullback-Leibler divergence (nats) of the teacher's answers from `logits`."""
+        """Mean Kullback-Leibler divergence of the teacher's answers from `logits`, softened.
+
+        At a temperature of 4, and times its square, so that gradients keep their size.
+        """
         del batch
         with torch.inference_mode():
-            answers = self._teacher(inputs).log_softmax(dim=1)
+            answers = (self._teacher(inputs) / _TEMPERATURE).log_softmax(dim=1)
+        soft = (logits / _TEMPERATURE).log_softmax(dim=1)
         # Out of inference mode, which autograd does not let into its graph.
-        return functional.kl_div(
-            logits.log_softmax(dim=1), answers.clone(), log_target=True, reduction="batchmean"
-        )
+        loss = functional.kl_div(soft, answers.clone(), log_target=True, reduction="batchmean")
+        return loss * _TEMPERATURE**2
