@@ -31,7 +31,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _build_arguments(data: Path, out: Path, recipe: Path | str, *networks: str) -> list[object]:
     return [
         "build", *networks, "--data", data, "--out", out, "--recipe", recipe,
-        "--weights", "none", "--input-size", 16,
+        "--weights", "none", "--input-size", 16, "--no-report",
     ]  # fmt: skip
 
 

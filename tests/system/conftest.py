@@ -49,7 +49,7 @@ def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe.write_text(RECIPE)
     run(
         "edgewright-builder", "build", "resnet18", "--data", data, "--out", folder,
-        "--weights", "none", "--input-size", 32, "--recipe", recipe,
+        "--weights", "none", "--input-size", 32, "--recipe", recipe, "--no-report",
     )  # fmt: skip
     return folder
 
