@@ -115,7 +115,8 @@ class NetworkPlan:
         static = spec.quantize is Scheme.STATIC_INT8
         decisive = {
             "name": name,
-            "spec": spec,
+            # Not the spec itself, which can say the same in several ways.
+            "scheme": spec.quantize,
             "rule": rule,
             "stem": stem.inputs_sha256,
             "engine": engine,

@@ -6,7 +6,7 @@ import enum
 import math
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ _FULL_RATE_RATIO = 0.5
 Ratio = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
 Suffix = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
 Rate = Annotated[float, msgspec.Meta(gt=0.0)]
+EngineName = Literal["x86", "onednn", "qnnpack"]
 Side = Annotated[int, msgspec.Meta(ge=_SIZE_STEP)]
 SideAt224 = Annotated[int, msgspec.Meta(ge=_SIZE_STEP, lt=_REFERENCE_SIZE)]
 
@@ -52,7 +53,7 @@ class VariantSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     #: Input in pixels, whatever the base takes.
     input_px: Side | None = None
     #: INT8 kernels that it is made for; those that were asked for first where absent.
-    engine: str | None = None
+    engine: EngineName | None = None
 
     @property
     def is_base(self) -> bool:
@@ -146,7 +147,7 @@ class TuningRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     mirror: bool = False
     #: Strength of overlaid images, which only a teacher can answer for; 0 for none.
     mixup: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
-    #: Statistics of batch normalisation taken anew after surgery, tuning and resizing.
+    #: Statistics of batch normalisation taken anew after surgery, resizing and mixup.
     reestimate: bool = False
     #: Epochs between rounds of pruning, where `pruning.largest_step` makes several.
     round_epochs: Count = 0

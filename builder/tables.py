@@ -10,7 +10,7 @@ from rich.table import Table
 from builder.outcome import Outcome, Status
 from builder.report.document import Report
 from builder.report.verdicts import Cost
-from builder.report.wording import percent, significant, times
+from builder.report.wording import percent, significant
 from contract.bundleset import Member
 from contract.manifest import Accuracy, AccuracyKind, Manifest
 
@@ -102,28 +102,37 @@ def block_table(manifest: Manifest) -> Table:
     return table
 
 
-def front_table(report: Report) -> Table:
-    """One row a variant on the report's front, cheapest first, and the verdict on it."""
+def report_table(report: Report) -> Table:
+    """One row a variant of the report, what it saves of its own base, and the verdict on it."""
     is_timed = report.cost is Cost.LATENCY
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("on the front", no_wrap=True, overflow="fold")
-    for column in ("top-1", *(["p50 ms", "speed-up"] if is_timed else []), "MACs", "size MB"):
+    table.add_column("variant", no_wrap=True, overflow="fold")
+    for column in (
+        "top-1",
+        *(["p50 ms", "time saved"] if is_timed else []),
+        "MACs saved",
+        "size MB",
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict")
-    entries = {entry.variant: entry for entry in report.entries}
     words = {judgement.variant: judgement.words for judgement in report.judgements}
-    for variant in report.fronts[report.cost]:
-        entry = entries[variant]
-        timed = [significant(entry.p50_ms or 0), times(entry.speedup or 0)] if is_timed else []
+    for entry in report.entries:
+        on_front = entry.variant in report.fronts[report.cost]
+        timed = [significant(entry.p50_ms or 0), _share(entry.time_saved_share)] if is_timed else []
         table.add_row(
-            variant,
+            entry.variant,
             percent(entry.top1),
             *timed,
-            f"{entry.macs / 1e6:,.0f} M",
+            _share(entry.macs_saved_share),
             f"{entry.bytes / _MEGABYTE:.1f}",
-            words[variant],
+            words[entry.variant],
+            style="bold" if on_front else None,
         )
     return table
+
+
+def _share(saved: float | None) -> str:
+    return "" if saved is None else f"{saved:.0%}"
 
 
 def accuracy_text(accuracy: Accuracy) -> str:

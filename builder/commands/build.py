@@ -26,7 +26,7 @@ from builder.commands.weights import weights_by_architecture, weights_option
 from builder.outcome import Outcome, Status
 from builder.progress_bar import ProgressBar
 from builder.recipe import load_recipe, shipped_recipes
-from builder.tables import outcome_table
+from builder.tables import outcome_table, report_table
 from contract.exits import Exit
 
 
@@ -116,21 +116,22 @@ def build(
         ):
             outcomes.append(outcome)
             console.print(_line(outcome), highlight=False, soft_wrap=True)
-        page = None
+        written = None
         if with_report and any(outcome.exists for outcome in outcomes):
             from builder.report.making import report_on  # noqa: PLC0415 - only where asked for
 
-            page = report_on(
+            written = report_on(
                 out, timing=True, fresh=False, made_at=datetime.now(UTC), progress=progress
-            ).page
+            )
     if as_json:
         print_json(
             [manifest_document(o.member, o.manifest) for o in outcomes if o.member and o.manifest]
         )
-    else:
+    elif written is None:
         table_console().print(outcome_table(outcomes))
-        if page is not None:
-            click.echo(page)
+    else:
+        table_console().print(report_table(written.report))
+        click.echo(written.page)
     if not all(outcome.exists for outcome in outcomes):
         sys.exit(Exit.FAILED)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
 
-from builder.recipe import Recipe
+from builder.recipe import EngineName, Recipe
 
-ENGINES = ("x86", "onednn", "qnnpack")
+ENGINES = get_args(EngineName)
 
 out_option = click.option(
     "--out",

@@ -13,7 +13,7 @@ from builder.commands.endings import errors_reported
 from builder.commands.options import json_option
 from builder.commands.printing import print_json, table_console
 from builder.progress_bar import ProgressBar
-from builder.tables import front_table
+from builder.tables import report_table
 from contract.exits import Exit
 
 
@@ -47,7 +47,7 @@ def report(
     if as_json:
         print_json(written.report)
     else:
-        table_console().print(front_table(written.report))
+        table_console().print(report_table(written.report))
         click.echo(written.page)
     if written.damaged:
         sys.exit(Exit.FAILED)

@@ -35,22 +35,19 @@ def trial_table(space: Space, trials: Sequence[Trial], findings: Findings) -> Ta
 
 
 def search_verdict(space: Space, findings: Findings, max_top1_drop: float) -> str:
-    """The winner, or the nearest miss, in a sentence."""
+    """The winner in a sentence, or why there is none."""
     base = findings.baseline.measurement if findings.baseline else None
-    bar = f"at most {max_top1_drop * 100:g} points of top-1 lost"
-    if base is None:
-        return "the baseline could not be built, so that no drop is known"
-    winner = findings.best or findings.nearest
-    if winner is None or winner.measurement is None:
-        return "nothing was measured"
-    found, name = winner.measurement, space.name(winner.candidate)
-    figures = (
+    best = findings.best
+    # The baseline itself is within any bar.
+    if base is None or best is None or best.measurement is None:
+        return "the baseline could not be measured, so that nobody knows what the others lose"
+    found = best.measurement
+    return (
+        f"fastest of {findings.tried} with at most {max_top1_drop * 100:g} points of top-1 lost: "
+        f"{space.name(best.candidate)}: "
         f"{found.p50_ms:.3g} ms, {base.p50_ms / found.p50_ms:.3g}x the baseline's speed, "
         f"{(base.top1 - found.top1) * 100:+.2f} points lost"
     )
-    if findings.best is None:
-        return f"none of {findings.tried} meets the bar ({bar}); nearest is {name}: {figures}"
-    return f"fastest of {findings.tried} with {bar}: {name}: {figures}"
 
 
 def search_document(space: Space, trials: Sequence[Trial], findings: Findings) -> dict[str, object]:

@@ -59,7 +59,7 @@ def test_report_times_the_set_writes_three_files_and_shows_the_front(
     assert done.returncode == 0, done.stderr
     assert _reports(folder) == FILES
     assert done.stdout.rstrip().splitlines()[-1] == str(folder / "report.html")
-    for column in ("on the front", "top-1", "p50 ms", "speed-up", "MACs", "size MB", "verdict"):
+    for column in ("variant", "top-1", "p50 ms", "time saved", "MACs saved", "size MB", "verdict"):
         assert column in done.stdout
     with (folder / "report.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -1,0 +1,62 @@
+"""`edgewright-builder search` as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from contract.bundleset import read_set
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _arguments(data: Path, out: Path, *networks: str) -> list[object]:
+    return [
+        "search", *networks, "--data", data, "--out", out, "--weights", "none",
+        "--input-size", 16, "--finetune-epochs", 0, "--budget", 2,
+    ]  # fmt: skip
+
+
+def test_a_search_prints_its_findings_as_one_document_and_goes_on_when_run_again(
+    command: Command, data: Path, tmp_path: Path
+) -> None:
+    arguments = _arguments(data, tmp_path / "set", "tiny_networks:Joined")
+
+    first = command(*arguments, "--no-report", "--max-top1-drop", 1, "--json")
+    again = command(*arguments, "--max-top1-drop", 1)
+
+    assert first.returncode == 0, first.stderr
+    found = json.loads(first.stdout)
+    variants = [trial["variant"] for trial in found["trials"]]
+    assert variants[0] == "joined-base"
+    assert len(variants) == 2
+    assert found["baseline"] == "joined-base"
+    assert found["best"] in found["front"]
+    assert {member.variant for member in read_set(tmp_path / "set").members} == set(variants)
+    assert again.returncode == 0, again.stderr
+    assert "2 trials were made before" in again.stderr
+    assert f"fastest of 2 with at most 100 points of top-1 lost: {found['best']}" in again.stdout
+    assert (tmp_path / "set" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (["--budget", 0], "--budget"),
+        (["--max-top1-drop", 2], "--max-top1-drop"),
+        (["--recipe", "none-such"], "recipe 'none-such'"),
+        (["--weights", "resnet34=x.pt"], "'resnet34' is not among"),
+    ],
+)
+def test_wrong_use_is_told_before_anything_is_made(
+    command: Command, data: Path, tmp_path: Path, changes: list[object], complaint: str
+) -> None:
+    done = command(*_arguments(data, tmp_path / "set", "tiny_networks:Joined"), *changes)
+
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert not (tmp_path / "set").exists()
