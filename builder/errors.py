@@ -39,6 +39,10 @@ class UnsupportedError(BuilderError):
     """This network cannot have this variant; nothing is wrong with the others."""
 
 
+class NothingToPruneError(UnsupportedError):
+    """No filter may go; the network is as it was."""
+
+
 class TuningError(BuilderError):
     """Training cannot start or went astray."""
 

@@ -15,6 +15,8 @@ from builder.pruning.sensitivity import LayerSensitivity
 
 #: A group whose filters are asked of it loses them in so many steps where widths are free.
 _STEPS = 32
+#: In coarser steps than these a narrow group has no choice.
+_FEWEST_GRAINS = 4
 #: However little a group seems to matter untuned, it keeps this share of what an equal share
 #: would leave it: sensitivities are measured one group at a time, and their sum is no bound.
 _LEAST_OF_EQUAL_SHARE = 0.5
@@ -53,15 +55,15 @@ def list_layers(groups: Sequence[ChannelGroup], macs: Mapping[nn.Module, int]) -
 def equal_share(width: int, ratio: float, round_to: int) -> int:
     """How many of `width` filters go at `ratio`: the floor, or what leaves a multiple.
 
-    With `round_to` above 1, what is left is the nearest multiple of it, at least one; a group
-    that has fewer than that loses nothing.
+    With `round_to` above 1, what is left is the nearest multiple of it, at least one. Groups of
+    less than four times as many are rounded to less: half, or a quarter, and so on.
     """
     # As a decimal fraction: 0.29 x 100 filters are 29, whatever binary floats make of it.
     count = math.floor(Fraction(str(ratio)) * width)
-    if round_to == 1:
+    grain = _grain(width, round_to)
+    if grain == 1:
         return count
-    kept = max(round_to, math.floor((width - count) / round_to + 0.5) * round_to)
-    return max(0, width - kept)
+    return width - max(grain, math.floor((width - count) / grain + 0.5) * grain)
 
 
 def remaining_macs(layers: Sequence[Layer], removed: Mapping[ChannelGroup, int]) -> float:
@@ -133,10 +135,19 @@ def loss_at(sensitivity: LayerSensitivity, ratio: float) -> float:
 
 
 def _next_count(width: int, removed: int, round_to: int) -> int:
-    if round_to == 1:
+    grain = _grain(width, round_to)
+    if grain == 1:
         return removed + max(1, width // _STEPS)
     kept = width - removed
-    return width - max(0, (kept - 1) // round_to * round_to)
+    return width - (kept - 1) // grain * grain
+
+
+def _grain(width: int, round_to: int) -> int:
+    """What the channels left in a group of `width` are a multiple of."""
+    grain = round_to
+    while grain > 1 and width < _FEWEST_GRAINS * grain:
+        grain //= 2
+    return grain
 
 
 def _most(width: int, ratio: float) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from torch import Tensor, nn
 
-from builder.errors import UnsupportedError
+from builder.errors import NothingToPruneError, UnsupportedError
 from builder.networks.complexity import count_work
 from builder.pruning.allotment import allot, equal_share, list_layers, loss_at
 from builder.pruning.channels import ChannelGroup, Channels
@@ -66,8 +66,8 @@ def prune(
             allots by it.
 
     Raises:
-        UnsupportedError: nothing can be removed, or the surgery did not leave a working
-            network; `network` is then spoilt.
+        NothingToPruneError: no filter may go; `network` is as it was.
+        UnsupportedError: the surgery did not leave a working network, which is spoilt.
     """
     channels = Channels(network, input_size, method.deepest)
     ranks = rank_filters(network, channels.groups, method.importance, inputs)
@@ -101,7 +101,7 @@ def prune(
     if not filters:
         reasons = f": {'; '.join(left_alone)}" if left_alone else ""
         message = f"nothing to prune: none of {channels.scope} can lose filters{reasons}"
-        raise UnsupportedError(message)
+        raise NothingToPruneError(message)
     if method.compensate:
         compensate(network, filters, inputs)
     before = {c: c.out_channels for group in filters for c in group.convolutions}

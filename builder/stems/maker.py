@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from builder.data.dataset import Dataset
 from builder.data.images import batch_size, read_pixels, to_input
 from builder.data.preprocessing import resized
+from builder.errors import NothingToPruneError
 from builder.measuring.accuracy import Exam
 from builder.measuring.evaluation import InMemory, predict
 from builder.networks.complexity import count_work
@@ -145,23 +146,28 @@ class StemMaker:
         steps = rule.steps(ratio)
         surgeries: list[Surgery] = []
         for number, step in enumerate(steps, start=1):
-            surgery = prune(
-                network,
-                input_size=self._plan.rule.input_size,
-                ratio=step,
-                method=method,
-                inputs=self._inputs(network, _SURGERY) if method.reads_images else (),
-                sensitivity=self._whole_sensitivity if number == 1 else self._measure,
-            )
+            try:
+                surgery = prune(
+                    network,
+                    input_size=self._plan.rule.input_size,
+                    ratio=step,
+                    method=method,
+                    inputs=self._inputs(network, _SURGERY) if method.reads_images else (),
+                    sensitivity=self._whole_sensitivity if number == 1 else self._measure,
+                )
+            except NothingToPruneError:
+                if not surgeries:
+                    raise
+                # Narrow networks are down to what they may keep after a few rounds.
+                break
             surgeries.append(surgery)
-            epochs = self._plan.finetune_epochs
-            if number < len(steps):
-                epochs = min(epochs, self._tuning.round_epochs)
-            what = f"pruning {ratio:.0%}"
-            if len(steps) > 1:
-                what += f", round {number} of {len(steps)}"
             self._settle(network, self._plan.rule.input_size)
-            self._tune(network, epochs, what, self._tuning.rate(ratio))
+            if number < len(steps):
+                epochs = min(self._plan.finetune_epochs, self._tuning.round_epochs)
+                what = f"round {number} of pruning {ratio:.0%}"
+                self._tune(network, epochs, what, self._tuning.rate(ratio))
+        epochs = self._plan.finetune_epochs
+        self._tune(network, epochs, f"pruning {ratio:.0%}", self._tuning.rate(ratio))
         for reason in surgeries[0].left_alone:
             _log.info("%s: not pruned: %s", self._name, reason)
         papers = Papers(
@@ -173,9 +179,7 @@ class StemMaker:
                 layers=_joined(surgeries),
                 left_alone=list(surgeries[0].left_alone),
             ),
-            tuning=self._tuned(
-                self._plan.finetune_epochs, len(steps), self._tuning.rate(ratio), None
-            ),
+            tuning=self._tuned(epochs, len(surgeries), self._tuning.rate(ratio), None),
             rounds=[list(surgery.cuts) for surgery in surgeries],
         )
         return self._no_worse_than_narrower(Stem(network=network, papers=papers), ratio)
