@@ -246,11 +246,11 @@ def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settin
         },
         trial=network,
     )
-    variants = tuple(plan.plan(spec) for spec in _asked_for(recipe, settings))
+    variants = tuple(plan.plan(spec) for spec in asked_for(recipe, settings))
     return dataclasses.replace(plan, variants=variants)
 
 
-def _asked_for(recipe: Recipe, settings: Settings) -> list[VariantSpec]:
+def asked_for(recipe: Recipe, settings: Settings) -> list[VariantSpec]:
     """Variants of the recipe, at each resolution, and of those in INT8 one for each engine."""
     specs = list(recipe.all_variants)
     for pixels in settings.resolutions:

@@ -92,7 +92,7 @@ def build(
     with errors_reported():
         chosen_recipe = with_mirror(load_recipe(recipe), mirror=mirror)
         from builder.pipeline import BuildRequest, build_set  # noqa: PLC0415 - imports torch
-        from builder.planning import Settings  # noqa: PLC0415 - imports torch
+        from builder.planning import Settings, asked_for  # noqa: PLC0415 - imports torch
         from builder.quantization.engine import Engine, host_engine  # noqa: PLC0415 - imports torch
 
     request = BuildRequest(
@@ -110,11 +110,13 @@ def build(
         ),
     )
     outcomes: list[Outcome] = []
+    total = len(set(architectures)) * len(asked_for(chosen_recipe, request.settings))
     with errors_reported(), ProgressBar(console) as progress:
         for outcome in build_set(
             request, search_path=Path.cwd(), now=lambda: datetime.now(UTC), progress=progress
         ):
             outcomes.append(outcome)
+            progress.update_overall("variants", len(outcomes), total)
             console.print(_line(outcome), highlight=False, soft_wrap=True)
         written = None
         if with_report and any(outcome.exists for outcome in outcomes):
