@@ -12,7 +12,7 @@ from builder.report.document import Report
 from builder.report.verdicts import Cost
 from builder.report.wording import percent, significant
 from contract.bundleset import Member
-from contract.manifest import Accuracy, AccuracyKind, Manifest
+from contract.manifest import Accuracy, AccuracyKind, Manifest, Pruning, Tuning
 
 _MEGABYTE = 1_000_000
 _STYLE = {
@@ -58,18 +58,16 @@ def manifest_table(manifest: Manifest, file_bytes: int) -> Table:
         "network": f"{manifest.architecture} (family {manifest.family})",
         "recipe": manifest.recipe,
         "input": f"{rule.input_size} px, cut from {rule.resize_size} px ({rule.interpolation})",
-        "pruning": "none"
-        if pruning is None
-        else f"{pruning.ratio:.0%} of the filters of {len(pruning.layers)} layers",
-        "tuning": "none"
-        if tuning is None
-        else f"{tuning.epochs} epochs, {tuning.optimizer}, learning rate {tuning.learning_rate:g}",
+        "pruning": "none" if pruning is None else _pruning_text(pruning),
+        "not pruned": "" if pruning is None else "; ".join(pruning.left_alone),
+        "tuning": "none" if tuning is None else _tuning_text(tuning),
         "numbers": quantization.scheme
         + (
             ""
             if quantization.engine is None
             else f" for {quantization.engine}, {quantization.int8_mac_share:.1%} of the MACs"
         ),
+        "kept in floats": ", ".join(quantization.float_layers),
         "classes": str(manifest.classes),
         "parameters": f"{manifest.parameters:,} ({manifest.active_parameters:,} not zero)",
         "MACs": f"{manifest.macs:,}",
@@ -81,7 +79,8 @@ def manifest_table(manifest: Manifest, file_bytes: int) -> Table:
         "from": f"{made.weights}; data {made.data}; seed {made.seed}",
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        if value:
+            table.add_row(name, value)
     return table
 
 
@@ -146,6 +145,24 @@ def accuracy_text(accuracy: Accuracy) -> str:
         f"top-1 {accuracy.top1:.1%}, top-3 {accuracy.top3:.1%}, top-5 {accuracy.top5:.1%} "
         f"({against} of {accuracy.dataset})"
     )
+
+
+def _pruning_text(pruning: Pruning) -> str:
+    text = f"{pruning.ratio:.0%} of the filters of {len(pruning.layers)} layers"
+    if pruning.allotment != "uniform":
+        text = f"{text}, allotted by {pruning.allotment}"
+    if pruning.round_to > 1:
+        text = f"{text}, in multiples of {pruning.round_to}"
+    return f"{text}; ranked by {pruning.importance}"
+
+
+def _tuning_text(tuning: Tuning) -> str:
+    text = f"{tuning.epochs} epochs, {tuning.optimizer}, learning rate {tuning.learning_rate:g}"
+    if tuning.distilled:
+        text = f"{text}, by the base's answers"
+    if tuning.rounds > 1:
+        text = f"{text}, after {tuning.rounds} rounds of pruning"
+    return text if tuning.input_size is None else f"{text}, last at {tuning.input_size} px"
 
 
 def _figures_table() -> Table:
