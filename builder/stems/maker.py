@@ -126,9 +126,7 @@ class StemMaker:
                     ratio=step,
                     method=method,
                     inputs=self._scout.surgery_inputs(network) if method.reads_images else (),
-                    sensitivity=self._scout.sensitivity_of_whole
-                    if number == 1
-                    else self._scout.sensitivity,
+                    sensitivity=sensitivity,
                 )
             except NothingToPruneError:
                 if not surgeries:
@@ -144,7 +142,9 @@ class StemMaker:
                 self._tutor.tune(network, epochs, what, self._tuning.rate(ratio))
         epochs = self._plan.finetune_epochs
         self._tutor.tune(network, epochs, f"pruning {ratio:.0%}", self._tuning.rate(ratio))
-        for reason in surgeries[0].left_alone:
+        layers = _joined(surgeries)
+        left_alone = _never_cut(surgeries)
+        for reason in left_alone:
             _log.info("%s: not pruned: %s", self._name, reason)
         papers = Papers(
             pruning=Pruning(
@@ -152,8 +152,8 @@ class StemMaker:
                 importance=method.importance,
                 allotment=method.allotment,
                 round_to=method.round_to,
-                layers=_joined(surgeries),
-                left_alone=list(surgeries[0].left_alone),
+                layers=layers,
+                left_alone=left_alone,
             ),
             tuning=self._tutor.record(epochs, len(surgeries), self._tuning.rate(ratio), None),
             rounds=[list(surgery.cuts) for surgery in surgeries],
@@ -208,3 +208,9 @@ def _joined(surgeries: Sequence[Surgery]) -> list[PrunedLayer]:
                 layer, channels_before=first.channels_before
             )
     return list(layers.values())
+
+
+def _never_cut(surgeries: Sequence[Surgery]) -> list[str]:
+    """Convolutions that lost nothing in any round, with the reasons of the last."""
+    cut = {layer.name for surgery in surgeries for layer in surgery.layers}
+    return [reason for reason in surgeries[-1].left_alone if reason.partition(" ")[0] not in cut]
