@@ -42,7 +42,8 @@ def list_layers(groups: Sequence[ChannelGroup], macs: Mapping[nn.Module, int]) -
                 continue
             if link.is_output:
                 makes[link.module] = group
-            else:
+            # Of a depthwise convolution inputs and outputs are the same channels: counted once.
+            elif getattr(link.module, "groups", 1) == 1:
                 width = _input_width(link.module)
                 shares = reads.setdefault(link.module, {})
                 shares[group] = shares.get(group, 0.0) + len(link.places) / width
@@ -72,11 +73,7 @@ def remaining_macs(layers: Sequence[Layer], removed: Mapping[ChannelGroup, int])
     total = 0.0
     for layer in layers:
         kept_out = 1.0 - (gone.get(layer.makes, 0.0) if layer.makes is not None else 0.0)
-        # Of a depthwise convolution inputs and outputs are the same channels: counted once.
-        own = [] if layer.makes is None else [layer.makes]
-        kept_in = 1.0 - sum(
-            gone.get(group, 0.0) * share for group, share in layer.reads.items() if group not in own
-        )
+        kept_in = 1.0 - sum(gone.get(group, 0.0) * share for group, share in layer.reads.items())
         total += layer.macs * kept_out * kept_in
     return total
 
