@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import RecipeError
-from builder.recipe import Recipe, VariantSpec, load_recipe
+from builder.pruning.method import ALL
+from builder.recipe import Grid, PruningRule, Recipe, Scope, VariantSpec, load_recipe
 from contract.manifest import Scheme
 
 
@@ -79,6 +81,11 @@ def test_a_recipe_from_a_file_is_read(tmp_path: Path) -> None:
         ('name = "x"\n[[variants]]\nname = "base"\nprune_ratio = 0.1\n', "exactly one without"),
         ('name = "x"\n[[variants]]\n[[variants]]\nname = "base"\n', "twice"),
         ('name = "x"\n[[variants]]\nname = "BASE"\n', "name"),
+        ('name = "x"\n[tuning]\nmixup = 0.2\n[[variants]]\n', "tuning.mixup.*distill = true"),
+        ('name = "x"\n[pruning]\nround_two = 8\n[[variants]]\n', "round_two"),
+        ('name = "x"\n[pruning]\nscope = "some"\n[[variants]]\n', "some.*pruning.scope"),
+        ('name = "x"\n[[variants]]\n[[variants]]\nengine = "fbgemm"\n', "fbgemm"),
+        ('name = "x"\n[grid]\nprune_ratios = [0.5]\n', "exactly one without"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused_by_field(
@@ -94,3 +101,39 @@ def test_a_recipe_that_makes_no_sense_is_refused_by_field(
 def test_an_unknown_recipe_names_the_ones_that_there_are() -> None:
     with pytest.raises(RecipeError, match="edgewright or five"):
         load_recipe("six")
+
+
+def test_a_grid_is_every_combination_and_keeps_the_listed_ones_names() -> None:
+    grid = Grid(
+        prune_ratios=(0.0, 0.5), quantize=(Scheme.FP32, Scheme.BF16), inputs_at_224=(224, 160)
+    )
+    recipe = Recipe(name="x", variants=[VariantSpec(name="half", prune_ratio=0.5)], grid=grid)
+
+    assert [v.suffix(v.input_size(224)) for v in recipe.all_variants] == [
+        "half", "base", "bf16", "r160", "bf16-r160", "p50-bf16", "p50-r160", "p50-bf16-r160",
+    ]  # fmt: skip
+
+
+def test_engine_and_exact_input_stand_in_the_name() -> None:
+    spec = VariantSpec(quantize=Scheme.STATIC_INT8, input_px=100, engine="qnnpack")
+
+    assert spec.input_size(224) == 100
+    assert spec.suffix(100) == "sq8-r100-qnnpack"
+
+
+@given(st.floats(min_value=0.01, max_value=0.98), st.floats(min_value=0.01, max_value=0.98))
+def test_rounds_are_no_larger_than_the_largest_step_and_multiply_to_the_ratio(
+    ratio: float, largest: float
+) -> None:
+    steps = PruningRule(largest_step=largest).steps(ratio)
+
+    assert math.prod(1.0 - step for step in steps) == pytest.approx(1.0 - ratio)
+    assert max(steps) <= largest + 1e-9
+
+
+def test_scope_chooses_all_convolutions_or_the_deepest_half_unless_a_number_is_given() -> None:
+    rule = PruningRule(scope=Scope.ALL, deepest={"vgg19": 9})
+
+    assert rule.method("resnet18").deepest == ALL
+    assert rule.method("vgg19").deepest == 9
+    assert PruningRule().method("resnet18").deepest is None
