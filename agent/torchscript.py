@@ -52,6 +52,10 @@ class TorchNetwork:
 
     def logits(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Logits [N, classes] of inputs [N, 3, H, W]."""
+        if self._engine is not None:
+            # Some kernels ask for their engine when they run, and another network may have
+            # been loaded for another one since.
+            torch.backends.quantized.engine = self._engine
         with _translated("run"), torch.inference_mode():
             logits = self._module(torch.from_numpy(images)).numpy()
         return cast("npt.NDArray[np.float32]", logits)

@@ -39,6 +39,7 @@ class Calibration:
 
     def __init__(self, network: nn.Module, inputs: Iterable[Tensor], engine: Engine) -> None:
         batches = iter(inputs)
+        self._engine = engine
         self._first = next(batches)
         with deprecations_filtered():
             graph = plain_graph(network, self._first)
@@ -52,7 +53,7 @@ class Calibration:
                     prepare_custom_config=PrepareCustomConfig().set_non_traceable_module_classes(
                         [Rows]
                     ),
-                    backend_config=backend_config(),
+                    backend_config=backend_config(self._engine),
                 )
                 self.logits(self._prepared, self._first)
                 for batch in batches:
@@ -89,7 +90,7 @@ class Calibration:
                 quantized: fx.GraphModule = convert_fx(
                     copy.deepcopy(self._prepared),
                     qconfig_mapping=mapping,
-                    backend_config=backend_config(),
+                    backend_config=backend_config(self._engine),
                 )
                 settle_clipping(quantized)
                 self.logits(quantized, self._first)

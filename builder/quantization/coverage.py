@@ -41,8 +41,10 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         namespace, _, name = func._schema.name.partition("::")  # noqa: SLF001 - the one way to its name
         if namespace == "quantized":
-            if name.startswith(_LAYERS) and hasattr(args[1], "unpack"):
-                weight = args[1].unpack()[0]
+            # A convolution that adds a residual branch has that before its weights.
+            packed = next((one for one in args if hasattr(one, "unpack")), None)
+            if name.startswith(_LAYERS) and packed is not None:
+                weight = packed.unpack()[0]
                 self.macs += result.numel() // weight.shape[0] * weight.numel()
             elif name == "matmul":
                 self.macs += result.numel() * args[0].shape[-1]

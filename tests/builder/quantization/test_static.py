@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from builder.errors import UnsupportedError
+from builder.quantization.coverage import int8_macs
 from builder.quantization.dynamic import quantize_linears
 from builder.quantization.engine import Engine, engine_selected, host_engine
 from builder.quantization.static import int8_modules, quantize_graph
@@ -127,3 +128,38 @@ def test_what_torch_says_of_its_own_future_is_not_passed_on(make_tiny: Make) -> 
         with engine_selected(Engine.X86):
             quantize_linears(make_tiny("chain"), IMAGE)
             quantize_graph(make_tiny("chain"), [_images(1)], Engine.X86)
+
+
+class _Residual(nn.Module):
+    """A block of a ResNet: the branch is added before the last ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.branch = nn.Sequential(
+            nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8),
+        )  # fmt: skip
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        trunk = self.stem(images).relu()
+        return self.fc((trunk + self.branch(trunk)).relu().mean(dim=(2, 3)))
+
+
+def test_onednn_adds_a_residual_branch_inside_the_convolution_and_counts_it_as_int8() -> None:
+    torch.manual_seed(0)
+    network, images = _Residual().eval(), _images(8)
+    expected = network(images).detach()
+    kinds, shares = {}, {}
+    for engine in (Engine.X86, Engine.ONEDNN):
+        with engine_selected(engine):
+            quantized = quantize_graph(network, [images], engine)
+            kinds[engine] = {type(module).__name__ for module in quantized.modules()}
+            shares[engine] = int8_macs(quantized, images[:1])
+            span = float(expected.max() - expected.min())
+            assert float((quantized(images) - expected).abs().max()) < 0.05 * span
+
+    assert "ConvAddReLU2d" in kinds[Engine.ONEDNN]
+    assert "ConvAddReLU2d" not in kinds[Engine.X86]
+    assert shares[Engine.ONEDNN] == shares[Engine.X86] > 0
