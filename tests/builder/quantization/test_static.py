@@ -140,11 +140,12 @@ class _Residual(nn.Module):
             nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
             nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8),
         )  # fmt: skip
+        self.relu = nn.ReLU()
         self.fc = nn.Linear(8, 3)
 
     def forward(self, images: Tensor) -> Tensor:
-        trunk = self.stem(images).relu()
-        return self.fc((trunk + self.branch(trunk)).relu().mean(dim=(2, 3)))
+        trunk = self.relu(self.stem(images))
+        return self.fc(self.relu(self.branch(trunk) + trunk).mean(dim=(2, 3)))
 
 
 def test_onednn_adds_a_residual_branch_inside_the_convolution_and_counts_it_as_int8() -> None:
