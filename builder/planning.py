@@ -246,8 +246,10 @@ def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settin
         },
         trial=network,
     )
-    variants = tuple(plan.plan(spec) for spec in asked_for(recipe, settings))
-    return dataclasses.replace(plan, variants=variants)
+    planned = [plan.plan(spec) for spec in asked_for(recipe, settings)]
+    # A resolution that was asked for may be one that the recipe comes to by itself.
+    distinct = {variant.inputs_sha256: variant for variant in planned}
+    return dataclasses.replace(plan, variants=tuple(distinct.values()))
 
 
 def asked_for(recipe: Recipe, settings: Settings) -> list[VariantSpec]:
