@@ -150,3 +150,40 @@ def test_a_smaller_input_is_tuned_for_where_the_recipe_says_so(run: Run) -> None
         assert tuning is not None
         assert (tuning.input_size, tuning.epochs) == (8, epochs)
     assert _manifest(outcomes["chain-base"]).tuning is None
+
+
+RIVALS = """
+name = "rivals"
+[pruning]
+scope = "all"
+[tuning]
+epochs = 2
+learning_rate = 1e-2
+rate_by_ratio = true
+batch_size = 8
+retries = {retries}
+[[variants]]
+[[variants]]
+prune_ratio = 0.5
+[[variants]]
+prune_ratio = 0.05
+"""
+
+
+def test_a_stem_that_falls_below_one_pruned_more_is_tuned_again(run: Run) -> None:
+    """From random weights the rate of a ratio of 5 % is too low to learn anything in time."""
+    outcomes, told = run(RIVALS.format(retries=1))
+    half, little = (_manifest(outcomes[f"chain-{name}"]) for name in ("p50", "p5"))
+
+    assert half.accuracy.top1 > little.accuracy.top1
+    assert told.has("pruning 5%, once more")
+    assert not told.has("pruning 50%, once more")
+    assert little.tuning is not None
+    assert little.tuning.epochs in (2, 3)
+
+
+def test_without_retries_nothing_is_tuned_again(run: Run) -> None:
+    _, told = run(RIVALS.format(retries=0))
+
+    assert told.has("tuning after pruning 5%")
+    assert not told.has("once more")
