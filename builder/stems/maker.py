@@ -14,9 +14,7 @@ from builder.data.dataset import Dataset
 from builder.errors import NothingToPruneError
 from builder.planning import NetworkPlan, StemPlan
 from builder.progress import Progress
-from builder.pruning.channels import Channels
 from builder.pruning.method import Allotment, Importance
-from builder.pruning.sensitivity import Sensitivity
 from builder.pruning.surgery import Surgery, prune
 from builder.stems.scout import Scout
 from builder.stems.store import Papers, Stem, StemStore
@@ -83,12 +81,6 @@ class StemMaker:
         if stem.prune_ratio is not None:
             return self._pruned(stem.prune_ratio)
         return Stem(network=self.whole(), papers=Papers())
-
-    def sensitivity(self) -> Sensitivity:
-        """What each group of the whole network can spare; measured once and kept."""
-        network = self.whole()
-        channels = Channels(network, self._plan.rule.input_size, self._plan.method.deepest)
-        return self._scout.sensitivity_of_whole(channels)
 
     def sketch(self, ratio: float) -> tuple[nn.Module, float]:
         """An untuned network of that ratio, for its shapes, and the loss (nats) it may add.
