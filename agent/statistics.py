@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from contract.interval import median_interval
+
 #: Fewer samples say nothing about one in a hundred (DESIGN section 5).
 MIN_SAMPLES_FOR_P99 = 1000
-_TAIL = 0.025
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,15 +28,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 def summarize(samples_ms: Sequence[float]) -> Summary:
     """Percentiles and the median's 95 % confidence interval of at least one sample."""
     ordered = sorted(samples_ms)
-    interval = _median_interval(ordered)
+    interval = median_interval(ordered)
     return Summary(
         n=len(ordered),
         p50_ms=percentile(ordered, 0.50),
         p90_ms=percentile(ordered, 0.90),
         p95_ms=percentile(ordered, 0.95),
         p99_ms=percentile(ordered, 0.99) if len(ordered) >= MIN_SAMPLES_FOR_P99 else None,
-        ci_low_ms=interval[0] if interval else None,
-        ci_high_ms=interval[1] if interval else None,
+        ci_low_ms=interval.low if interval else None,
+        ci_high_ms=interval.high if interval else None,
     )
 
 
@@ -57,24 +58,3 @@ def thin(samples: Sequence[float], limit: int) -> list[float]:
     if len(samples) <= limit:
         return list(samples)
     return [samples[i * len(samples) // limit] for i in range(limit)]
-
-
-def _median_interval(ordered: Sequence[float]) -> tuple[float, float] | None:
-    """Distribution-free 95 % confidence interval of the median, or None below six samples.
-
-    The order statistics whose ranks a binomial (n, 1/2) leaves with at most 2.5 % on either
-    side: David and Nagaraja, Order Statistics, section 7.1. It takes the samples as
-    independent.
-    """
-    n = len(ordered)
-    log_half_n = n * math.log(0.5)
-    below, tail = 0, 0.0
-    while True:
-        log_ways = math.lgamma(n + 1) - math.lgamma(below + 1) - math.lgamma(n - below + 1)
-        tail += math.exp(log_ways + log_half_n)
-        if tail > _TAIL:
-            break
-        below += 1
-    if below == 0:
-        return None
-    return ordered[below - 1], ordered[n - below]

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from builder.measuring.host import cpu_model
-from builder.measuring.median import median_interval
 from builder.measuring.timing_process import TimingProcess
 from builder.measuring.timing_protocol import Preparation, TimingAnswer, TimingOrder
 from builder.progress import Progress, tracked
@@ -20,6 +19,7 @@ from builder.workspace import Workspace
 from contract.bundleset import Member, read_set, verify_member
 from contract.errors import BundleError
 from contract.files import write_atomically
+from contract.interval import median_interval
 
 _log = logging.getLogger(__name__)
 

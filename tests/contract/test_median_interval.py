@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from builder.measuring.median import median_interval
+from contract.interval import median_interval
 
 
 @pytest.mark.parametrize(
