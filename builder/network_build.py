@@ -18,6 +18,7 @@ from builder.errors import BuilderError, UnsupportedError
 from builder.measuring.accuracy import Exam
 from builder.measuring.evaluation import Predictions, predict
 from builder.networks.complexity import count_work, list_blocks, stored_tensors
+from builder.networks.pooling import fold_enlarging_pools
 from builder.outcome import Outcome, Status
 from builder.planning import NetworkPlan, StemPlan, VariantPlan
 from builder.progress import Progress
@@ -87,8 +88,9 @@ class NetworkBuild:
         chosen = [self._dataset.val[place].path for place in dict.fromkeys(places.tolist())]
         golden = read_pixels(chosen, variant.rule)
         example = to_input(golden[:1], variant.rule)
-        work = count_work(stem.network, variant.rule.input_size)
-        made = self._quantizer.quantize(variant, stem.network, example, work)
+        network, folded_pools = fold_enlarging_pools(stem.network, variant.rule.input_size)
+        work = count_work(network, variant.rule.input_size)
+        made = self._quantizer.quantize(variant, network, example, work)
         stored = list(stored_tensors(made.network))
 
         def write_manifest(exported: ScriptedNetwork) -> Manifest:
@@ -100,7 +102,8 @@ class NetworkBuild:
                 quantization=made.quantization,
                 stored=stored,
                 work=work,
-                blocks=list_blocks(stem.network, stored, work),
+                folded_pools=folded_pools,
+                blocks=list_blocks(network, stored, work),
                 accuracy=self._measure(exported, variant),
                 data=self._dataset.name,
                 built_at=self._now(),

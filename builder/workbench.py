@@ -11,6 +11,7 @@ from builder.bundles.shelf import Shelf
 from builder.errors import BuilderError, UnsupportedError
 from builder.measuring.timing import time_set
 from builder.network_build import NetworkBuild
+from builder.networks.pooling import fold_enlarging_pools
 from builder.outcome import Outcome, Status
 from builder.planning import NetworkPlan, VariantPlan
 from builder.progress import Progress
@@ -132,6 +133,10 @@ class BuilderWorkbench:
                 network, loss = build.stems.sketch(candidate.prune_ratio)
             sizes = self._space.input_sizes[candidate.architecture]
             self._sketches[key] = _Sketch(
-                shapes={size: layer_shapes(network, size) for size in sizes}, loss=loss
+                shapes={
+                    size: layer_shapes(fold_enlarging_pools(network, size)[0], size)
+                    for size in sizes
+                },
+                loss=loss,
             )
         return self._sketches[key]

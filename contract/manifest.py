@@ -174,6 +174,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     macs: Count
     state_dict_bytes: Count
     accuracy: Accuracy
+    #: Poolings that enlarged their input and went, exactly, into the Linear behind them: it has
+    #: fewer weights than the base's.
+    folded_pools: list[str] = []
     #: Torch versions that this bundle's golden vectors were reproduced with.
     torch_versions: list[str]
     blocks: list[Block] = []

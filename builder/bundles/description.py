@@ -27,6 +27,7 @@ def describe(
     quantization: Quantization,
     stored: Sequence[StoredTensor],
     work: Work,
+    folded_pools: Sequence[str],
     blocks: list[Block],
     accuracy: Accuracy,
     data: str,
@@ -50,6 +51,7 @@ def describe(
         macs=work.total_macs,
         state_dict_bytes=sum(tensor.bytes for tensor in stored),
         accuracy=accuracy,
+        folded_pools=list(folded_pools),
         torch_versions=[used["torch"]],
         blocks=blocks,
         provenance=Provenance(
