@@ -91,11 +91,13 @@ class VariantSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class PruningRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which convolutions lose filters, which filters, and how many."""
+    """Which layers lose filters, which filters, and how many."""
 
     scope: Scope = Scope.DEEPEST_HALF
     #: By architecture, how many convolutions counted from the output, whatever the scope.
     deepest: dict[str, Positive] = {}
+    #: Let Linears that other layers read lose features too, as VGG has them.
+    linears: bool = False
     importance: Importance = Importance.L2
     allotment: Allotment = Allotment.UNIFORM
     #: What the channels left in a layer are a multiple of; kernels like 8 and 16.
@@ -110,6 +112,7 @@ class PruningRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         everything = ALL if self.scope is Scope.ALL else None
         return Method(
             deepest=self.deepest.get(architecture, everything),
+            linears=self.linears,
             importance=self.importance,
             allotment=self.allotment,
             round_to=self.round_to,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from builder.pruning.channels import ChannelGroup
+from builder.pruning.channels import ChannelGroup, Producer, output_width
 from builder.pruning.method import Importance
 
 _BatchNorm = nn.BatchNorm2d
@@ -22,7 +22,7 @@ def rank_filters(
 ) -> Mapping[ChannelGroup, Tensor]:
     """Channels of each group from the least to the most important: int64 [width].
 
-    Scores are squared and summed over the layers of a group, so that coupled convolutions are
+    Scores are squared and summed over the layers of a group, so that coupled ones are
     ranked jointly. A group without batch normalisation has no rank by `batchnorm-scale` and
     is left out.
 
@@ -35,11 +35,7 @@ def rank_filters(
     scores: dict[nn.Module, Tensor]
     match importance:
         case Importance.L2:
-            scores = {
-                convolution: _squared_norms(convolution)
-                for group in groups
-                for convolution in group.convolutions
-            }
+            scores = {layer: _squared_norms(layer) for group in groups for layer in group.producers}
         case Importance.BATCHNORM:
             scores = {
                 link.module: link.module.weight.detach().double().square()
@@ -53,8 +49,8 @@ def rank_filters(
     return {group: group.joint(scores).argsort(stable=True) for group in ranked}
 
 
-def _squared_norms(convolution: nn.Conv2d) -> Tensor:
-    return convolution.weight.detach().flatten(start_dim=1).double().square().sum(dim=1)
+def _squared_norms(layer: Producer) -> Tensor:
+    return layer.weight.detach().flatten(start_dim=1).double().square().sum(dim=1)
 
 
 def _taylor(
@@ -64,20 +60,17 @@ def _taylor(
 
     The loss is cross entropy against the network's own answers, so that no labels are needed.
     """
-    convolutions = list(
-        dict.fromkeys(convolution for group in groups for convolution in group.convolutions)
-    )
-    weights = [convolution.weight for convolution in convolutions]
+    layers = list(dict.fromkeys(layer for group in groups for layer in group.producers))
+    weights = [layer.weight for layer in layers]
     scores: dict[nn.Module, Tensor] = {
-        convolution: torch.zeros(convolution.out_channels, dtype=torch.float64)
-        for convolution in convolutions
+        layer: torch.zeros(output_width(layer), dtype=torch.float64) for layer in layers
     }
     for batch in inputs:
         with torch.enable_grad():
             logits = network(batch)
             loss = functional.cross_entropy(logits, logits.detach().argmax(dim=1))
             gradients = torch.autograd.grad(loss, weights)
-        for convolution, gradient in zip(convolutions, gradients, strict=True):
-            first_order = (gradient * convolution.weight.detach()).flatten(start_dim=1)
-            scores[convolution] += first_order.double().sum(dim=1).square()
+        for layer, gradient in zip(layers, gradients, strict=True):
+            first_order = (gradient * layer.weight.detach()).flatten(start_dim=1)
+            scores[layer] += first_order.double().sum(dim=1).square()
     return scores

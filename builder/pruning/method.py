@@ -30,10 +30,12 @@ class Allotment(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """Which convolutions lose filters, which filters, and how many."""
+    """Which layers lose filters, which filters, and how many."""
 
     #: How many convolutions are chosen, counted from the output; None for the deepest half.
     deepest: int | None = None
+    #: Whether Linears that others read lose features too.
+    linears: bool = False
     importance: Importance = Importance.L2
     allotment: Allotment = Allotment.UNIFORM
     #: What the channels left in a layer are a multiple of.

@@ -89,7 +89,7 @@ def measure_sensitivity(
                 doomed = rank[: int(ratio * group.width)]
                 with _silenced(group, doomed):
                     losses.append(_divergence(network, inputs, whole) / images)
-            names = [channels.name_of(convolution) for convolution in group.convolutions]
+            names = [channels.name_of(layer) for layer in group.producers]
             layers.append(
                 LayerSensitivity(
                     layer=group.name,

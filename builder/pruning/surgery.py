@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from builder.errors import NothingToPruneError, UnsupportedError
 from builder.networks.complexity import count_work
 from builder.pruning.allotment import allot, equal_share, list_layers, loss_at
-from builder.pruning.channels import ChannelGroup, Channels
+from builder.pruning.channels import ChannelGroup, Channels, output_width
 from builder.pruning.compensation import compensate
 from builder.pruning.importance import rank_filters
 from builder.pruning.method import Allotment, Method
@@ -20,15 +20,15 @@ from contract.manifest import PrunedLayer
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
-    """Filters that went from one convolution, and from what is coupled with it."""
+    """Filters that went from one layer, and from what is coupled with it."""
 
-    convolution: str
+    layer: str
     filters: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surgery:
-    """What was cut, and which chosen convolutions were left alone, with the reason."""
+    """What was cut, and which chosen layers were left alone, with the reason."""
 
     cuts: tuple[Cut, ...]
     layers: tuple[PrunedLayer, ...]
@@ -50,7 +50,7 @@ def prune(
     """Remove the least important filters of `network`, in place.
 
     Ranks and counts are all taken from the unpruned network, before the first cut.
-    Convolutions whose channels are coupled (residual sums, depthwise pairs) are cut once,
+    Layers whose channels are coupled (residual sums, depthwise pairs) are cut once,
     together, by their joint importance. Left alone is a convolution that is coupled with one
     that was not chosen, whose channels are the network's output, or that meets grouped
     convolutions or group normalisation, whose groups would come apart.
@@ -69,15 +69,15 @@ def prune(
         NothingToPruneError: no filter may go; `network` is as it was.
         UnsupportedError: the surgery did not leave a working network, which is spoilt.
     """
-    channels = Channels(network, input_size, method.deepest)
+    channels = Channels(network, input_size, method.deepest, linears=method.linears)
     ranks = rank_filters(network, channels.groups, method.importance, inputs)
     groups = [group for group in channels.groups if group in ranks]
     left_alone = list(channels.left_alone)
     left_alone += [
-        f"{channels.name_of(convolution)} (has no batch normalisation to rank its filters by)"
+        f"{channels.name_of(layer)} (has no batch normalisation to rank its filters by)"
         for group in channels.groups
         if group not in ranks
-        for convolution in group.convolutions
+        for layer in group.producers
     ]
     expected_loss: float | None = None
     if method.allotment is Allotment.SENSITIVITY and sensitivity is not None and groups:
@@ -93,10 +93,10 @@ def prune(
         group: sorted(ranks[group][: counts[group]].tolist()) for group in groups if counts[group]
     }
     left_alone += [
-        f"{channels.name_of(convolution)} ({_why_none(group, ratio, method)})"
+        f"{channels.name_of(layer)} ({_why_none(group, ratio, method)})"
         for group in groups
         if group not in filters
-        for convolution in group.convolutions
+        for layer in group.producers
     ]
     if not filters:
         reasons = f": {'; '.join(left_alone)}" if left_alone else ""
@@ -104,44 +104,46 @@ def prune(
         raise NothingToPruneError(message)
     if method.compensate:
         compensate(network, filters, inputs)
-    before = {c: c.out_channels for group in filters for c in group.convolutions}
+    before = {layer: output_width(layer) for group in filters for layer in group.producers}
     channels.cut(filters)
     return Surgery(
         cuts=tuple(
-            Cut(convolution=group.name, filters=tuple(doomed)) for group, doomed in filters.items()
+            Cut(layer=group.name, filters=tuple(doomed)) for group, doomed in filters.items()
         ),
         layers=tuple(
             PrunedLayer(
-                name=channels.name_of(convolution),
+                name=channels.name_of(layer),
                 channels_before=width,
-                channels_after=convolution.out_channels,
+                channels_after=output_width(layer),
             )
-            for convolution, width in before.items()
+            for layer, width in before.items()
         ),
         left_alone=tuple(left_alone),
         expected_loss=expected_loss,
     )
 
 
-def repeat(
-    network: nn.Module, cuts: Sequence[Cut], *, input_size: int, deepest: int | None
-) -> None:
+def repeat(network: nn.Module, cuts: Sequence[Cut], *, input_size: int, method: Method) -> None:
     """Remove the same filters again from a network like the one that `prune` cut, in place.
+
+    Args:
+        network: in evaluation mode.
+        cuts: what `prune` says that it cut.
+        input_size: side of an input in pixels that it takes.
+        method: by which it was cut; how filters were ranked does not matter any more.
 
     Raises:
         UnsupportedError: it is no such network.
     """
-    channels = Channels(network, input_size, deepest)
+    channels = Channels(network, input_size, method.deepest, linears=method.linears)
     groups = {
-        channels.name_of(convolution): group
-        for group in channels.groups
-        for convolution in group.convolutions
+        channels.name_of(layer): group for group in channels.groups for layer in group.producers
     }
-    missing = [cut.convolution for cut in cuts if cut.convolution not in groups]
+    missing = [cut.layer for cut in cuts if cut.layer not in groups]
     if missing:
         message = f"{missing[0]}: was cut before and cannot be cut now; is it another network?"
         raise UnsupportedError(message)
-    channels.cut({groups[cut.convolution]: cut.filters for cut in cuts})
+    channels.cut({groups[cut.layer]: cut.filters for cut in cuts})
 
 
 def _why_none(group: ChannelGroup, ratio: float, method: Method) -> str:

@@ -65,7 +65,7 @@ class StemMaker:
             stem.inputs_sha256,
             self.whole,
             input_size=self._plan.rule.input_size,
-            deepest=self._plan.method.deepest,
+            method=self._plan.method,
         )
         if made is None:
             made = self._make(stem)

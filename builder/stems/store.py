@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from builder.errors import BuilderError
+from builder.pruning.method import Method
 from builder.pruning.surgery import Cut, repeat
 from contract.files import replacing
 from contract.manifest import Pruning, Tuning
@@ -69,7 +70,7 @@ class StemStore:
         whole: Callable[[], nn.Module],
         *,
         input_size: int,
-        deepest: int | None,
+        method: Method,
     ) -> Stem | None:
         """Return the stem that was kept, cut anew from what `whole` makes; None without one.
 
@@ -83,7 +84,7 @@ class StemStore:
             papers = msgspec.json.decode(kept[_PAPERS], type=Papers)
             network = whole()
             for cuts in papers.rounds:
-                repeat(network, cuts, input_size=input_size, deepest=deepest)
+                repeat(network, cuts, input_size=input_size, method=method)
             network.load_state_dict(kept[_STATE])
         except (
             OSError, RuntimeError, KeyError, ValueError, EOFError,

@@ -56,6 +56,26 @@ class Joined(nn.Module):
         return self.head(torch.cat([self.left(joined), self.right(joined)], dim=1))
 
 
+class Gridded(nn.Module):
+    """As VGG ends: pooled to a grid, flattened, and three Linears."""
+
+    def __init__(self, num_classes: int = 3) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, CHANNELS, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4),
+            nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.pool = nn.AdaptiveAvgPool2d(3)
+        self.head = nn.Sequential(
+            nn.Linear(CHANNELS * 9, 40), nn.ReLU(), nn.Dropout(),
+            nn.Linear(40, 32), nn.ReLU(), nn.Dropout(),
+            nn.Linear(32, num_classes),
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(torch.flatten(self.pool(self.body(images)), 1))
+
+
 class LongSkip(nn.Module):
     """The last convolution is summed with the first, which the deeper half leaves out."""
 

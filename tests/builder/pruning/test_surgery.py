@@ -14,6 +14,7 @@ from torch import nn
 
 from builder.errors import UnsupportedError
 from builder.networks.architectures import resolve
+from builder.pruning.channels import Channels
 from builder.pruning.method import Method
 from builder.pruning.surgery import prune
 
@@ -190,3 +191,53 @@ def test_a_network_without_enough_convolutions_is_named_unsupported() -> None:
 def test_a_network_that_the_graph_cannot_follow_is_named_unsupported() -> None:
     with pytest.raises(UnsupportedError, match="torch-pruning cannot follow its channels"):
         prune(_network("shufflenet_v2_x0_5", 3), input_size=32, ratio=0.1, method=Method())
+
+
+def test_linears_that_others_read_lose_features_where_asked(
+    make_tiny: Make,
+) -> None:
+    network = make_tiny("Gridded")
+    method = Method(deepest=1, linears=True, round_to=8)
+
+    surgery = prune(network, input_size=16, ratio=0.5, method=method)
+
+    assert [(one.name, one.channels_before, one.channels_after) for one in surgery.layers] == [
+        ("body.3", 16, 8),
+        ("head.0", 40, 24),
+        ("head.3", 32, 16),
+    ]
+    # The last Linear's features are the classes: nobody has to be told that they stay.
+    assert surgery.left_alone == ()
+    assert [tuple(m.weight.shape) for m in network.head if isinstance(m, nn.Linear)] == [
+        (24, 72),
+        (16, 24),
+        (3, 16),
+    ]
+
+
+def test_removing_features_that_are_zero_changes_no_answer(
+    make_tiny: Make,
+) -> None:
+    torch.manual_seed(0)
+    network = make_tiny("Gridded")
+    for name in ("head.0", "head.3"):
+        linear = network.get_submodule(name)
+        with torch.no_grad():
+            linear.weight[::2] = 0.0
+            linear.bias[::2] = 0.0
+    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    expected = network(images)
+
+    prune(network, input_size=16, ratio=0.5, method=Method(deepest=0, linears=True))
+
+    assert torch.allclose(network(images), expected, atol=1e-5)
+    assert network.get_submodule("head.3").weight.shape == (16, 20)
+
+
+def test_tokens_are_not_rows_of_features() -> None:
+    """A transformer's Linears read [N, tokens, features] and are left alone."""
+    network = _network("vit_b_32", 10)
+
+    surgery_scope = Channels(network, 224, 0, linears=True).scope
+
+    assert surgery_scope.endswith("and 1 Linears")
