@@ -26,25 +26,10 @@ from builder.progress import Progress
 from builder.pruning.method import Method
 from builder.quantization.engine import Engine
 from builder.recipe import Recipe, VariantSpec
+from builder.request import Settings
 from contract.manifest import VARIANT_PATTERN, Preprocessing, Scheme
 
 _INT8 = frozenset({Scheme.DYNAMIC_INT8, Scheme.STATIC_INT8})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What holds for every network of a build."""
-
-    recipe: Recipe
-    #: None takes each network's own.
-    input_size: int | None
-    #: None leaves it to the recipe.
-    finetune_epochs: int | None
-    seed: int
-    #: INT8 variants are made for each; the first is not named in theirs.
-    engines: tuple[Engine, ...]
-    #: Further input sizes in pixels, at which each variant is built too.
-    resolutions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ import torch
 
 from builder.exploration import Exploration, SearchRequest
 from builder.outcome import Status
-from builder.planning import Settings
 from builder.progress import Silence
 from builder.quantization.engine import host_engine
 from builder.recipe import load_recipe
+from builder.request import BuildRequest, Settings
 from builder.search.trial import Trial
 from contract.bundleset import read_set
 from contract.manifest import Scheme
@@ -42,7 +42,7 @@ def explore(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
 
     def ask(*names: str, out: Path, budget: int, **changes: object) -> Exploration:
         specs = tuple(f"tiny_networks:{name}" for name in names)
-        request = SearchRequest(
+        request = BuildRequest(
             architectures=specs,
             data=data,
             out=out,
@@ -54,11 +54,11 @@ def explore(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
                 seed=0,
                 engines=(host_engine(),),
             ),
-            max_top1_drop=0.5,
-            budget=budget,
         )
         return Exploration(
-            dataclasses.replace(request, **changes),
+            SearchRequest(
+                build=dataclasses.replace(request, **changes), max_top1_drop=0.5, budget=budget
+            ),
             search_path=Path(__file__).with_name("own"),
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             progress=Silence(),

@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from builder.data.dataset import open_dataset
-from builder.planning import NetworkPlan, Settings, plan_networks
+from builder.planning import NetworkPlan, plan_networks
 from builder.progress import Silence
 from builder.quantization.engine import Engine
 from builder.recipe import VariantSpec, load_recipe
+from builder.request import Settings
 from contract.manifest import Scheme
 
 SIZE = 16
