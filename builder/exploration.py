@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from builder.deciders import Stage, sources_sha256
 from builder.groundwork import lay_groundwork
 from builder.networks.probing import smallest_input
 from builder.planning import NetworkPlan
@@ -136,5 +137,6 @@ def _digest(space: Space, plans: Sequence[NetworkPlan]) -> str:
         "rules": (rules.pruning, rules.tuning, rules.quantization),
         "epochs": [(plan.finetune_epochs, plan.resolution_epochs) for plan in plans],
         "engine": plans[0].settings.engines[0],
+        "sources": [sources_sha256(stage) for stage in Stage],
     }
     return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from torch import Tensor, nn
 
@@ -66,15 +67,16 @@ class Scout:
         Raises:
             OSError: an image has gone, or the workspace cannot be written.
         """
-        method = self._plan.method
-        whole = self._plan.stem(None, self._plan.rule.input_size)
-        key = f"{whole.inputs_sha256[:12]}-{method.importance}-{len(channels.groups)}"
-        name = f"{self._name}-{key}"
-        study = self._studies.sensitivity(name)
-        if study is None:
-            study = self.sensitivity(channels)
-            self._studies.keep_sensitivity(name, study)
-        return study
+        # One file for all inputs, so that the report does not show what no longer holds.
+        name = f"{self._name}-{self._plan.method.importance}-{len(channels.groups)}"
+        kept = self._studies.sensitivity(name)
+        if kept is not None and kept.inputs_sha256 == self._plan.study_sha256:
+            return kept
+        measured = msgspec.structs.replace(
+            self.sensitivity(channels), inputs_sha256=self._plan.study_sha256
+        )
+        self._studies.keep_sensitivity(name, measured)
+        return measured
 
     def sensitivity(self, channels: Channels) -> Sensitivity:
         """What each group can spare now; measured.

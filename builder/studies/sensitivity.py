@@ -32,4 +32,6 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True):
     input_size: int
     importance: str
     images: int
+    #: Hash over everything that decides the result; where it differs there is none to take up.
+    inputs_sha256: str | None = None
     layers: list[LayerSensitivity]
