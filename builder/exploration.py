@@ -133,7 +133,7 @@ def _digest(space: Space, plans: Sequence[NetworkPlan]) -> str:
     rules = plans[0].settings.recipe
     decisive = {
         "space": space,
-        "networks": [plan.common for plan in plans],
+        "networks": [(plan.common, plan.rule) for plan in plans],
         "rules": (rules.pruning, rules.tuning, rules.quantization),
         "epochs": [(plan.finetune_epochs, plan.resolution_epochs) for plan in plans],
         "engine": plans[0].settings.engines[0],

@@ -14,7 +14,7 @@ from torch import nn
 
 from builder.data.classes import Classes, match_classes
 from builder.data.dataset import Dataset
-from builder.data.preprocessing import input_rule, resized
+from builder.data.preprocessing import AskedInput, input_rule, resized
 from builder.deciders import Stage, sources_sha256, versions
 from builder.errors import UsageError
 from builder.networks import vision
@@ -218,11 +218,10 @@ def plan_networks(
 def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settings) -> NetworkPlan:
     architecture, recipe = weights.architecture, settings.recipe
     has_published = weights.published is not None
-    rule = input_rule(
-        architecture.published, settings.input_size, has_published_weights=has_published
-    )
     is_free = weights.origin is Origin.RANDOM and dataset.labelled
     network = trial_network(architecture, len(dataset.folders) if is_free else weights.classes)
+    asked = AskedInput(size=settings.input_size, standardization=settings.standardization)
+    rule = input_rule(weights, network, asked)
     outputs = check_input(network, architecture.name, rule.input_size)
     classes = match_classes(dataset.folders, outputs, is_imagenet=has_published)
     epochs, tuning = settings.finetune_epochs, recipe.tuning

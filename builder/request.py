@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.data.standardization import Standardization
 from builder.quantization.engine import Engine
 from builder.recipe import Recipe
 
@@ -15,8 +16,10 @@ class Settings:
     """What holds for every network of a build."""
 
     recipe: Recipe
-    #: None takes each network's own.
+    #: Side of the input; None takes each network's own.
     input_size: int | None
+    #: Mean and deviation of the input; None takes each network's own.
+    standardization: Standardization | None = None
     #: None leaves it to the recipe.
     finetune_epochs: int | None
     seed: int

@@ -15,8 +15,16 @@ from rich.console import Console
 
 from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
-from builder.commands.options import data_option, input_size_option, seed_option
+from builder.commands.options import (
+    asked_standardization,
+    data_option,
+    input_size_option,
+    mean_option,
+    seed_option,
+    std_option,
+)
 from builder.commands.weights import weights_by_architecture, weights_option
+from builder.data.standardization import Channels
 from builder.recipe import EngineName, Recipe, load_recipe, shipped_recipes
 
 if TYPE_CHECKING:
@@ -37,6 +45,8 @@ class BuildOptions:
     weights: tuple[str, ...]
     recipe: str
     input_size: int | None
+    mean: Channels | None
+    std: Channels | None
     resolutions: tuple[int, ...]
     finetune_epochs: int | None
     mirror: bool
@@ -45,6 +55,7 @@ class BuildOptions:
 
     def request(self, console: Console) -> BuildRequest:
         """Make the request; where it cannot be meant the program ends with the reason."""
+        standardization = asked_standardization(self.mean, self.std)
         with errors_reported():
             recipe = _with_mirror(load_recipe(self.recipe), mirror=self.mirror)
             from builder.quantization.engine import (  # noqa: PLC0415 - imports torch
@@ -60,6 +71,7 @@ class BuildOptions:
             settings=Settings(
                 recipe=recipe,
                 input_size=self.input_size,
+                standardization=standardization,
                 finetune_epochs=self.finetune_epochs,
                 seed=self.seed,
                 engines=tuple(Engine(name) for name in dict.fromkeys(self.engines))
@@ -98,6 +110,8 @@ def build_options(
             help=f"{recipe_help}: {', '.join(shipped_recipes())}, or a file of the same form.",
         ),
         input_size_option,
+        mean_option,
+        std_option,
         click.option(
             "--resolution",
             "resolutions",

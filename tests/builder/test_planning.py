@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from builder.data.dataset import open_dataset
+from builder.data.standardization import Standardization
 from builder.deciders import Stage, sources_sha256
 from builder.planning import NetworkPlan, plan_networks
 from builder.progress import Silence
@@ -99,7 +100,9 @@ def test_what_decides_a_result_changes_its_hash_and_nothing_else_does(plan: Plan
     def changed(after: dict[str, str]) -> set[str]:
         return {name for name in before if after[name] != before[name]}
 
+    own = Standardization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     assert changed(_hashes(plan(seed=1))) == set(before)
+    assert changed(_hashes(plan(standardization=own))) == set(before)
     assert changed(_hashes(plan(recipe=other_calibration))) == {"joined-sq8", "joined-p10-sq8"}
     assert changed(_hashes(plan(recipe=other_pruning))) == {
         "joined-p10", "joined-p10-dq8", "joined-p10-sq8",
