@@ -19,6 +19,10 @@ class InputSizeError(ArchitectureError):
     """A network cannot take an input of this size."""
 
 
+class InputRuleError(UsageError):
+    """The way that images are to become input does not suit the weights."""
+
+
 class DataError(UsageError):
     """A data folder has the wrong shape, no usable images, or other classes."""
 

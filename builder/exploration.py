@@ -5,41 +5,36 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from builder.bundles.shelf import Shelf
-from builder.data.dataset import open_dataset
-from builder.network_build import NetworkBuild
+from builder.deciders import Stage, sources_sha256
+from builder.groundwork import lay_groundwork
 from builder.networks.probing import smallest_input
-from builder.planning import NetworkPlan, Settings, plan_networks
+from builder.planning import NetworkPlan
 from builder.progress import Progress
 from builder.quantization.bfloat16 import host_multiplies_bfloat16
+from builder.request import BuildRequest
 from builder.search.candidate import Space, smaller_inputs
 from builder.search.findings import Findings, conclude
 from builder.search.journal import Journal, open_journal
 from builder.search.searcher import search
 from builder.search.trial import Trial
 from builder.workbench import BuilderWorkbench
-from builder.workspace import Workspace
 from contract.manifest import Scheme
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """What to search, with what, and for how long."""
+    """What to search, and for how long."""
 
-    architectures: tuple[str, ...]
-    data: Path
-    out: Path
-    #: By architecture: `default`, `none` or a file.
-    weights: Mapping[str, str]
-    #: Its recipe's rules hold for every trial; its variants are not built for themselves.
-    settings: Settings
+    #: What trials are built from, and where to. Its recipe's rules hold for every trial; its
+    #: variants are not built for themselves.
+    build: BuildRequest
     #: Most top-1 that the winner may lose against the first network's base, as a share.
     max_top1_drop: float
     #: Trials in all, those of earlier runs included.
@@ -69,43 +64,28 @@ class Exploration:
         """
         self._request = request
         self._progress = progress
-        dataset = open_dataset(request.data)
-        plans = plan_networks(
-            request.architectures,
-            weights=request.weights,
-            dataset=dataset,
-            settings=request.settings,
-            search_path=search_path,
-            progress=progress,
-        )
-        dataset = dataset.without_bad_images(progress)
-        workspace = Workspace.beside(request.out)
-        shelf = Shelf(request.out, baseline=plans[0].base.name)
+        ground = lay_groundwork(request.build, search_path=search_path, progress=progress)
+        dataset = ground.dataset.without_bad_images(progress)
         builds = {
             plan.architecture.name: (
                 plan,
-                NetworkBuild(
-                    plan,
-                    dataset=dataset,
-                    shelf=shelf,
-                    workspace=workspace,
-                    now=now,
-                    progress=progress,
-                ),
+                ground.network_build(plan, dataset, now=now, progress=progress),
             )
-            for plan in plans
+            for plan in ground.plans
         }
         #: What may be tried, and what its variants are called.
-        self.space = _space(plans)
+        self.space = _space(ground.plans)
         self._bench = BuilderWorkbench(
             self.space,
             builds,
-            out=request.out,
-            shelf=shelf,
-            workspace=workspace,
+            out=request.build.out,
+            shelf=ground.shelf,
+            workspace=ground.workspace,
             progress=progress,
         )
-        self._journal: Journal = open_journal(workspace.trials, _digest(self.space, plans))
+        self._journal: Journal = open_journal(
+            ground.workspace.trials, _digest(self.space, ground.plans)
+        )
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -135,7 +115,7 @@ class Exploration:
         return conclude(self._journal.trials, self.space.baseline, self._request.max_top1_drop)
 
 
-def _space(plans: list[NetworkPlan]) -> Space:
+def _space(plans: Sequence[NetworkPlan]) -> Space:
     sizes = {}
     for plan in plans:
         base = plan.rule.input_size
@@ -148,14 +128,15 @@ def _space(plans: list[NetworkPlan]) -> Space:
     return Space(input_sizes=sizes, schemes=tuple(schemes))
 
 
-def _digest(space: Space, plans: list[NetworkPlan]) -> str:
+def _digest(space: Space, plans: Sequence[NetworkPlan]) -> str:
     """Hash over everything that decides a trial; not the bar or the budget, which may grow."""
     rules = plans[0].settings.recipe
     decisive = {
         "space": space,
-        "networks": [plan.common for plan in plans],
+        "networks": [(plan.common, plan.rule) for plan in plans],
         "rules": (rules.pruning, rules.tuning, rules.quantization),
         "epochs": [(plan.finetune_epochs, plan.resolution_epochs) for plan in plans],
         "engine": plans[0].settings.engines[0],
+        "sources": [sources_sha256(stage) for stage in Stage],
     }
     return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()

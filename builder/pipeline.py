@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from builder.bundles.shelf import Shelf
-from builder.data.dataset import Dataset, open_dataset
-from builder.network_build import NetworkBuild
-from builder.outcome import Outcome, Status
-from builder.planning import Settings, VariantPlan, plan_networks
+from builder.data.dataset import Dataset
+from builder.groundwork import lay_groundwork, settled
+from builder.outcome import Outcome
+from builder.planning import VariantPlan
 from builder.progress import Progress
-from builder.workspace import Workspace
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildRequest:
-    """What to build, from what, and where to."""
-
-    architectures: tuple[str, ...]
-    data: Path
-    out: Path
-    #: By architecture: `default`, `none` or a file.
-    weights: Mapping[str, str]
-    settings: Settings
+from builder.request import BuildRequest
 
 
 def build_set(
@@ -56,50 +39,17 @@ def build_set(
         ContractError: the folder holds a set that cannot be read.
         OSError: the folder cannot be written.
     """
-    dataset = open_dataset(request.data)
-    plans = plan_networks(
-        request.architectures,
-        weights=request.weights,
-        dataset=dataset,
-        settings=request.settings,
-        search_path=search_path,
-        progress=progress,
-    )
-    if not dataset.labelled:
-        _log.warning(
-            "%s has no class folders: agreement with the base stands in for accuracy, and "
-            "pruned variants learn from the base's answers",
-            dataset.root,
-        )
-    shelf = Shelf(request.out, baseline=plans[0].base.name)
+    ground = lay_groundwork(request, search_path=search_path, progress=progress)
     checked: Dataset | None = None
-    for plan in plans:
+    for plan in ground.plans:
         pending: list[VariantPlan] = []
         for variant in plan.variants:
-            finished = shelf.finished(variant.name, variant.inputs_sha256)
-            if finished is not None:
-                member, manifest = finished
-                yield Outcome(
-                    variant=variant.name,
-                    status=Status.UNCHANGED,
-                    reason="built before from the same inputs",
-                    member=member,
-                    manifest=manifest,
-                )
-            elif variant.obstacle is not None:
-                yield Outcome(
-                    variant=variant.name, status=Status.UNSUPPORTED, reason=variant.obstacle
-                )
-            else:
+            outcome = settled(variant, ground.shelf)
+            if outcome is None:
                 pending.append(variant)
+            else:
+                yield outcome
         if pending:
-            checked = checked or dataset.without_bad_images(progress)
-            build = NetworkBuild(
-                plan,
-                dataset=checked,
-                shelf=shelf,
-                workspace=Workspace.beside(request.out),
-                now=now,
-                progress=progress,
-            )
+            checked = checked or ground.dataset.without_bad_images(progress)
+            build = ground.network_build(plan, checked, now=now, progress=progress)
             yield from build.run(pending)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import torch
 from torch import nn
 
 from builder.data.classes import Classes, match_classes
 from builder.data.dataset import Dataset
-from builder.data.preprocessing import input_rule, resized
+from builder.data.preprocessing import AskedInput, input_rule, resized
+from builder.deciders import Stage, sources_sha256, versions
 from builder.errors import UsageError
 from builder.networks import vision
 from builder.networks.architectures import Architecture, resolve
@@ -26,25 +25,10 @@ from builder.progress import Progress
 from builder.pruning.method import Method
 from builder.quantization.engine import Engine
 from builder.recipe import Recipe, VariantSpec
+from builder.request import Settings
 from contract.manifest import VARIANT_PATTERN, Preprocessing, Scheme
 
 _INT8 = frozenset({Scheme.DYNAMIC_INT8, Scheme.STATIC_INT8})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What holds for every network of a build."""
-
-    recipe: Recipe
-    #: None takes each network's own.
-    input_size: int | None
-    #: None leaves it to the recipe.
-    finetune_epochs: int | None
-    seed: int
-    #: INT8 variants are made for each; the first is not named in theirs.
-    engines: tuple[Engine, ...]
-    #: Further input sizes in pixels, at which each variant is built too.
-    resolutions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +73,8 @@ class NetworkPlan:
     variants: tuple[VariantPlan, ...] = ()
     #: What decides every variant's result.
     common: Mapping[str, object]
+    #: Digest of the program's own sources that decide a stage's result.
+    sources: Callable[[Stage], str] = sources_sha256
     #: For trying input sizes, without memory where that is possible.
     trial: nn.Module = field(repr=False)
 
@@ -121,6 +107,9 @@ class NetworkPlan:
             "stem": stem.inputs_sha256,
             "engine": engine,
             "quantization": recipe.quantization if static else None,
+            "sources": self._sources(
+                {Stage.BUNDLE: True, Stage.QUANTIZATION: spec.quantize is not Scheme.FP32}
+            ),
         }
         return VariantPlan(
             name=name,
@@ -147,12 +136,32 @@ class NetworkPlan:
             "method": self.method if prune_ratio is not None else None,
             "tuning": recipe.tuning if tuned else None,
             "epochs": self.finetune_epochs if tuned else None,
+            "sources": self._sources(
+                {
+                    Stage.NETWORK: True,
+                    Stage.PRUNING: prune_ratio is not None,
+                    Stage.TUNING: tuned,
+                }
+            ),
         }
         return StemPlan(
             prune_ratio=prune_ratio,
             input_size=input_size if retuned else None,
             inputs_sha256=_digest(decisive),
         )
+
+    @property
+    def study_sha256(self) -> str:
+        """Hash over everything that decides what the layers of the whole network can spare."""
+        decisive = {
+            "whole": self.stem(None, self.rule.input_size).inputs_sha256,
+            "importance": self.method.importance,
+            "sources": self._sources({Stage.PRUNING: True}),
+        }
+        return _digest(decisive)
+
+    def _sources(self, stages: Mapping[Stage, bool]) -> dict[str, str]:
+        return {stage.name: self.sources(stage) for stage, passed in stages.items() if passed}
 
     def _size(self, spec: VariantSpec) -> tuple[int, str | None]:
         base = self.rule.input_size
@@ -206,24 +215,13 @@ def plan_networks(
     return plans
 
 
-def versions() -> dict[str, str]:
-    """Versions of everything that decides what a build makes."""
-    return {
-        "edgewright": importlib.metadata.version("edgewright"),
-        "torch": str(torch.__version__),
-        "torchvision": vision.version(),
-        "torch-pruning": importlib.metadata.version("torch-pruning"),
-    }
-
-
 def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settings) -> NetworkPlan:
     architecture, recipe = weights.architecture, settings.recipe
     has_published = weights.published is not None
-    rule = input_rule(
-        architecture.published, settings.input_size, has_published_weights=has_published
-    )
     is_free = weights.origin is Origin.RANDOM and dataset.labelled
     network = trial_network(architecture, len(dataset.folders) if is_free else weights.classes)
+    asked = AskedInput(size=settings.input_size, standardization=settings.standardization)
+    rule = input_rule(weights, network, asked)
     outputs = check_input(network, architecture.name, rule.input_size)
     classes = match_classes(dataset.folders, outputs, is_imagenet=has_published)
     epochs, tuning = settings.finetune_epochs, recipe.tuning

@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from torch import Tensor, nn
 
@@ -21,12 +20,11 @@ from builder.progress import Progress, tracked
 from builder.quantization.bfloat16 import to_bfloat16
 from builder.quantization.budget import Held, quantize_within
 from builder.quantization.coverage import int8_macs
-from builder.quantization.damage import LayerDamage
 from builder.quantization.dynamic import quantize_linears
 from builder.quantization.engine import Engine, engine_selected
 from builder.quantization.static import quantize_graph
+from builder.studies.store import StudyStore
 from builder.workspace import Workspace
-from contract.files import replacing
 from contract.manifest import Quantization, Scheme
 
 #: Images of `train/` that tell whether INT8 keeps within its budget. Not those of `val/`,
@@ -56,7 +54,7 @@ class Quantizer:
         """Quantize for `plan`, calibrating on `dataset`."""
         self._plan = plan
         self._dataset = dataset
-        self._workspace = workspace
+        self._studies = StudyStore(workspace.studies)
         self._progress = progress
         self._rule = plan.settings.recipe.quantization
 
@@ -118,7 +116,7 @@ class Quantizer:
             activity=f"{variant.name}: measuring what each layer loses in INT8",
         )
         if held.damages:
-            self._keep(variant, held.damages)
+            self._studies.keep_damages(variant.name, held.damages)
         return held
 
     def _exam(self, network: nn.Module, variant: VariantPlan) -> Exam:
@@ -148,12 +146,6 @@ class Quantizer:
             progress=self._progress,
             activity=f"{variant.name}: top-1 {how}",
         )
-
-    def _keep(self, variant: VariantPlan, damages: tuple[LayerDamage, ...]) -> None:
-        path = self._workspace.sensitivities / f"{variant.name}-quantization.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as scratch:
-            scratch.write_bytes(msgspec.json.format(msgspec.json.encode(damages), indent=2))
 
     @property
     def _seed(self) -> int:

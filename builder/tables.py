@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rich import box
 from rich.table import Table
 
+from builder.data.standardization import Standardization
 from builder.outcome import Outcome, Status
 from builder.report.document import Report
 from builder.report.verdicts import Cost
@@ -58,6 +59,7 @@ def manifest_table(manifest: Manifest, file_bytes: int) -> Table:
         "network": f"{manifest.architecture} (family {manifest.family})",
         "recipe": manifest.recipe,
         "input": f"{rule.input_size} px, cut from {rule.resize_size} px ({rule.interpolation})",
+        "standardised": Standardization(mean=rule.mean, std=rule.std).words,
         "pruning": "none" if pruning is None else _pruning_text(pruning),
         "not pruned": "" if pruning is None else "; ".join(pruning.left_alone),
         "tuning": "none" if tuning is None else _tuning_text(tuning),

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import torch
-from torch import nn
 
 from builder.data.classes import match_classes
 from builder.data.dataset import open_dataset
-from builder.data.preprocessing import input_rule, resized
+from builder.data.preprocessing import AskedInput, input_rule, resized
+from builder.data.standardization import Standardization
 from builder.errors import DataError
 from builder.measuring.accuracy import Exam
 from builder.measuring.evaluation import InMemory, predict
+from builder.networks import vision
 from builder.networks.architectures import resolve
 from builder.networks.probing import check_input, smallest_input
+from builder.networks.state_file import write_state
 from builder.networks.weights import find_weights
 from builder.progress import Progress
 from builder.recipe import VariantSpec
 from builder.tuning.objective import Example, Labels
 from builder.tuning.schedule import Optimizer, Schedule
 from builder.tuning.trainer import fit
-from contract.files import replacing, sha256_of
+from contract.files import sha256_of
 from contract.manifest import Accuracy, Preprocessing, Scheme
 
 #: Of the shipped recipes' variant with a smaller input.
@@ -45,6 +45,8 @@ class TrainRequest:
     batch_size: int
     learning_rate: float
     seed: int
+    #: Mean and deviation of the input; None takes the network's own.
+    standardization: Standardization | None = None
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +67,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Trained:
     """Train a network on `train/`, measure it on `val/`, and write its state dict.
 
+    The file says how images became input, so that a build need not be told again.
     The output is as wide as `train/` has folders; weights for other classes keep all but
     their last layer. Training takes AdamW, one rise and fall of the learning rate, randomly
     shifted images, and from the third epoch on now and then the smaller input that the
@@ -83,11 +86,8 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
     architecture = resolve(request.architecture, search_path=search_path)
     weights = find_weights(request.weights, architecture, progress)
     network = weights.network_with_new_head(len(dataset.folders), request.seed)
-    rule = input_rule(
-        architecture.published,
-        request.input_size,
-        has_published_weights=weights.published is not None,
-    )
+    asked = AskedInput(size=request.input_size, standardization=request.standardization)
+    rule = input_rule(weights, network, asked)
     outputs = check_input(network, architecture.name, rule.input_size)
     classes = match_classes(dataset.folders, outputs, is_imagenet=weights.published is not None)
     dataset = dataset.without_bad_images(progress)
@@ -126,7 +126,7 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         progress=progress,
         activity=f"{architecture.name}: measuring accuracy",
     )
-    _write_state(network, request.out)
+    write_state(network, vision.without_own_transform(network, rule), request.out)
     return Trained(
         architecture=architecture.name,
         file=str(request.out),
@@ -139,12 +139,3 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         loss=loss,
         accuracy=exam.grade(predictions, None),
     )
-
-
-def _write_state(network: nn.Module, path: Path) -> None:
-    # Through memory, because PyTorch ends the process when the disk under it fills up.
-    buffer = io.BytesIO()
-    torch.save(network.state_dict(), buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as scratch:
-        scratch.write_bytes(buffer.getbuffer())

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from builder.bundles.shelf import Shelf
 from builder.errors import BuilderError, UnsupportedError
+from builder.groundwork import settled
 from builder.measuring.timing import time_set
 from builder.network_build import NetworkBuild
 from builder.networks.pooling import fold_enlarging_pools
-from builder.outcome import Outcome, Status
-from builder.planning import NetworkPlan, VariantPlan
+from builder.outcome import Status
+from builder.planning import NetworkPlan
 from builder.progress import Progress
 from builder.search.candidate import Candidate, Space
 from builder.search.layer_shapes import layer_shapes
@@ -80,9 +81,9 @@ class BuilderWorkbench:
             BuilderError: it could not be built or timed.
         """
         started = time.monotonic()
-        plan, _ = self._builds[candidate.architecture]
+        plan, build = self._builds[candidate.architecture]
         variant = plan.plan(candidate.spec(plan.rule.input_size))
-        outcome = self._finished(variant) or self._built(candidate, variant)
+        outcome = settled(variant, self._shelf) or next(build.run([variant]))
         if outcome.manifest is None or outcome.member is None:
             kind = UnsupportedError if outcome.status is Status.UNSUPPORTED else BuilderError
             raise kind(outcome.reason or f"{variant.name} was not built")
@@ -106,22 +107,6 @@ class BuilderWorkbench:
             ),
             seconds=time.monotonic() - started,
         )
-
-    def _finished(self, variant: VariantPlan) -> Outcome | None:
-        found = self._shelf.finished(variant.name, variant.inputs_sha256)
-        if found is None:
-            return None
-        member, manifest = found
-        return Outcome(
-            variant=variant.name, status=Status.UNCHANGED, member=member, manifest=manifest
-        )
-
-    def _built(self, candidate: Candidate, variant: VariantPlan) -> Outcome:
-        _, build = self._builds[candidate.architecture]
-        if variant.obstacle is not None:
-            raise UnsupportedError(variant.obstacle)
-        (outcome,) = build.run([variant])
-        return outcome
 
     def _sketch(self, candidate: Candidate) -> _Sketch:
         key = (candidate.architecture, candidate.prune_ratio)

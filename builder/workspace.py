@@ -28,7 +28,7 @@ class Workspace:
         return self.folder / "stems"
 
     @property
-    def sensitivities(self) -> Path:
+    def studies(self) -> Path:
         """Folder of what pruning and quantizing each layer was measured to cost."""
         return self.folder / "sensitivities"
 

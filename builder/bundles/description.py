@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from builder.deciders import versions
 from builder.networks.complexity import StoredTensor, Work
-from builder.planning import NetworkPlan, VariantPlan, versions
+from builder.planning import NetworkPlan, VariantPlan
 from contract.manifest import (
     Accuracy,
     Block,

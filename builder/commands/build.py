@@ -10,107 +10,42 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from builder.commands.data import data_folder
+from builder.commands.building import BuildOptions, build_options
 from builder.commands.endings import errors_reported
-from builder.commands.options import data_option, input_size_option, json_option, seed_option
+from builder.commands.options import json_option
 from builder.commands.printing import manifest_document, print_json, table_console
-from builder.commands.recipe import (
-    ENGINES,
-    finetune_option,
-    mirror_option,
-    out_option,
-    report_option,
-    with_mirror,
-)
-from builder.commands.weights import weights_by_architecture, weights_option
+from builder.commands.reporting import report_option, show_report, write_report
 from builder.outcome import Outcome, Status
 from builder.progress_bar import ProgressBar
-from builder.recipe import load_recipe, shipped_recipes
-from builder.tables import outcome_table, report_table
+from builder.tables import outcome_table
 from contract.exits import Exit
 
 
 @click.command()
-@click.argument("architectures", metavar="ARCH...", nargs=-1, required=True)
-@data_option
-@out_option
-@weights_option
-@click.option(
-    "--recipe",
-    default="edgewright",
-    show_default=True,
-    metavar="NAME|FILE.toml",
-    help=f"Which variants: {', '.join(shipped_recipes())}, or a file of the same form.",
-)
-@input_size_option
-@finetune_option
-@mirror_option
-@seed_option
-@click.option(
-    "--engine",
-    "engines",
-    multiple=True,
-    type=click.Choice(ENGINES),
-    help="INT8 kernels to prepare for; give it again for each further target, whose variants "
-    "then bear its name. [default: qnnpack on ARM, else x86]",
-)
-@click.option(
-    "--resolution",
-    "resolutions",
-    multiple=True,
-    type=click.IntRange(min=8),
-    metavar="PX",
-    help="Build the variants at this input size too; may be given again.",
+@build_options(
+    recipe="edgewright",
+    recipe_help="Which variants",
+    resolution_help="Build the variants at this input size too; may be given again.",
+    many_engines=True,
 )
 @report_option
 @json_option
 @click.pass_obj
-def build(
-    console: Console,
-    /,
-    *,
-    architectures: tuple[str, ...],
-    data: Path,
-    out: Path,
-    weights: tuple[str, ...],
-    recipe: str,
-    input_size: int | None,
-    finetune_epochs: int | None,
-    mirror: bool,
-    seed: int,
-    engines: tuple[str, ...],
-    resolutions: tuple[int, ...],
-    with_report: bool,
-    as_json: bool,
-) -> None:
+def build(console: Console, /, *, options: BuildOptions, with_report: bool, as_json: bool) -> None:
     """Build the recipe's variants of each ARCH into one bundle set.
 
     The base of the first ARCH is what the set's speed-ups and accuracy drops refer to. A
     variant that cannot be built is reported and the others are still built; the exit code is
     then 1.
     """
+    request = options.request(console)
     with errors_reported():
-        chosen_recipe = with_mirror(load_recipe(recipe), mirror=mirror)
-        from builder.pipeline import BuildRequest, build_set  # noqa: PLC0415 - imports torch
-        from builder.planning import Settings, asked_for  # noqa: PLC0415 - imports torch
-        from builder.quantization.engine import Engine, host_engine  # noqa: PLC0415 - imports torch
+        from builder.pipeline import build_set  # noqa: PLC0415 - imports torch
+        from builder.planning import asked_for  # noqa: PLC0415 - imports torch
 
-    request = BuildRequest(
-        architectures=architectures,
-        data=data_folder(data, console),
-        out=out,
-        weights=weights_by_architecture(architectures, weights),
-        settings=Settings(
-            recipe=chosen_recipe,
-            input_size=input_size,
-            finetune_epochs=finetune_epochs,
-            seed=seed,
-            engines=tuple(Engine(name) for name in dict.fromkeys(engines)) or (host_engine(),),
-            resolutions=tuple(dict.fromkeys(resolutions)),
-        ),
-    )
     outcomes: list[Outcome] = []
-    total = len(set(architectures)) * len(asked_for(chosen_recipe, request.settings))
+    settings = request.settings
+    total = len(set(request.architectures)) * len(asked_for(settings.recipe, settings))
     with errors_reported(), ProgressBar(console) as progress:
         for outcome in build_set(
             request, search_path=Path.cwd(), now=lambda: datetime.now(UTC), progress=progress
@@ -120,11 +55,7 @@ def build(
             console.print(_line(outcome), highlight=False, soft_wrap=True)
         written = None
         if with_report and any(outcome.exists for outcome in outcomes):
-            from builder.report.making import report_on  # noqa: PLC0415 - only where asked for
-
-            written = report_on(
-                out, timing=True, fresh=False, made_at=datetime.now(UTC), progress=progress
-            )
+            written = write_report(request.out, progress)
     if as_json:
         print_json(
             [manifest_document(o.member, o.manifest) for o in outcomes if o.member and o.manifest]
@@ -132,8 +63,7 @@ def build(
     elif written is None:
         table_console().print(outcome_table(outcomes))
     else:
-        table_console().print(report_table(written.report))
-        click.echo(written.page)
+        show_report(written)
     if not all(outcome.exists for outcome in outcomes):
         sys.exit(Exit.FAILED)
 

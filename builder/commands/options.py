@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+
+from builder.data.standardization import Channels, Standardization, checked_mean, checked_std
 
 data_option = click.option(
     "--data",
@@ -18,8 +21,53 @@ input_size_option = click.option(
     "--input-size",
     type=click.IntRange(min=8),
     metavar="PX",
-    help="Side of the input. [default: the network's own, 224 for most]",
+    help="Side of the input. [default: the weights' or the network's own, else 224]",
 )
+
+
+def _channels(
+    check: Callable[[object], Channels],
+) -> Callable[[click.Context, click.Parameter, str | None], Channels | None]:
+    def convert(
+        context: click.Context, option: click.Parameter, value: str | None
+    ) -> Channels | None:
+        try:
+            return None if value is None else check(value.split(","))
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, option) from error
+
+    return convert
+
+
+mean_option = click.option(
+    "--mean",
+    callback=_channels(checked_mean),
+    metavar="R,G,B",
+    help="What is subtracted from inputs scaled to 0..1. [default: the network's own, else "
+    "ImageNet's]",
+)
+std_option = click.option(
+    "--std",
+    callback=_channels(checked_std),
+    metavar="R,G,B",
+    help="What they are divided by then; goes with --mean.",
+)
+
+
+def asked_standardization(mean: Channels | None, std: Channels | None) -> Standardization | None:
+    """Both options as one; None where neither was given.
+
+    Raises:
+        click.UsageError: one without the other.
+    """
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        message = "--mean and --std go together: give both, or neither"
+        raise click.UsageError(message)
+    return Standardization(mean=mean, std=std)
+
+
 seed_option = click.option(
     "--seed",
     type=click.IntRange(min=0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -11,9 +10,9 @@ from rich.console import Console
 
 from builder.commands.endings import errors_reported
 from builder.commands.options import json_option
-from builder.commands.printing import print_json, table_console
+from builder.commands.printing import print_json
+from builder.commands.reporting import show_report, write_report
 from builder.progress_bar import ProgressBar
-from builder.tables import report_table
 from contract.exits import Exit
 
 
@@ -33,21 +32,11 @@ def report(
     timed here before is not timed again. The exit code is 1 where a bundle was damaged and
     left out.
     """
-    with errors_reported():
-        from builder.report.making import report_on  # noqa: PLC0415 - only this command needs it
-
-        with ProgressBar(console) as progress:
-            written = report_on(
-                folder,
-                timing=not no_timing,
-                fresh=fresh,
-                made_at=datetime.now(UTC),
-                progress=progress,
-            )
+    with errors_reported(), ProgressBar(console) as progress:
+        written = write_report(folder, progress, timing=not no_timing, fresh=fresh)
     if as_json:
         print_json(written.report)
     else:
-        table_console().print(report_table(written.report))
-        click.echo(written.page)
+        show_report(written)
     if written.damaged:
         sys.exit(Exit.FAILED)

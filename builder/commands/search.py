@@ -10,30 +10,25 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from builder.commands.data import data_folder
+from builder.commands.building import BuildOptions, build_options
 from builder.commands.endings import complain, errors_reported
-from builder.commands.options import data_option, input_size_option, json_option, seed_option
+from builder.commands.options import json_option
 from builder.commands.printing import print_json, table_console
-from builder.commands.recipe import (
-    ENGINES,
-    finetune_option,
-    mirror_option,
-    out_option,
-    report_option,
-    with_mirror,
-)
-from builder.commands.weights import weights_by_architecture, weights_option
+from builder.commands.reporting import report_option, write_report
 from builder.progress_bar import ProgressBar
-from builder.recipe import load_recipe, shipped_recipes
 from builder.search.summary import search_document, search_verdict, trial_table
 from contract.exits import Exit
 
 
 @click.command()
-@click.argument("architectures", metavar="ARCH...", nargs=-1, required=True)
-@data_option
-@out_option
-@weights_option
+@build_options(
+    recipe="front",
+    recipe_help="Whose rules for pruning, tuning and INT8 every trial follows; its own variants "
+    "are not built",
+    resolution_help="A smaller input to try; may be given again. [default: 6/7, 5/7 and 4/7 of "
+    "the base's]",
+    many_engines=False,
+)
 @click.option(
     "--max-top1-drop",
     type=click.FloatRange(min=0, max=1),
@@ -54,31 +49,6 @@ from contract.exits import Exit
     type=click.FloatRange(min=0, min_open=True),
     help="Start no trial after so many minutes. [default: no limit]",
 )
-@click.option(
-    "--recipe",
-    default="front",
-    show_default=True,
-    metavar="NAME|FILE.toml",
-    help="Whose rules for pruning, tuning and INT8 every trial follows; its own variants are "
-    f"not built: {', '.join(shipped_recipes())}, or a file.",
-)
-@input_size_option
-@click.option(
-    "--resolution",
-    "resolutions",
-    multiple=True,
-    type=click.IntRange(min=8),
-    metavar="PX",
-    help="A smaller input to try; may be given again. [default: 6/7, 5/7 and 4/7 of the base's]",
-)
-@finetune_option
-@mirror_option
-@seed_option
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    help="INT8 kernels to prepare for. [default: qnnpack on ARM, else x86]",
-)
 @report_option
 @json_option
 @click.pass_obj
@@ -86,20 +56,10 @@ def search(
     console: Console,
     /,
     *,
-    architectures: tuple[str, ...],
-    data: Path,
-    out: Path,
-    weights: tuple[str, ...],
+    options: BuildOptions,
     max_top1_drop: float,
     budget: int,
     minutes: float | None,
-    recipe: str,
-    input_size: int | None,
-    resolutions: tuple[int, ...],
-    finetune_epochs: int | None,
-    mirror: bool,
-    seed: int,
-    engine: str | None,
     with_report: bool,
     as_json: bool,
 ) -> None:
@@ -111,28 +71,12 @@ def search(
     it. Prints the Pareto front found and the fastest variant within the bar; the exit code is
     1 where none is.
     """
+    build_request = options.request(console)
     with errors_reported():
-        chosen = with_mirror(load_recipe(recipe), mirror=mirror)
         from builder.exploration import Exploration, SearchRequest  # noqa: PLC0415 - imports torch
-        from builder.planning import Settings  # noqa: PLC0415 - imports torch
-        from builder.quantization.engine import Engine, host_engine  # noqa: PLC0415 - imports torch
 
     request = SearchRequest(
-        architectures=architectures,
-        data=data_folder(data, console),
-        out=out,
-        weights=weights_by_architecture(architectures, weights),
-        settings=Settings(
-            recipe=chosen,
-            input_size=input_size,
-            finetune_epochs=finetune_epochs,
-            seed=seed,
-            engines=(Engine(engine) if engine else host_engine(),),
-            resolutions=tuple(dict.fromkeys(resolutions)),
-        ),
-        max_top1_drop=max_top1_drop,
-        budget=budget,
-        minutes=minutes,
+        build=build_request, max_top1_drop=max_top1_drop, budget=budget, minutes=minutes
     )
     with errors_reported(), ProgressBar(console) as progress:
         exploration = Exploration(
@@ -153,11 +97,7 @@ def search(
         findings = exploration.findings()
         page = None
         if with_report and findings.front:
-            from builder.report.making import report_on  # noqa: PLC0415 - only where asked for
-
-            page = report_on(
-                out, timing=True, fresh=False, made_at=datetime.now(UTC), progress=progress
-            ).page
+            page = write_report(options.out, progress).page
     if as_json:
         print_json(search_document(exploration.space, exploration.trials, findings))
     else:

@@ -9,8 +9,17 @@ from rich.console import Console
 
 from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
-from builder.commands.options import data_option, input_size_option, json_option, seed_option
+from builder.commands.options import (
+    asked_standardization,
+    data_option,
+    input_size_option,
+    json_option,
+    mean_option,
+    seed_option,
+    std_option,
+)
 from builder.commands.printing import print_json
+from builder.data.standardization import Channels
 from builder.progress_bar import ProgressBar
 from builder.tables import accuracy_text
 
@@ -26,6 +35,8 @@ from builder.tables import accuracy_text
     help="Where to write the state dict.",
 )
 @input_size_option
+@mean_option
+@std_option
 @click.option(
     "--weights",
     default="none",
@@ -54,6 +65,8 @@ def train(
     epochs: int,
     out: Path,
     input_size: int | None,
+    mean: Channels | None,
+    std: Channels | None,
     weights: str,
     batch_size: int,
     lr: float,
@@ -61,6 +74,7 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a network on DIR/train and measure it on DIR/val."""
+    standardization = asked_standardization(mean, std)
     with errors_reported():
         from builder import training  # noqa: PLC0415 - imports torch
 
@@ -74,6 +88,7 @@ def train(
         batch_size=batch_size,
         learning_rate=lr,
         seed=seed,
+        standardization=standardization,
     )
     with errors_reported(), ProgressBar(console) as progress:
         trained = training.train(request, search_path=Path.cwd(), progress=progress)

@@ -2,46 +2,61 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass
 
-from builder.networks.vision import PublishedWeights
+import msgspec
+from torch import nn
+
+from builder.data.declared_input import declared_input
+from builder.data.standardization import IMAGENET, Standardization
+from builder.errors import InputRuleError
+from builder.networks.weights import Weights
 from contract.manifest import Preprocessing
 
 _DEFAULT_SIZE = 224
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def input_rule(
-    published: PublishedWeights | None,
-    input_size: int | None,
-    *,
-    has_published_weights: bool,
-) -> Preprocessing:
-    """Rule for a network at `input_size` pixels, or at its own size where None.
+@dataclass(frozen=True, kw_only=True)
+class AskedInput:
+    """What was asked of the input; None leaves it to the weights and the network."""
+
+    #: Side in pixels.
+    size: int | None = None
+    standardization: Standardization | None = None
+
+
+def input_rule(weights: Weights, network: nn.Module, asked: AskedInput) -> Preprocessing:
+    """Rule by which images become input of `network`, which takes these weights.
+
+    What was asked for comes first, then what training wrote into the weights file, then what
+    the network says of itself, then ImageNet's mean and deviation at 224 px. Each rule is kept in
+    proportion at other sizes.
 
     Published weights keep the rule that they were published with (for most: shorter side to
-    256, the central 224), in proportion at other sizes. A network trained at a given size
-    takes the image's shorter side as a whole.
+    256, the central 224). So do other weights of a published network at its own size; trained
+    at a given size, it takes the image's shorter side as a whole.
 
-    Args:
-        published: weights that torchvision publishes for this architecture, if any.
-        input_size: side of the input in pixels.
-        has_published_weights: whether the network carries them.
+    Raises:
+        InputRuleError: another mean or deviation was asked for than published weights want.
+        ArchitectureError: what the network says of itself makes no sense.
     """
-    if published is None or (input_size is not None and not has_published_weights):
-        size = input_size or _DEFAULT_SIZE
-        return Preprocessing(
-            input_size=size, resize_size=size, mean=_IMAGENET_MEAN, std=_IMAGENET_STD
-        )
-    rule = Preprocessing(
-        input_size=published.input_size,
-        resize_size=published.resize_size,
-        interpolation=published.interpolation,
-        mean=published.mean,
-        std=published.std,
+    rule = _rule_of_its_own(weights, network, asked.size)
+    if asked.size is not None and asked.size != rule.input_size:
+        rule = resized(rule, asked.size)
+    if asked.standardization is None:
+        return rule
+    standardized = msgspec.structs.replace(
+        rule, mean=asked.standardization.mean, std=asked.standardization.std
     )
-    return rule if input_size is None else resized(rule, input_size)
+    if weights.published is not None and standardized != rule:
+        own = Standardization(mean=rule.mean, std=rule.std)
+        message = (
+            f"--mean, --std: {weights.architecture.name} has torchvision's published weights, "
+            f"which were trained on inputs of {own.words}; leave both out, or give this network a "
+            "command of its own"
+        )
+        raise InputRuleError(message)
+    return standardized
 
 
 def resized(rule: Preprocessing, input_size: int) -> Preprocessing:
@@ -49,4 +64,25 @@ def resized(rule: Preprocessing, input_size: int) -> Preprocessing:
     resize_size = round(rule.resize_size * input_size / rule.input_size)
     return msgspec.structs.replace(
         rule, input_size=input_size, resize_size=max(input_size, resize_size)
+    )
+
+
+def _rule_of_its_own(weights: Weights, network: nn.Module, size: int | None) -> Preprocessing:
+    architecture = weights.architecture
+    if weights.published is None:
+        known = weights.input_rule or declared_input(network, architecture.name)
+        if known is not None:
+            return known
+    published = architecture.published
+    if published is None or (size is not None and weights.published is None):
+        side = size or _DEFAULT_SIZE
+        return Preprocessing(
+            input_size=side, resize_size=side, mean=IMAGENET.mean, std=IMAGENET.std
+        )
+    return Preprocessing(
+        input_size=published.input_size,
+        resize_size=published.resize_size,
+        interpolation=published.interpolation,
+        mean=published.mean,
+        std=published.std,
     )

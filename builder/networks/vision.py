@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 from torch import nn
 
-from contract.manifest import Interpolation
+from contract.manifest import Interpolation, Preprocessing
 
 #: What a torchvision wheel for CUDA says beside a CPU torch: its compiled operators do not
 #: load, and the module that declares their shapes stumbles over the first one.
@@ -98,6 +99,17 @@ def expect_published_input(network: nn.Module) -> None:
     """
     if hasattr(network, "transform_input"):
         network.transform_input = True  # type: ignore[assignment]  # a flag, not a tensor
+
+
+def without_own_transform(network: nn.Module, rule: Preprocessing) -> Preprocessing:
+    """Rule that has the effect of `rule` once the network transforms nothing by itself.
+
+    A state dict does not say that it did, so whoever loads one needs this rule. Torchvision's
+    transformation is from ImageNet's standardisation to a mean and a deviation of 0.5.
+    """
+    if not getattr(network, "transform_input", False):
+        return rule
+    return msgspec.structs.replace(rule, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 def published_weights(name: str) -> PublishedWeights:

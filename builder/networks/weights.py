@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,11 @@ from builder.errors import WeightsError
 from builder.networks import vision
 from builder.networks.architectures import Architecture
 from builder.networks.download import download
+from builder.networks.state_file import read_state
 from builder.networks.vision import PublishedWeights
 from builder.progress import Progress
 from contract.files import sha256_of
-
-#: Common wrappers around a state dict in training checkpoints.
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
-#: Heads that serve training alone; published files carry them, our networks do not.
-_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+from contract.manifest import Preprocessing
 
 
 class Origin(enum.StrEnum):
@@ -46,6 +42,8 @@ class Weights:
     published: PublishedWeights | None
     #: Width of the output that the file was made for; None where it can be chosen.
     classes: int | None
+    #: How images became input when these were trained; None where their file does not say.
+    input_rule: Preprocessing | None = None
 
     @property
     def description(self) -> str:
@@ -70,7 +68,7 @@ class Weights:
             torch.manual_seed(seed)
             network = self.architecture.create(self.classes if classes is None else classes)
         if self.path is not None:
-            _fill(network, read_state(self.path), self.path, self.architecture)
+            _fill(network, read_state(self.path).tensors, self.path, self.architecture)
         if self.published is not None:
             vision.expect_published_input(network)
         return network
@@ -86,7 +84,7 @@ class Weights:
             torch.manual_seed(seed)
             network = self.architecture.create(classes)
         own = network.state_dict()
-        state = read_state(self.path)
+        state = read_state(self.path).tensors
         state.update({name: own[name] for name in _head(self.architecture) if name in state})
         _fill(network, state, self.path, self.architecture)
         if self.published is not None:
@@ -146,43 +144,16 @@ def find_weights(choice: str, architecture: Architecture, progress: Progress) ->
             f"{path}: not the file that {published.url} names (its SHA-256 differs); delete it"
         )
         raise WeightsError(message)
+    state = read_state(path)
     return Weights(
         architecture=architecture,
         origin=Origin.PUBLISHED if choice == "default" else Origin.FILE,
         path=path,
         sha256=digest,
         published=published if official else None,
-        classes=_output_width(read_state(path), path, architecture),
+        classes=_output_width(state.tensors, path, architecture),
+        input_rule=state.input_rule,
     )
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """State dict in a file, bare or wrapped as checkpoints are; no code in it is run.
-
-    Raises:
-        WeightsError: not readable, or it holds something else.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        message = (
-            f"{path}: {reason}; expected a state dict as 'edgewright-builder train' or "
-            "torch.save(network.state_dict(), FILE) write it"
-        )
-        raise WeightsError(message) from error
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if (
-        not isinstance(content, Mapping)
-        or not content
-        or not all(isinstance(value, Tensor) for value in content.values())
-    ):
-        message = f"{path}: expected a state dict (names to tensors), got another object"
-        raise WeightsError(message)
-    names = {str(name).removeprefix("module."): value for name, value in content.items()}
-    return {name: value for name, value in names.items() if not name.startswith(_AUXILIARY)}
 
 
 def _head(architecture: Architecture) -> dict[str, Tensor]:

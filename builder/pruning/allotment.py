@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from builder.pruning.channels import ChannelGroup
-from builder.pruning.sensitivity import LayerSensitivity
+from builder.studies.sensitivity import LayerSensitivity
 
 #: A group whose filters are asked of it loses them in so many steps where widths are free.
 _STEPS = 32

@@ -1,11 +1,10 @@
-"""What each group of convolutions costs in loss when it loses filters: measured, and kept."""
+"""What each group of convolutions costs in loss when it loses filters: measured."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
 
-import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,39 +14,10 @@ from builder.progress import Progress
 from builder.pruning.channels import ChannelGroup, Channels
 from builder.pruning.importance import rank_filters
 from builder.pruning.method import Importance
+from builder.studies.sensitivity import LayerSensitivity, Sensitivity
 
 #: Shares of the filters that are tried in every group.
 RATIOS = (0.125, 0.25, 0.5, 0.75)
-
-
-class LayerSensitivity(msgspec.Struct, frozen=True, kw_only=True):
-    """One group of coupled convolutions, and the loss that removing its filters adds."""
-
-    #: The convolution that the group is named after.
-    layer: str
-    #: Convolutions that lose the same filters with it.
-    coupled: list[str] = []
-    channels: int
-    #: Multiply-accumulates of one image that the group's convolutions do.
-    macs: int
-    #: Shares of the filters that were removed, ascending, and what each added to the loss
-    #: (nats), everything else left whole and nothing tuned.
-    ratios: list[float]
-    loss_increase: list[float]
-
-
-class Sensitivity(msgspec.Struct, frozen=True, kw_only=True):
-    """Sensitivity of every group of one network, on one set of images.
-
-    The loss is the divergence (Kullback-Leibler, nats) of the cut network's answers from the
-    whole one's, so no labels are needed, and the whole network's own loss is zero.
-    """
-
-    architecture: str
-    input_size: int
-    importance: str
-    images: int
-    layers: list[LayerSensitivity]
 
 
 def measure_sensitivity(

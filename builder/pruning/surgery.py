@@ -15,7 +15,7 @@ from builder.pruning.channels import ChannelGroup, Channels, output_width
 from builder.pruning.compensation import compensate
 from builder.pruning.importance import rank_filters
 from builder.pruning.method import Allotment, Method
-from builder.pruning.sensitivity import Sensitivity
+from builder.studies.sensitivity import Sensitivity
 from contract.manifest import PrunedLayer
 
 

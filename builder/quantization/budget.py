@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from builder.progress import Progress
 from builder.quantization.calibration import Calibration
-from builder.quantization.damage import LayerDamage, damage_by_layer
+from builder.quantization.damage import damage_by_layer
 from builder.quantization.engine import Engine
+from builder.studies.damage import LayerDamage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor, fx, nn
 from torch.ao.quantization import ObserverBase
@@ -17,19 +16,10 @@ from builder.quantization.calibration import Calibration, layers_of
 from builder.quantization.deprecation import deprecations_filtered
 from builder.quantization.engine import Engine
 from builder.quantization.static import int8_modules
+from builder.studies.damage import LayerDamage
 
 #: Each layer costs a pass over the images, and few are enough to tell the worst from the rest.
 _IMAGES = 32
-
-
-class LayerDamage(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one layer alone, quantized, moves the network's answers."""
-
-    layer: str
-    #: For one image.
-    macs: int | None
-    #: Kullback-Leibler divergence of the softmax outputs from those in floats, mean of images.
-    kl_nats: float
 
 
 def measure_damage(
@@ -82,7 +72,7 @@ def damage_by_layer(
             for log_p, log_q in zip(expected, answers, strict=True)
         ]
         kl_nats = max(0.0, float(torch.cat(divergences).mean()))
-        damages.append(LayerDamage(layer=layer, macs=macs.get(layer), kl_nats=kl_nats))
+        damages.append(LayerDamage(layer=layer, macs=macs[layer], kl_nats=kl_nats))
     return tuple(damages)
 
 

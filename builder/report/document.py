@@ -12,9 +12,9 @@ from builder.report.depth import Ladder, ladders
 from builder.report.entry import Entry, make_entries
 from builder.report.gap import Gap, accuracy_gap
 from builder.report.picks import Pick, pick
-from builder.report.studies import Studies
 from builder.report.verdicts import Cost, Judgement, front_of, judge_all
 from builder.report.wording import percent
+from builder.studies.store import Studies
 from contract.bundleset import BundleSet, Member
 from contract.manifest import AccuracyKind, Manifest
 

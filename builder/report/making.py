@@ -9,8 +9,9 @@ from pathlib import Path
 from builder.measuring.timing import time_set
 from builder.progress import Progress
 from builder.report.document import Report, make_report
-from builder.report.sources import read_studies, readable_rows
+from builder.report.sources import readable_rows
 from builder.report.writer import write_report
+from builder.studies.store import StudyStore
 from builder.workspace import Workspace
 from contract.bundleset import read_set
 from contract.errors import BundleDamagedError
@@ -59,7 +60,7 @@ def report_on(
         timings=time_set(folder, workspace=workspace, progress=progress, fresh=fresh)
         if timing
         else {},
-        studies=read_studies(workspace),
+        studies=StudyStore(workspace.studies).everything(),
         made_at=made_at,
     )
     return WrittenReport(

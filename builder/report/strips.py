@@ -6,14 +6,10 @@ import math
 from collections.abc import Sequence
 
 from builder.report.labels import text_width
-from builder.report.studies import (
-    GroupSensitivity,
-    LayerDamage,
-    NetworkDamage,
-    NetworkSensitivity,
-)
 from builder.report.svg import drawing, element, text_of
 from builder.report.wording import amount, percent, significant
+from builder.studies.damage import LayerDamage, NetworkDamage
+from builder.studies.sensitivity import LayerSensitivity, Sensitivity
 
 _ROW = 21.0
 _GAP = 2.0
@@ -29,7 +25,7 @@ _VISIBLE_NATS = 0.01
 _DARK = 0.55
 
 
-def sensitivity_map(sensitivity: NetworkSensitivity) -> str:
+def sensitivity_map(sensitivity: Sensitivity) -> str:
     """Rows are groups of layers, columns shares of filters removed, colour the loss added."""
     layers = sensitivity.layers
     ratios = sorted({ratio for layer in layers for ratio in layer.ratios})
@@ -94,7 +90,7 @@ def depth_of_colour(loss: float, most: float) -> float:
     return min(1.0, math.log1p(loss / _VISIBLE_NATS) / math.log1p(most / _VISIBLE_NATS))
 
 
-def _loss_words(layer: GroupSensitivity, ratio: float, loss: float) -> str:
+def _loss_words(layer: LayerSensitivity, ratio: float, loss: float) -> str:
     removed = f"{percent(ratio, 0)} of {layer.channels} filters of {layer.layer}"
     together = f" with {', '.join(layer.coupled)}" if layer.coupled else ""
     return f"{removed}{together}: the answers move by {significant(loss)} nats"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from builder.networks.complexity import count_work
 from builder.planning import NetworkPlan
 from builder.progress import Progress, tracked
 from builder.pruning.channels import Channels
-from builder.pruning.sensitivity import RATIOS, Sensitivity, measure_sensitivity
+from builder.pruning.sensitivity import RATIOS, measure_sensitivity
+from builder.studies.sensitivity import Sensitivity
+from builder.studies.store import StudyStore
 from builder.workspace import Workspace
-from contract.files import replacing
-
-_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Scout:
         """Look at `plan`'s network with images of `dataset`, and remember in `workspace`."""
         self._plan = plan
         self._paths = [sample.path for sample in dataset.train]
-        self._workspace = workspace
+        self._studies = StudyStore(workspace.studies)
         self._progress = progress
         self._name = plan.architecture.name
 
@@ -69,19 +67,15 @@ class Scout:
         Raises:
             OSError: an image has gone, or the workspace cannot be written.
         """
-        method = self._plan.method
-        whole = self._plan.stem(None, self._plan.rule.input_size)
-        key = f"{whole.inputs_sha256[:12]}-{method.importance}-{len(channels.groups)}"
-        path = self._workspace.sensitivities / f"{self._name}-{key}.json"
-        if path.exists():
-            try:
-                return msgspec.json.decode(path.read_bytes(), type=Sensitivity)
-            except (OSError, msgspec.MsgspecError) as error:
-                _log.warning("%s: cannot be used and is measured anew: %s", path, error)
-        measured = self.sensitivity(channels)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as scratch:
-            scratch.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=2))
+        # One file for all inputs, so that the report does not show what no longer holds.
+        name = f"{self._name}-{self._plan.method.importance}-{len(channels.groups)}"
+        kept = self._studies.sensitivity(name)
+        if kept is not None and kept.inputs_sha256 == self._plan.study_sha256:
+            return kept
+        measured = msgspec.structs.replace(
+            self.sensitivity(channels), inputs_sha256=self._plan.study_sha256
+        )
+        self._studies.keep_sensitivity(name, measured)
         return measured
 
     def sensitivity(self, channels: Channels) -> Sensitivity:

@@ -15,11 +15,11 @@ from torch import nn
 
 from builder.networks.architectures import Architecture, resolve
 from builder.outcome import Outcome
-from builder.pipeline import BuildRequest, build_set
-from builder.planning import Settings
+from builder.pipeline import build_set
 from builder.progress import Silence
 from builder.quantization.engine import host_engine
 from builder.recipe import load_recipe
+from builder.request import BuildRequest, Settings
 from contract.manifest import Preprocessing
 
 NETWORKS = Path(__file__).with_name("own")

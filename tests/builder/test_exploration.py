@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from builder.data.standardization import Standardization
 from builder.exploration import Exploration, SearchRequest
 from builder.outcome import Status
-from builder.planning import Settings
 from builder.progress import Silence
 from builder.quantization.engine import host_engine
 from builder.recipe import load_recipe
+from builder.request import BuildRequest, Settings
 from builder.search.trial import Trial
 from contract.bundleset import read_set
 from contract.manifest import Scheme
@@ -40,9 +41,15 @@ def explore(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
     recipe = tmp_path_factory.mktemp("recipe") / "small.toml"
     recipe.write_text(RULES)
 
-    def ask(*names: str, out: Path, budget: int, **changes: object) -> Exploration:
+    def ask(
+        *names: str,
+        out: Path,
+        budget: int,
+        standardization: Standardization | None = None,
+        **changes: object,
+    ) -> Exploration:
         specs = tuple(f"tiny_networks:{name}" for name in names)
-        request = SearchRequest(
+        request = BuildRequest(
             architectures=specs,
             data=data,
             out=out,
@@ -50,15 +57,16 @@ def explore(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
             settings=Settings(
                 recipe=load_recipe(str(recipe)),
                 input_size=SIZE,
+                standardization=standardization,
                 finetune_epochs=None,
                 seed=0,
                 engines=(host_engine(),),
             ),
-            max_top1_drop=0.5,
-            budget=budget,
         )
         return Exploration(
-            dataclasses.replace(request, **changes),
+            SearchRequest(
+                build=dataclasses.replace(request, **changes), max_top1_drop=0.5, budget=budget
+            ),
             search_path=Path(__file__).with_name("own"),
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             progress=Silence(),
@@ -141,6 +149,18 @@ def test_trials_of_other_rules_are_not_taken_over(
 
     assert other.trials == again.trials == ()
     assert exploration.trials != ()
+
+
+def test_trials_on_other_inputs_are_not_taken_over(explore: Ask, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    first = explore("chain", out=out, budget=1)
+    assert len(list(first.run())) == 1
+    assert len(explore("chain", out=out, budget=1).trials) == 1
+
+    own = Standardization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    other = explore("chain", out=out, budget=1, standardization=own)
+
+    assert other.trials == ()
 
 
 def test_a_trial_that_the_network_cannot_have_does_not_end_the_search(

@@ -10,10 +10,13 @@ import msgspec
 import pytest
 
 from builder.data.dataset import open_dataset
-from builder.planning import NetworkPlan, Settings, plan_networks
+from builder.data.standardization import Standardization
+from builder.deciders import Stage, sources_sha256
+from builder.planning import NetworkPlan, plan_networks
 from builder.progress import Silence
 from builder.quantization.engine import Engine
 from builder.recipe import VariantSpec, load_recipe
+from builder.request import Settings
 from contract.manifest import Scheme
 
 SIZE = 16
@@ -97,7 +100,9 @@ def test_what_decides_a_result_changes_its_hash_and_nothing_else_does(plan: Plan
     def changed(after: dict[str, str]) -> set[str]:
         return {name for name in before if after[name] != before[name]}
 
+    own = Standardization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     assert changed(_hashes(plan(seed=1))) == set(before)
+    assert changed(_hashes(plan(standardization=own))) == set(before)
     assert changed(_hashes(plan(recipe=other_calibration))) == {"joined-sq8", "joined-p10-sq8"}
     assert changed(_hashes(plan(recipe=other_pruning))) == {
         "joined-p10", "joined-p10-dq8", "joined-p10-sq8",
@@ -130,3 +135,40 @@ def test_an_exact_size_that_the_network_cannot_take_is_an_obstacle(data: Path) -
 
     assert variant.name == "vgg11-sq8-r16"
     assert variant.obstacle == "the network takes no input of 16 px"
+
+
+def test_a_changed_method_makes_anew_what_it_decides_and_nothing_else(plan: Plan) -> None:
+    before = plan()
+
+    def changed(stage: Stage) -> tuple[set[str], set[str]]:
+        """Variants whose own hash, and whose stem's, differ after a change in that stage."""
+        planned = dataclasses.replace(
+            before, sources=lambda one: "other" if one is stage else sources_sha256(one)
+        )
+        pairs = [(variant, planned.plan(variant.spec)) for variant in before.variants]
+        return (
+            {one.name for one, other in pairs if one.inputs_sha256 != other.inputs_sha256},
+            {one.name for one, other in pairs if one.stem != other.stem},
+        )
+
+    pruned = {"joined-p10", "joined-p10-dq8", "joined-p10-sq8"}
+    integers = {"joined-dq8", "joined-sq8", "joined-p10-dq8", "joined-p10-sq8"}
+    everything = set(_hashes(before))
+    assert changed(Stage.QUANTIZATION) == (integers, set())
+    assert changed(Stage.PRUNING) == changed(Stage.TUNING) == (pruned, pruned)
+    assert changed(Stage.BUNDLE) == (everything, set())
+    assert changed(Stage.NETWORK) == (everything, everything)
+    assert changed(Stage.TIMING) == (set(), set())
+
+
+def test_what_layers_can_spare_holds_until_the_network_or_the_method_changes(plan: Plan) -> None:
+    before = plan()
+
+    def study(stage: Stage) -> str:
+        return dataclasses.replace(
+            before, sources=lambda one: "other" if one is stage else sources_sha256(one)
+        ).study_sha256
+
+    differing = {stage for stage in Stage if study(stage) != before.study_sha256}
+    assert differing == {Stage.NETWORK, Stage.PRUNING}
+    assert plan(seed=1).study_sha256 != before.study_sha256

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from builder.data.standardization import Standardization
 from builder.errors import DataError, TuningError
 from builder.networks.architectures import Architecture
 from builder.networks.weights import find_weights
@@ -113,3 +114,18 @@ def test_bad_images_are_skipped_by_name(
 
     assert "skipped train/red/0.png" in caplog.text
     assert "wide.bmp" not in caplog.text
+
+
+def test_the_weights_file_says_how_to_feed_the_network(
+    request_of: TrainRequest, tiny: Callable[[str], Architecture], tmp_path: Path
+) -> None:
+    own = Standardization(mean=(0.4, 0.5, 0.6), std=(0.5, 0.5, 0.5))
+    trained = _train(request_of, standardization=own, epochs=1)
+    assert (trained.preprocessing.mean, trained.preprocessing.std) == (own.mean, own.std)
+
+    weights = find_weights(str(request_of.out), tiny("Joined"), Silence())
+    further = _train(
+        request_of, weights=str(request_of.out), input_size=None, epochs=1, out=tmp_path / "b.pt"
+    )
+
+    assert weights.input_rule == trained.preprocessing == further.preprocessing

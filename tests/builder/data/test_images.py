@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builder.data.images import batch_size, check_image, read_pixels, to_input
-from builder.data.preprocessing import input_rule, resized
 from builder.networks import vision
 from builder.networks.architectures import resolve
-from contract.manifest import Interpolation, Preprocessing
+from contract.manifest import Preprocessing
 
 
 def test_pixels_are_cropped_by_the_shared_rule(tmp_path: Path, rule: Preprocessing) -> None:
@@ -68,39 +67,6 @@ def test_a_damaged_image_is_described_and_never_raises(
 @pytest.mark.parametrize(("size", "images"), [(32, 32), (64, 32), (224, 4), (448, 1), (2000, 1)])
 def test_large_images_run_fewer_at_once(size: int, images: int) -> None:
     assert batch_size(size) == images
-
-
-def test_published_weights_keep_the_rule_that_they_came_with() -> None:
-    rule = input_rule(vision.published_weights("resnet50"), None, has_published_weights=True)
-
-    assert (rule.input_size, rule.resize_size) == (224, 232)
-    assert rule.interpolation is Interpolation.BILINEAR
-
-
-def test_published_weights_at_another_size_cut_away_as_much() -> None:
-    rule = input_rule(vision.published_weights("vgg19"), 448, has_published_weights=True)
-
-    assert (rule.input_size, rule.resize_size) == (448, 512)
-
-
-def test_the_smaller_variant_is_cut_from_a_smaller_image_in_proportion() -> None:
-    rule = input_rule(vision.published_weights("vgg19"), None, has_published_weights=True)
-
-    smaller = resized(rule, 160)
-
-    assert (smaller.input_size, smaller.resize_size) == (160, 183)
-    assert (smaller.mean, smaller.std) == (rule.mean, rule.std)
-
-
-def test_a_network_trained_at_a_given_size_sees_the_whole_shorter_side() -> None:
-    rule = input_rule(vision.published_weights("vgg19"), 48, has_published_weights=False)
-
-    assert (rule.input_size, rule.resize_size) == (48, 48)
-    assert resized(rule, 32).resize_size == 32
-
-
-def test_a_network_of_the_users_own_takes_224_unless_told() -> None:
-    assert input_rule(None, None, has_published_weights=False).input_size == 224
 
 
 def test_inception_with_published_weights_restandardises_its_input() -> None:

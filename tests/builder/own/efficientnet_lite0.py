@@ -93,6 +93,12 @@ class EfficientNetLite0(nn.Module):
         self.head = SameConv2d(_STAGES[-1][-1], _HEAD, 1, bias=False)
         self.head_norm = _norm(_HEAD)
         self.fc = nn.Linear(_HEAD, num_classes)
+        # As models of timm say it.
+        self.pretrained_cfg = {
+            "input_size": (3, INPUT_SIZE, INPUT_SIZE),
+            "mean": (MEAN,) * 3,
+            "std": (STD,) * 3,
+        }
 
     def forward(self, images: Tensor) -> Tensor:
         inner = functional.relu6(self.stem_norm(self.stem(images)))

@@ -15,7 +15,8 @@ from builder.networks.complexity import count_work
 from builder.pruning.allotment import Layer, allot, equal_share, list_layers, remaining_macs
 from builder.pruning.channels import Channels
 from builder.pruning.method import ALL
-from builder.pruning.sensitivity import RATIOS, LayerSensitivity
+from builder.pruning.sensitivity import RATIOS
+from builder.studies.sensitivity import LayerSensitivity
 
 Make = Callable[..., nn.Module]
 

@@ -14,7 +14,8 @@ from builder.progress import Silence
 from builder.pruning.channels import Channels
 from builder.pruning.importance import rank_filters
 from builder.pruning.method import ALL, Importance
-from builder.pruning.sensitivity import Sensitivity, measure_sensitivity
+from builder.pruning.sensitivity import measure_sensitivity
+from builder.studies.sensitivity import Sensitivity
 from support.noise_images import noise
 
 Make = Callable[..., nn.Module]

@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
+from builder.data.declared_input import declared_input
 from builder.networks.complexity import count_work
 from builder.progress import Silence
 from builder.quantization.calibration import Calibration
@@ -79,6 +80,14 @@ def quantized(case: _Case) -> nn.Module:
 def test_the_weights_know_a_palace_and_a_daisy(case: _Case) -> None:
     halves = case.expected.softmax(dim=1).chunk(2)
     assert [int(half.mean(dim=0).argmax()) for half in halves] == [_PALACE, _DAISY]
+
+
+def test_it_says_itself_how_its_input_is_to_be(case: _Case) -> None:
+    rule = declared_input(case.network, "lite0")
+    assert rule is not None
+    assert (rule.input_size, rule.mean, rule.std) == (
+        lite0.INPUT_SIZE, (lite0.MEAN,) * 3, (lite0.STD,) * 3,
+    )  # fmt: skip
 
 
 def test_all_of_its_work_is_done_in_int8(case: _Case, quantized: nn.Module) -> None:

@@ -9,13 +9,9 @@ import pytest
 
 from builder.measuring.timing import HostTiming, TimingStatus
 from builder.report.document import Report, make_report
-from builder.report.studies import (
-    GroupSensitivity,
-    LayerDamage,
-    NetworkDamage,
-    NetworkSensitivity,
-    Studies,
-)
+from builder.studies.damage import LayerDamage, NetworkDamage
+from builder.studies.sensitivity import LayerSensitivity, Sensitivity
+from builder.studies.store import Studies
 from contract.bundleset import BundleSet, Member
 from contract.interval import pack_hits
 from contract.manifest import (
@@ -179,7 +175,7 @@ def failed_timing(timing: Callable[..., HostTiming]) -> Callable[[str, str], Hos
 def studies() -> Studies:
     """Two groups of one network, and two layers of another."""
     groups = [
-        GroupSensitivity(
+        LayerSensitivity(
             layer=name, coupled=["layer1.0.conv2"], channels=64, macs=macs,
             ratios=[0.25, 0.5], loss_increase=losses,
         )
@@ -189,7 +185,7 @@ def studies() -> Studies:
     ]  # fmt: skip
     return Studies(
         sensitivities=[
-            NetworkSensitivity(
+            Sensitivity(
                 architecture="resnet18", input_size=224, importance="l1", images=256, layers=groups
             )
         ],
@@ -197,8 +193,8 @@ def studies() -> Studies:
             NetworkDamage(
                 network="resnet34",
                 layers=[
-                    LayerDamage(layer="conv1", kl_nats=0.03),
-                    LayerDamage(layer="fc", kl_nats=0.0004),
+                    LayerDamage(layer="conv1", macs=118_000_000, kl_nats=0.03),
+                    LayerDamage(layer="fc", macs=512_000, kl_nats=0.0004),
                 ],
             )
         ],

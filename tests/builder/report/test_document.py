@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from builder.measuring.timing import HostTiming
 from builder.report.document import Report, make_report
 from builder.report.picks import Wish
-from builder.report.studies import Studies
 from builder.report.verdicts import Cost
+from builder.studies.store import Studies
 from contract.bundleset import BundleSet, Member
 from contract.manifest import Manifest
 

@@ -12,7 +12,7 @@ import pytest
 
 from builder.report.document import Report
 from builder.report.page import render
-from builder.report.studies import Studies
+from builder.studies.store import Studies
 
 Make = Callable[..., Report]
 

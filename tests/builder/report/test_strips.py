@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from builder.report.strips import damage_bars, depth_of_colour, sensitivity_map
-from builder.report.studies import LayerDamage, NetworkDamage, Studies
+from builder.studies.damage import LayerDamage, NetworkDamage
+from builder.studies.store import Studies
 
 
 def test_each_cell_says_what_was_removed_and_what_it_did(studies: Studies) -> None:
@@ -28,7 +29,10 @@ def test_a_dearer_group_is_darker_and_a_harmless_one_pale() -> None:
 
 
 def test_the_longest_bar_is_the_worst_layer() -> None:
-    layers = [LayerDamage(layer="a", kl_nats=0.5), LayerDamage(layer="b", kl_nats=0.25)]
+    layers = [
+        LayerDamage(layer="a", macs=9, kl_nats=0.5),
+        LayerDamage(layer="b", macs=9, kl_nats=0.25),
+    ]
 
     drawing = damage_bars(NetworkDamage(network="n", layers=layers))
 
@@ -37,6 +41,8 @@ def test_the_longest_bar_is_the_worst_layer() -> None:
 
 
 def test_layers_that_lose_nothing_are_drawn_all_the_same() -> None:
-    drawing = damage_bars(NetworkDamage(network="n", layers=[LayerDamage(layer="a", kl_nats=0)]))
+    drawing = damage_bars(
+        NetworkDamage(network="n", layers=[LayerDamage(layer="a", macs=9, kl_nats=0)])
+    )
 
     assert "quantized alone, 0 nats" in drawing

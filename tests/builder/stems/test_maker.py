@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from builder.outcome import Outcome, Status
-from builder.pipeline import BuildRequest, build_set
-from builder.planning import Settings
+from builder.pipeline import build_set
 from builder.quantization.engine import host_engine
 from builder.recipe import load_recipe
+from builder.request import BuildRequest, Settings
 from contract.manifest import Manifest
 
 NETWORKS = Path(__file__).parents[1] / "own"

@@ -1,0 +1,1 @@
+"""What was found out layer by layer: measured with torch, kept and read again without it."""
