@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterator
 
 from agent.errors import AgentError
@@ -73,7 +74,9 @@ def fastest_way(bundle: Bundle, image: Floats) -> Work:
         raise BuilderError(message)
     if len(works) == 1:
         return next(iter(works.values()))
-    samples = time_in_rounds(works, _CHOOSING, seed=0, on_round=lambda _: None)
+    samples = time_in_rounds(
+        works, _CHOOSING, seed=0, on_round=lambda _: None, clock_ns=time.thread_time_ns
+    )
     return works[min(works, key=lambda way: latency(samples[way]).p50_ms)]
 
 
