@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,10 @@ from contract.bundleset import Member, read_set, verify_member
 from contract.manifest import Manifest
 
 _TIMES = "build-seconds.json"
-#: How `edgewright-builder build` reports a variant on stderr.
-_OUTCOME = re.compile(r"\s*(built|unchanged|unsupported|failed) (\S+?)(?:: (.*))?")
+#: Starts the builder as its users do.
+BUILDER: Sequence[str] = (sys.executable, "-m", "builder")
+#: How `edgewright-builder` reports a variant on stderr.
+OUTCOME = re.compile(r"\s*(built|unchanged|unsupported|failed) (\S+?)(?:: (.*))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,18 @@ class Order:
     input_size: int
     seed: int
     out: Path
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """Options that `build` and `search` share."""
+        return {
+            "--data": self.data,
+            "--weights": self.weights,
+            "--recipe": self.recipe,
+            "--input-size": self.input_size,
+            "--seed": self.seed,
+            "--out": self.out,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +98,7 @@ def build_bundles(order: Order, progress: Progress) -> Built:
             last_line = line.strip() or last_line
             # The first line comes when torch is imported and the work begins.
             started = started or time.monotonic()
-            outcome = _OUTCOME.fullmatch(line.rstrip("\n"))
+            outcome = OUTCOME.fullmatch(line.rstrip("\n"))
             if outcome is None:
                 progress.update(last_line, 0, 1)
                 continue
@@ -100,62 +114,34 @@ def build_bundles(order: Order, progress: Progress) -> Built:
     if not names or names[0] != read_set(order.out).baseline:
         message = f"building {order.architecture} failed: {(missed or [last_line])[0]}"
         raise BuilderError(message)
-    bundles = [_read(order.out, name, seconds.get(name)) for name in names]
+    bundles = [read_bundle(order.out, name, seconds.get(name)) for name in names]
     return Built(bundles=tuple(bundles), missed=tuple(missed))
 
 
-def train_network(order: Order, *, epochs: int, target: Path) -> None:
-    """Train a network from scratch by `edgewright-builder train`, into the file `target`.
+def read_bundle(folder: Path, name: str, build_s: float | None) -> Bundle:
+    """Bundle of a set, verified.
 
     Raises:
-        BuilderError: the training failed.
+        BuilderError: the set does not name it.
+        ContractError: it is damaged.
     """
-    options = {
-        "--data": order.data,
-        "--out": target,
-        "--weights": "none",
-        "--input-size": order.input_size,
-        "--epochs": epochs,
-        "--seed": order.seed,
-    }
-    words = [str(word) for pair in options.items() for word in pair]
-    trained = subprocess.run(
-        [*_BUILDER, "train", order.architecture, *words, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if trained.returncode != 0:
-        reason = (trained.stderr.strip().splitlines() or ["no reason given"])[-1]
-        message = f"training {order.architecture} failed: {reason}"
-        raise BuilderError(message)
-
-
-_BUILDER: Sequence[str] = (sys.executable, "-m", "builder")
-
-
-def _start(order: Order) -> subprocess.Popen[str]:
-    options = {
-        "--data": order.data,
-        "--weights": order.weights,
-        "--recipe": order.recipe,
-        "--input-size": order.input_size,
-        "--seed": order.seed,
-        "--out": order.out,
-    }
-    words = [str(word) for pair in options.items() for word in pair]
-    return subprocess.Popen(
-        [*_BUILDER, "build", order.architecture, *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _read(folder: Path, name: str, build_s: float | None) -> Bundle:
     member = read_set(folder).member(name)
     if member is None:
         message = f"{folder}: the builder reported {name}, and its set does not name it"
         raise BuilderError(message)
     path = verify_member(folder, member)
     return Bundle(path=path, member=member, manifest=read_manifest(path), build_s=build_s)
+
+
+def words(options: Mapping[str, object]) -> list[str]:
+    """Options as words of a command line."""
+    return [str(word) for pair in options.items() for word in pair]
+
+
+def _start(order: Order) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*BUILDER, "build", order.architecture, *words(order.options)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

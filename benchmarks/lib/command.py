@@ -6,15 +6,11 @@ after this process was held to one core.
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -22,15 +18,15 @@ from rich.console import Console
 from benchmarks.lib.choices import Choices, Part
 from benchmarks.lib.contender import Framework, split_installed
 from benchmarks.lib.processor import keep_to_one_core
+from benchmarks.lib.program import end, errors_reported, versions
 from benchmarks.lib.report import Report, Section
 from benchmarks.lib.rounds import Pace
 from benchmarks.lib.tables import heading, remarks, tables
 from builder.commands.printing import print_json, table_console
-from builder.errors import BuilderError, UsageError
 from builder.progress_bar import ProgressBar
-from contract.errors import ContractError
 from contract.exits import Exit
 
+_PROGRAM = "benchmarks/builder.py"
 _PACKAGES = ("edgewright", "torch", "onnxruntime", "openvino", "nncf")
 _ROUNDS, _QUICK_ROUNDS = 25, 8
 _EPOCHS, _QUICK_EPOCHS = 6, 2
@@ -121,8 +117,8 @@ def command(
     """
     others, left_out = split_installed(_frameworks(against))
     if left_out and not others:
-        _end(
-            "benchmarks/builder.py compares with packages that are not installed: "
+        end(
+            f"{_PROGRAM} compares with packages that are not installed: "
             "pip install 'edgewright[bench]', or leave them out by --against none",
             Exit.WRONG_USE,
         )
@@ -131,7 +127,7 @@ def command(
     # Read by the libraries as they are imported.
     os.environ["OMP_NUM_THREADS"] = "1"
     usual_networks = "resnet18" if quick else "vgg19,resnet18,resnet50"
-    with ProgressBar(Console(stderr=True)) as progress, _errors_reported():
+    with ProgressBar(Console(stderr=True)) as progress, errors_reported(_PROGRAM):
         choices = Choices(
             parts=tuple(Part(part) for part in parts) or tuple(Part),
             networks=tuple((networks or usual_networks).split(",")),
@@ -153,7 +149,7 @@ def command(
     report = Report(
         started_at=started_at,
         processor=processor,
-        versions=_versions(),
+        versions=versions(_PACKAGES),
         left_out={str(framework): reason for framework, reason in left_out.items()},
         sections=sections,
     )
@@ -185,14 +181,6 @@ def _frameworks(text: str) -> list[Framework]:
     return [Framework(name) for name in dict.fromkeys(names)]
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
 def _print(report: Report) -> None:
     console = table_console()
     for line in heading(report):
@@ -203,18 +191,3 @@ def _print(report: Report) -> None:
             console.print(table)
         for line in remarks(section):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _errors_reported() -> Iterator[None]:
-    try:
-        yield
-    except UsageError as error:
-        _end(f"benchmarks/builder.py: {error}", Exit.WRONG_USE)
-    except (BuilderError, ContractError, OSError) as error:
-        _end(f"benchmarks/builder.py: {error}", Exit.FAILED)
-
-
-def _end(message: str, code: Exit) -> NoReturn:
-    click.echo(message, err=True)
-    sys.exit(code)

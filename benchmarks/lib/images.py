@@ -8,6 +8,13 @@ from pathlib import Path
 from builder.data.dataset import Dataset, open_dataset
 from scripts.lib.digits import write_digits
 
+_DIGITS_SIZE, _USUAL_SIZE = 32, 224
+
+
+def usual_size(data: Path | None) -> int:
+    """Side of the input in pixels for images in `data`, or for the digits where that is None."""
+    return _DIGITS_SIZE if data is None else _USUAL_SIZE
+
 
 def digits(folder: Path) -> Path:
     """Folder with the 1,797 digits that scikit-learn carries; 360 of them are `val/`."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.lib.bundles import Order, train_network
+from benchmarks.lib.bundles import Order
 from benchmarks.lib.choices import Choices, Part
-from benchmarks.lib.images import digits, first_of_each_class
+from benchmarks.lib.images import digits, first_of_each_class, usual_size
 from benchmarks.lib.section import Question
+from benchmarks.lib.training import Lesson, plain, trained_weights
 
 _RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-_DIGITS_SIZE = 32
-_USUAL_SIZE = 224
 #: Of each class: enough to build with, so that VGG-19 does not spend its minutes on accuracy.
 _SPEED_IMAGES = 2
 
@@ -47,30 +46,25 @@ def _speed(choices: Choices, network: str, data: Path) -> Question:
 
 
 def _accuracy(choices: Choices, data: Path) -> Question:
-    usual = _DIGITS_SIZE if choices.data is None else _USUAL_SIZE
-    input_size = choices.accuracy_input_size or usual
-    question = _question(
+    input_size = choices.accuracy_input_size or usual_size(choices.data)
+    lesson = Lesson(
+        architecture=choices.accuracy_network,
+        data=data,
+        input_size=input_size,
+        epochs=choices.training_epochs,
+        seed=choices.seed,
+    )
+    return _question(
         choices,
         choices.accuracy_network,
         data=data,
-        weights=str(choices.weights or _weights_file(choices, data, input_size)),
+        weights=str(
+            choices.weights or trained_weights(lesson, choices.out / "weights", choices.progress)
+        ),
         recipe=choices.recipe or str(_RECIPES / "accuracy.toml"),
         input_size=input_size,
         part=Part.ACCURACY,
     )
-    trained = Path(question.order.weights)
-    if choices.weights is None and not trained.exists():
-        epochs = choices.training_epochs
-        activity = f"{choices.accuracy_network}: training {epochs} epochs on {data.name}"
-        choices.progress.update(activity, 0, 1)
-        train_network(question.order, epochs=epochs, target=trained)
-    return question
-
-
-def _weights_file(choices: Choices, data: Path, input_size: int) -> Path:
-    network = _plain(choices.accuracy_network)
-    name = f"{network}-{data.name}-{input_size}px-{choices.training_epochs}-epochs"
-    return choices.out / "weights" / f"{name}-seed{choices.seed}.pt"
 
 
 def _question(
@@ -83,7 +77,7 @@ def _question(
     input_size: int,
     part: Part,
 ) -> Question:
-    place = choices.out / f"{part}-{_plain(network)}"
+    place = choices.out / f"{part}-{plain(network)}"
     return Question(
         order=Order(
             architecture=network,
@@ -102,8 +96,3 @@ def _question(
         has_int8_dot_products=choices.has_int8_dot_products,
         progress=choices.progress,
     )
-
-
-def _plain(network: str) -> str:
-    """Name of a network that may be `package.module:factory`."""
-    return network.rpartition(":")[2]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich import box
 from rich.table import Table
 
+from benchmarks.lib.processor import Processor
 from benchmarks.lib.report import Report, Section, TopOne
 from benchmarks.lib.rounds import Ratio
 
@@ -15,15 +16,19 @@ _MEGABYTE = 1_000_000
 
 def heading(report: Report) -> Iterator[str]:
     """Lines that say what the figures were measured on."""
-    processor = report.processor
+    yield from conditions(report.processor, report.versions)
+    for framework, reason in report.left_out.items():
+        yield f"left out: {framework} ({reason})"
+
+
+def conditions(processor: Processor, versions: Mapping[str, str]) -> Iterator[str]:
+    """Lines about the processor and what ran on it."""
     core = "not held to one core" if processor.core is None else f"core {processor.core}"
     yield f"{processor.model}, {processor.logical_cores} cores; {core}, one thread"
     yield f"instructions: {', '.join(processor.extensions) or 'none that matter here'}" + (
         "" if processor.has_int8_dot_products else "; no INT8 dot products: expect less of INT8"
     )
-    yield ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    for framework, reason in report.left_out.items():
-        yield f"left out: {framework} ({reason})"
+    yield ", ".join(f"{name} {version}" for name, version in versions.items())
     yield from processor.notes
 
 
@@ -33,15 +38,20 @@ def remarks(section: Section) -> Iterator[str]:
         f"weights {section.weights}; calibrated on {section.calibration_images} images of "
         f"{section.data}"
     )
-    if section.foreign_share is not None:
-        yield f"other processes took {section.foreign_share:.1%} of the core during the timing"
+    yield from disturbance(section.foreign_share)
     for problem in section.missed:
         yield f"not built: {problem}"
 
 
+def disturbance(foreign_share: float | None) -> Iterator[str]:
+    """Line on how busy the core was with other work, where that is known."""
+    if foreign_share is not None:
+        yield f"other processes took {foreign_share:.1%} of the core during the timing"
+
+
 def speed_table(section: Section) -> Table:
     """One row a contender: what it weighs, how long it takes, how long it took to make."""
-    table = _table(
+    table = measured_table(
         f"{section.network} at {section.input_size} px: p50 at one thread, 95 % interval",
         ("px", "MMACs", "MB", "build s", "p50 ms", "interval", "logit error"),
     )
@@ -62,7 +72,7 @@ def speed_table(section: Section) -> Table:
 def ratio_table(section: Section) -> Table:
     """One row a contender: how many times faster than each reference."""
     references = list(dict.fromkeys(ratio.reference for ratio in section.ratios))
-    table = _table(
+    table = measured_table(
         f"{section.network} at {section.input_size} px: times faster than",
         tuple(references),
     )
@@ -75,7 +85,7 @@ def ratio_table(section: Section) -> Table:
 
 def accuracy_table(section: Section) -> Table:
     """One row a contender: top-1, and its gap to the base on the same images, in points."""
-    table = _table(
+    table = measured_table(
         f"{section.network} at {section.input_size} px on {section.data}: top-1, 95 % interval",
         ("top-1", "interval", "gap to base", "paired interval", "same answer", "images"),
     )
@@ -93,7 +103,8 @@ def tables(section: Section) -> Iterator[Table]:
     yield ratio_table(section)
 
 
-def _table(title: str, columns: tuple[str, ...]) -> Table:
+def measured_table(title: str, columns: tuple[str, ...]) -> Table:
+    """An empty table whose first column names the rows and whose others hold figures."""
     # As wide as its title, which would be broken otherwise.
     table = Table(
         title=title,

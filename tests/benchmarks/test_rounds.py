@@ -55,6 +55,18 @@ def test_work_that_takes_longer_has_the_longer_median() -> None:
     assert latency(samples["long"]).calls == 9
 
 
+def test_the_clock_is_the_one_that_was_given() -> None:
+    ticks = iter(range(0, 10**9, 5_000_000))
+    samples = time_in_rounds(
+        {"work": lambda: None},
+        Pace(rounds=2, timed_calls=2),
+        seed=0,
+        on_round=lambda _: None,
+        clock_ns=lambda: next(ticks),
+    )
+    assert samples["work"] == [[pytest.approx(5.0)] * 2] * 2
+
+
 def test_a_ratio_is_taken_within_rounds_so_that_a_slow_spell_does_not_move_it() -> None:
     spells = [1.0, 1.0, 9.0, 9.0, 1.0, 9.0, 1.0]
     samples = {
