@@ -17,7 +17,7 @@ from builder.groundwork import lay_groundwork
 from builder.networks.probing import smallest_input
 from builder.planning import NetworkPlan
 from builder.progress import Progress
-from builder.quantization.bfloat16 import host_multiplies_bfloat16
+from builder.quantization.instructions import BFLOAT16, host_has
 from builder.request import BuildRequest
 from builder.search.candidate import Space, smaller_inputs
 from builder.search.findings import Findings, conclude
@@ -123,7 +123,7 @@ def _space(plans: Sequence[NetworkPlan]) -> Space:
         taken = [size for size in smaller if smallest_input(plan.trial, size, size + 1)]
         sizes[plan.architecture.name] = (base, *taken)
     schemes = [Scheme.FP32, Scheme.STATIC_INT8]
-    if host_multiplies_bfloat16():
+    if host_has(BFLOAT16):
         schemes.append(Scheme.BF16)
     return Space(input_sizes=sizes, schemes=tuple(schemes))
 

@@ -23,7 +23,7 @@ from builder.networks.probing import check_input, smallest_input, trial_network
 from builder.networks.weights import Origin, Weights, find_weights
 from builder.progress import Progress
 from builder.pruning.method import Method
-from builder.quantization.engine import Engine
+from builder.quantization.engine import Engine, engine_obstacle
 from builder.recipe import Recipe, VariantSpec
 from builder.request import Settings
 from contract.manifest import VARIANT_PATTERN, Preprocessing, Scheme
@@ -96,6 +96,7 @@ class NetworkPlan:
         engine = None
         if spec.quantize in _INT8:
             engine = self.settings.engines[0] if spec.engine is None else Engine(spec.engine)
+            obstacle = obstacle or engine_obstacle(engine)
         name = f"{self.architecture.name}-{spec.suffix(size)}"
         rule = self.rule if size == self.rule.input_size else resized(self.rule, size)
         static = spec.quantize is Scheme.STATIC_INT8

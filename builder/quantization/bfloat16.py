@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +13,6 @@ from builder.errors import UnsupportedError, first_line
 from builder.quantization.calibration import plain_graph
 
 _log = logging.getLogger(__name__)
-
-_PROCESSOR = Path("/proc/cpuinfo")
-#: Of x86 (products in vectors or tiles) and of ARM.
-_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def to_bfloat16(network: nn.Module, example: Tensor) -> nn.Module:
@@ -47,24 +42,6 @@ def to_bfloat16(network: nn.Module, example: Tensor) -> nn.Module:
         # The network's own code: it may raise anything.
         message = f"it does not run in bfloat16: {first_line(error)}"
         raise UnsupportedError(message) from error
-
-
-def host_multiplies_bfloat16(processor: Path = _PROCESSOR) -> bool:
-    """Whether this host has instructions for products in bfloat16.
-
-    Args:
-        processor: as Linux describes it; where there is no such file, it is taken that not.
-    """
-    try:
-        lines = processor.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return False
-    words = (line.partition(":") for line in lines)
-    return any(
-        not _FLAGS.isdisjoint(flags.split())
-        for name, _, flags in words
-        if name.strip() in {"flags", "Features"}
-    )
 
 
 def _folded(network: nn.Module, example: Tensor) -> nn.Module:

@@ -6,14 +6,13 @@ import importlib
 import io
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from builder.errors import UnsupportedError
-from builder.quantization.bfloat16 import host_multiplies_bfloat16, to_bfloat16
+from builder.quantization.bfloat16 import to_bfloat16
 from contract.manifest import Scheme
 from contract.numerics import golden_tolerance
 from support.noise_images import NETWORKS, noise
@@ -108,24 +107,3 @@ def test_code_that_views_tensors_as_they_lie_keeps_its_layout() -> None:
     with torch.inference_mode():
         error = (narrow(noise(4)) - network(noise(4))).abs().max()
     assert float(error) < 0.05
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("flags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True),
-        ("Features\t: fp asimd i8mm bf16\n", True),
-        ("flags\t\t: fpu avx2 avx512f\n", False),
-        ("model name\t: bf16\nflags\t: fpu\n", False),
-    ],
-)
-def test_the_processors_flags_tell_whether_it_multiplies_bfloat16(
-    tmp_path: Path, text: str, *, expected: bool
-) -> None:
-    processor = tmp_path / "cpuinfo"
-    processor.write_text(text)
-    assert host_multiplies_bfloat16(processor) is expected
-
-
-def test_an_unknown_processor_is_taken_not_to_multiply_bfloat16(tmp_path: Path) -> None:
-    assert host_multiplies_bfloat16(tmp_path / "none") is False

@@ -12,7 +12,7 @@ from builder.errors import UnsupportedError
 from builder.networks.architectures import resolve
 from builder.quantization.capture import capture
 from builder.quantization.coverage import int8_macs
-from builder.quantization.engine import Engine, engine_selected
+from builder.quantization.engine import Engine, engine_obstacle, engine_selected
 from builder.quantization.static import int8_modules, quantize_graph
 from support.noise_images import NETWORKS, noise
 
@@ -74,6 +74,8 @@ def test_a_network_for_one_image_is_captured_for_one_image() -> None:
 @pytest.mark.parametrize("name", ["Padded", "Functional", "Windows", "OnlyOne"])
 @pytest.mark.parametrize("engine", list(Engine))
 def test_what_is_captured_runs_in_static_int8(name: str, engine: Engine) -> None:
+    if reason := engine_obstacle(engine):
+        pytest.skip(reason)
     network = _make(name)
     images = noise(8)
     with engine_selected(engine):

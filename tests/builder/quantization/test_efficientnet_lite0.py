@@ -20,7 +20,7 @@ from builder.progress import Silence
 from builder.quantization.calibration import Calibration
 from builder.quantization.coverage import int8_macs
 from builder.quantization.damage import damage_by_layer
-from builder.quantization.engine import Engine, engine_selected
+from builder.quantization.engine import Engine, engine_obstacle, engine_selected
 from support.noise_images import NETWORKS
 
 # As a user's own network is found.
@@ -28,6 +28,8 @@ sys.path.insert(0, str(NETWORKS))
 lite0 = importlib.import_module("efficientnet_lite0")
 
 _CROPS = 8
+#: Depthwise convolutions are fastest by onednn, which is right only where there is VNNI.
+_ENGINE = Engine.X86 if engine_obstacle(Engine.ONEDNN) else Engine.ONEDNN
 _PALACE, _DAISY = 698, 985
 
 
@@ -67,8 +69,8 @@ def case() -> Iterator[_Case]:
     inputs = list(images[::2].split(4))
     with torch.inference_mode():
         expected = network(images[1::2])
-    with engine_selected(Engine.ONEDNN):
-        calibration = Calibration(network, inputs, Engine.ONEDNN)
+    with engine_selected(_ENGINE):
+        calibration = Calibration(network, inputs, _ENGINE)
         yield _Case(network, calibration, inputs, images[1::2], expected)
 
 
@@ -111,4 +113,6 @@ def test_its_first_depthwise_convolutions_hurt_most_and_floats_repair_them(
 
     assert len(damages) == 50
     assert {"blocks.0.depthwise", "blocks.1.depthwise"} <= set(worst)
-    assert case.error(case.calibration.convert(worst)) < 0.8 * case.error(quantized)
+    # By x86, with seven bits for activations, all the others cost more too.
+    share = 0.8 if _ENGINE is Engine.ONEDNN else 0.9
+    assert case.error(case.calibration.convert(worst)) < share * case.error(quantized)

@@ -137,6 +137,7 @@ def timing() -> Callable[..., HostTiming]:
             cpu="Some Processor",
             torch="2.13.0",
             threads=1,
+            clock="thread-time",
             p50_ms=own_ms,
             ci_low_ms=own_ms * 0.99,
             ci_high_ms=own_ms * 1.01,
@@ -164,6 +165,7 @@ def failed_timing(timing: Callable[..., HostTiming]) -> Callable[[str, str], Hos
             cpu=whole.cpu,
             torch=whole.torch,
             threads=whole.threads,
+            clock=whole.clock,
             status=TimingStatus.FAILED,
             reason=reason,
         )
