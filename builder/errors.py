@@ -51,6 +51,12 @@ class ExportError(BuilderError):
     """A bundle cannot be written, or the file does not answer as the network does."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """First line of what a foreign error says; its type where it says nothing."""
     return str(error).partition("\n")[0] or type(error).__name__
+
+
+def typed_line(error: BaseException) -> str:
+    """Type and first line of a foreign error, whose words alone may mean little."""
+    line = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

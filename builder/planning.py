@@ -225,7 +225,9 @@ def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settin
     is_free = weights.origin is Origin.RANDOM and dataset.labelled
     network = trial_network(architecture, len(dataset.folders) if is_free else weights.classes)
     outputs = check_input(network, architecture.name, rule.input_size)
-    classes = match_classes(dataset.folders, outputs, is_imagenet=has_published)
+    classes = match_classes(
+        dataset.folders, outputs, is_imagenet=has_published, resizable=architecture.resizable
+    )
     epochs, tuning = settings.finetune_epochs, recipe.tuning
     plan = NetworkPlan(
         weights=weights,

@@ -89,7 +89,12 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         has_published_weights=weights.published is not None,
     )
     outputs = check_input(network, architecture.name, rule.input_size)
-    classes = match_classes(dataset.folders, outputs, is_imagenet=weights.published is not None)
+    classes = match_classes(
+        dataset.folders,
+        outputs,
+        is_imagenet=weights.published is not None,
+        resizable=architecture.resizable,
+    )
     dataset = dataset.without_bad_images(progress)
     examples = [
         Example(path=sample.path, targets=classes.outputs[sample.folder])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from builder.errors import WeightsError
+from builder.errors import WeightsError, first_line
 from builder.networks import vision
 from builder.networks.architectures import Architecture
 from builder.networks.download import download
@@ -162,14 +163,21 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: not readable, or it holds something else.
     """
+    expected = (
+        "expected a state dict as 'edgewright-builder train' or "
+        "torch.save(network.state_dict(), FILE) write it"
+    )
+    if _is_torchscript(path):
+        message = f"{path}: is a bundle or another TorchScript file; {expected}"
+        raise WeightsError(message)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        message = (
-            f"{path}: {reason}; expected a state dict as 'edgewright-builder train' or "
-            "torch.save(network.state_dict(), FILE) write it"
-        )
+    except pickle.UnpicklingError as error:
+        # Torch's own message recommends to switch this very protection off.
+        message = f"{path}: holds something else than tensors, or is damaged; {expected}"
+        raise WeightsError(message) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        message = f"{path}: cannot be read ({first_line(error)}); {expected}"
         raise WeightsError(message) from error
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
@@ -183,6 +191,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise WeightsError(message)
     names = {str(name).removeprefix("module."): value for name, value in content.items()}
     return {name: value for name, value in names.items() if not name.startswith(_AUXILIARY)}
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether `path` is an archive with code in it, as torch.jit.save writes it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _head(architecture: Architecture) -> dict[str, Tensor]:

@@ -82,6 +82,13 @@ def test_folders_that_fit_no_outputs_say_what_was_expected(
         match_classes(folders, outputs, is_imagenet=False)
 
 
+def test_a_network_of_fixed_width_is_not_sent_to_training() -> None:
+    with pytest.raises(DataError, match="let its factory take num_classes") as caught:
+        match_classes(["0", "1"], 3, is_imagenet=False, resizable=False)
+
+    assert "train ARCH" not in str(caught.value)
+
+
 def test_without_folders_outputs_are_numbered_unless_imagenets() -> None:
     assert match_classes([], 3, is_imagenet=False).labels == ("class 0", "class 1", "class 2")
     assert match_classes([], 1000, is_imagenet=True).labels[281] == "tabby"
