@@ -8,7 +8,13 @@ from importlib import resources
 
 import jinja2
 
-from builder.report.charts import accuracy_chart, depth_chart, savings_chart, series_of
+from builder.report.charts import (
+    SLOWEST_SHOWN,
+    accuracy_chart,
+    depth_chart,
+    savings_chart,
+    series_of,
+)
 from builder.report.document import Report
 from builder.report.entry import Entry
 from builder.report.picks import Wish
@@ -79,6 +85,11 @@ def render(report: Report) -> str:
         main_chart=accuracy_chart(report, report.cost),
         side_charts=[accuracy_chart(report, cost) for cost in side],
         savings=savings_chart(report),
+        beyond_savings=[
+            {"variant": entry.variant, "times": times(1 / entry.own_speedup)}
+            for entry in report.entries
+            if entry.own_speedup and (entry.time_saved_share or 0.0) < SLOWEST_SHOWN
+        ],
         disappointments=_disappointments(report),
         depths=_depths(report),
         sensitivity_maps=_sensitivity_maps(report),

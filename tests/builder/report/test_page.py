@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from builder.measuring.timing import HostTiming
 from builder.report.document import Report
 from builder.report.page import render
 from builder.report.studies import Studies
@@ -91,6 +92,15 @@ def test_saved_work_without_saved_time_is_called_out(make: Make) -> None:
     assert "They save work, and no time here:" in html
     assert html.count('class="call"') == 1
     assert re.search(r"<b>resnet18-p10</b>: saves 9 % of the MACs of resnet18-base and no", html)
+
+
+def test_what_is_beyond_the_scale_of_savings_is_named_with_its_figure(
+    make: Make, timing: Callable[..., HostTiming]
+) -> None:
+    page = render(make(timings={"resnet18-bf16": timing("resnet18-bf16", p50_ms=120.0)}))
+
+    assert "<b>resnet18-bf16</b> takes 6.00× as long." in page
+    assert "At the lower edge" not in render(make())
 
 
 def test_without_timings_the_page_says_that_work_stands_in(make: Make) -> None:
