@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from builder.report.depth import Ladder
@@ -15,6 +14,7 @@ from builder.report.wording import (
     amount,
     percent,
     scheme_words,
+    short_percent,
     significant,
     tick_amount,
     tick_words,
@@ -202,7 +202,7 @@ def _accuracy_axis(report: Report, entries: Sequence[Entry]) -> Axis:
     return Axis(
         scale=linear_around(ends, floor=0.0, ceiling=1.0),
         title="agreement with the base" if is_agreement else "top-1",
-        write=_short_percent,
+        write=short_percent,
     )
 
 
@@ -234,10 +234,6 @@ def _saving_ends(entry: Entry) -> tuple[float, float] | None:
 
 def _whole_percent(share: float) -> str:
     return percent(share, 0)
-
-
-def _short_percent(share: float) -> str:
-    return percent(share, 0 if math.isclose(share * 100, round(share * 100)) else 1)
 
 
 def _named(entries: Sequence[Entry], variant: str) -> Entry:

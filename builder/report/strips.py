@@ -13,7 +13,7 @@ from builder.report.studies import (
     NetworkSensitivity,
 )
 from builder.report.svg import drawing, element, text_of
-from builder.report.wording import amount, percent, significant
+from builder.report.wording import amount, short_percent, significant
 
 _ROW = 21.0
 _GAP = 2.0
@@ -44,7 +44,7 @@ def sensitivity_map(sensitivity: NetworkSensitivity) -> str:
     ]
     for column, ratio in enumerate(ratios):
         x = left + (column + 0.5) * _CELL
-        parts.append(_text(percent(ratio, 0), x, _HEAD - 8, "tick middle"))
+        parts.append(_text(short_percent(ratio), x, _HEAD - 8, "tick middle"))
     for row, layer in enumerate(layers):
         y = _HEAD + row * _ROW
         parts.append(_text(layer.layer, left - 10, y + 14, "row end"))
@@ -95,7 +95,7 @@ def depth_of_colour(loss: float, most: float) -> float:
 
 
 def _loss_words(layer: GroupSensitivity, ratio: float, loss: float) -> str:
-    removed = f"{percent(ratio, 0)} of {layer.channels} filters of {layer.layer}"
+    removed = f"{short_percent(ratio)} of {layer.channels} filters of {layer.layer}"
     together = f" with {', '.join(layer.coupled)}" if layer.coupled else ""
     return f"{removed}{together}: the answers move by {significant(loss)} nats"
 

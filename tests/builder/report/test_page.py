@@ -139,8 +139,18 @@ def test_the_headline_names_the_fastest_that_keeps_the_accuracy(make: Make) -> N
         return found[1]
 
     assert headline(make()) == (
-        "resnet34-p30-sq8 is 1.94× as fast as resnet18-base, and 1000 images show no loss of "
-        "accuracy"
+        "resnet34-p30-sq8 is 1.94× as fast as resnet18-base, and on 1,000 images the 0.2 points "
+        "that it lost may be chance"
+    )
+    assert headline(make("resnet18-base", "resnet34-sq8")) == (
+        "resnet34-sq8 is 1.32× as fast as resnet18-base, and is 0.4 points more accurate"
+    )
+    assert headline(make("resnet18-base", "resnet34-p30", "resnet34-p30-sq8", is_timed=False)) == (
+        "Nothing here is faster than resnet18-base without losing accuracy"
+    )
+    assert headline(make("resnet18-base", "resnet18-p10", is_timed=False)) == (
+        "resnet18-p10 does 1/1.1 of the work of resnet18-base, and on 1,000 images the 0.3 points "
+        "that it lost may be chance"
     )
     assert headline(make("resnet18-base", "resnet18-p50")) == (
         "Nothing here is faster than resnet18-base without losing accuracy"
