@@ -56,6 +56,13 @@ def first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
+def plain_words(error: Exception) -> str:
+    """What an error says, the system's own without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def typed_line(error: BaseException) -> str:
     """Type and first line of a foreign error, whose words alone may mean little."""
     line = str(error).partition("\n")[0]

@@ -26,6 +26,7 @@ from builder.search.searcher import search
 from builder.search.trial import Trial
 from builder.workbench import BuilderWorkbench
 from builder.workspace import Workspace
+from contract.files import expect_writable
 from contract.manifest import Scheme
 
 
@@ -81,6 +82,8 @@ class Exploration:
         dataset = dataset.without_bad_images(progress)
         workspace = Workspace.beside(request.out)
         shelf = Shelf(request.out, baseline=plans[0].base.name)
+        expect_writable(request.out)
+        workspace.expect_writable()
         builds = {
             plan.architecture.name: (
                 plan,

@@ -15,6 +15,7 @@ from builder.outcome import Outcome, Status
 from builder.planning import Settings, VariantPlan, plan_networks
 from builder.progress import Progress
 from builder.workspace import Workspace
+from contract.files import expect_writable
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def build_set(
             dataset.root,
         )
     shelf = Shelf(request.out, baseline=plans[0].base.name)
+    workspace = Workspace.beside(request.out)
     checked: Dataset | None = None
     for plan in plans:
         pending: list[VariantPlan] = []
@@ -93,12 +95,15 @@ def build_set(
             else:
                 pending.append(variant)
         if pending:
-            checked = checked or dataset.without_bad_images(progress)
+            if checked is None:
+                expect_writable(request.out)
+                workspace.expect_writable()
+                checked = dataset.without_bad_images(progress)
             build = NetworkBuild(
                 plan,
                 dataset=checked,
                 shelf=shelf,
-                workspace=Workspace.beside(request.out),
+                workspace=workspace,
                 now=now,
                 progress=progress,
             )

@@ -248,7 +248,12 @@ def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settin
         },
         trial=network,
     )
-    planned = [plan.plan(spec) for spec in asked_for(recipe, settings)]
+    planned = [
+        plan.plan(spec)
+        for spec in asked_for(recipe, settings)
+        # Variants of the full input are built at the network's own size anyhow.
+        if spec.input_px != rule.input_size or spec in recipe.all_variants
+    ]
     # A resolution that was asked for may be one that the recipe comes to by itself.
     distinct = {variant.inputs_sha256: variant for variant in planned}
     return dataclasses.replace(plan, variants=tuple(distinct.values()))

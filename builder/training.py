@@ -24,7 +24,7 @@ from builder.recipe import VariantSpec
 from builder.tuning.objective import Example, Labels
 from builder.tuning.schedule import Optimizer, Schedule
 from builder.tuning.trainer import fit
-from contract.files import replacing, sha256_of
+from contract.files import expect_writable, replacing, sha256_of
 from contract.manifest import Accuracy, Preprocessing, Scheme
 
 #: Of the shipped recipes' variant with a smaller input.
@@ -95,6 +95,7 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
         is_imagenet=weights.published is not None,
         resizable=architecture.resizable,
     )
+    expect_writable(request.out.parent)
     dataset = dataset.without_bad_images(progress)
     examples = [
         Example(path=sample.path, targets=classes.outputs[sample.folder])
@@ -150,6 +151,5 @@ def _write_state(network: nn.Module, path: Path) -> None:
     # Through memory, because PyTorch ends the process when the disk under it fills up.
     buffer = io.BytesIO()
     torch.save(network.state_dict(), buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as scratch:
         scratch.write_bytes(buffer.getbuffer())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from contract.files import expect_writable
+
 
 class Workspace:
     """Paths of what a later build, search or report of the same set takes up again.
@@ -21,6 +23,14 @@ class Workspace:
         """Workspace of the bundle set in that folder."""
         whole = bundle_set.resolve()
         return cls(whole.with_name(f"{whole.name}.work"))
+
+    def expect_writable(self) -> None:
+        """See that it can be written to, before what is to be kept in it takes hours.
+
+        Raises:
+            OSError: it cannot.
+        """
+        expect_writable(self.folder)
 
     @property
     def stems(self) -> Path:

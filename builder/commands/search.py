@@ -12,7 +12,13 @@ from rich.markup import escape
 
 from builder.commands.data import data_folder
 from builder.commands.endings import complain, errors_reported
-from builder.commands.options import data_option, input_size_option, json_option, seed_option
+from builder.commands.options import (
+    Number,
+    data_option,
+    input_size_option,
+    json_option,
+    seed_option,
+)
 from builder.commands.printing import print_json, table_console
 from builder.commands.recipe import (
     ENGINES,
@@ -36,7 +42,7 @@ from contract.exits import Exit
 @weights_option
 @click.option(
     "--max-top1-drop",
-    type=click.FloatRange(min=0, max=1),
+    type=Number(min=0, max=1, hint="a share; 0.01 is one point"),
     default=0.01,
     show_default=True,
     help="Most top-1 that the winner may lose against the first ARCH as it comes; 0.01 is one "
@@ -51,7 +57,7 @@ from contract.exits import Exit
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Start no trial after so many minutes. [default: no limit]",
 )
 @click.option(
@@ -76,6 +82,8 @@ from contract.exits import Exit
 @seed_option
 @click.option(
     "--engine",
+    "engines",
+    multiple=True,
     type=click.Choice(ENGINES),
     help="INT8 kernels to prepare for. [default: qnnpack on ARM, else x86]",
 )
@@ -99,7 +107,7 @@ def search(
     finetune_epochs: int | None,
     mirror: bool,
     seed: int,
-    engine: str | None,
+    engines: tuple[str, ...],
     with_report: bool,
     as_json: bool,
 ) -> None:
@@ -111,6 +119,9 @@ def search(
     it. Prints the Pareto front found and the fastest variant within the bar; the exit code is
     1 where none is.
     """
+    if len(set(engines)) > 1:
+        message = "a search is for one; search again into another folder for the next"
+        raise click.BadParameter(message, param_hint="--engine")
     with errors_reported():
         chosen = with_mirror(load_recipe(recipe), mirror=mirror)
         from builder.exploration import Exploration, SearchRequest  # noqa: PLC0415 - imports torch
@@ -127,19 +138,22 @@ def search(
             input_size=input_size,
             finetune_epochs=finetune_epochs,
             seed=seed,
-            engines=(Engine(engine) if engine else host_engine(),),
+            engines=(Engine(engines[0]) if engines else host_engine(),),
             resolutions=tuple(dict.fromkeys(resolutions)),
         ),
         max_top1_drop=max_top1_drop,
         budget=budget,
         minutes=minutes,
     )
+    is_stopped = False
     with errors_reported(), ProgressBar(console) as progress:
         exploration = Exploration(
             request, search_path=Path.cwd(), now=lambda: datetime.now(UTC), progress=progress
         )
         if exploration.trials:
-            console.print(f"{len(exploration.trials)} trials were made before", highlight=False)
+            known = len(exploration.trials)
+            were = "trial was" if known == 1 else "trials were"
+            console.print(f"{known} {were} made before", highlight=False)
         try:
             for trial in exploration.run():
                 reason = f": {escape(trial.reason)}" if trial.reason else ""
@@ -149,7 +163,7 @@ def search(
                 )  # fmt: skip
         except KeyboardInterrupt:
             complain("stopped; this is what was found, and a rerun goes on from there")
-            with_report = False
+            is_stopped, with_report = True, False
         findings = exploration.findings()
         page = None
         if with_report and findings.front:
@@ -165,5 +179,5 @@ def search(
         click.echo(search_verdict(exploration.space, findings, max_top1_drop))
         if page is not None:
             click.echo(page)
-    if findings.best is None:
+    if findings.best is None or is_stopped:
         sys.exit(Exit.FAILED)

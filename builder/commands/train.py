@@ -9,7 +9,13 @@ from rich.console import Console
 
 from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
-from builder.commands.options import data_option, input_size_option, json_option, seed_option
+from builder.commands.options import (
+    Number,
+    data_option,
+    input_size_option,
+    json_option,
+    seed_option,
+)
 from builder.commands.printing import print_json
 from builder.progress_bar import ProgressBar
 from builder.tables import accuracy_text
@@ -37,7 +43,7 @@ from builder.tables import accuracy_text
 @click.option("--batch-size", type=click.IntRange(min=2), default=32, show_default=True)
 @click.option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=5e-4,
     show_default=True,
     help="Peak learning rate (AdamW, one cycle).",
@@ -75,7 +81,8 @@ def train(
         learning_rate=lr,
         seed=seed,
     )
-    with errors_reported(), ProgressBar(console) as progress:
+    stopped = f"stopped; {out} was not written, and a rerun starts anew"
+    with errors_reported(when_stopped=stopped), ProgressBar(console) as progress:
         trained = training.train(request, search_path=Path.cwd(), progress=progress)
     if as_json:
         print_json(trained)

@@ -58,6 +58,12 @@ def match_classes(
             labels=tuple(vision.imagenet_labels()),
             outputs=tuple(known_set.outputs(folder) for folder in folders),
         )
+    if len(folders) == outputs == 1:
+        message = (
+            f"train/: one class folder, {folders[0]}: nothing can be told apart; add a folder of "
+            "what is something else"
+        )
+        raise DataError(message)
     if len(folders) == outputs:
         return Classes(labels=tuple(folders), outputs=tuple((n,) for n in range(outputs)))
     if matched:

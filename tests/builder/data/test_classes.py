@@ -71,6 +71,7 @@ def test_a_thousand_folders_of_other_names_fit_a_thousand_outputs() -> None:
         (["0", "1"], 3, "3 outputs and train/ has 2 class folders .0, 1.; expected 3 class"),
         (["0", "1"], 1000, "expected 1000 class folders, or folders named by WordNet id"),
         (["cat", "teapots"], 1000, r"ImageNet label .tabby. or as in cifar10"),
+        (["cat"], 1, "one class folder, cat: nothing can be told apart"),
         (["tabby", "my_cat"], 1000, "1 of 2 folders match ImageNet classes, but not my_cat"),
         (["n02123045", "tabby"], 1000, "n02123045 and tabby are the same ImageNet class"),
     ],
