@@ -112,6 +112,7 @@ def build(
     outcomes: list[Outcome] = []
     total = len(set(architectures)) * len(asked_for(chosen_recipe, request.settings))
     with errors_reported(), ProgressBar(console) as progress:
+        progress.update_overall("variants", 0, total)
         for outcome in build_set(
             request, search_path=Path.cwd(), now=lambda: datetime.now(UTC), progress=progress
         ):
