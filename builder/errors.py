@@ -43,6 +43,10 @@ class NothingToPruneError(UnsupportedError):
     """No filter may go; the network is as it was."""
 
 
+class BusyError(BuilderError):
+    """Another process works on the same thing; it has to end first."""
+
+
 class TuningError(BuilderError):
     """Training cannot start or went astray."""
 

@@ -65,6 +65,7 @@ class Exploration:
         Raises:
             UsageError: the request as a whole cannot be meant.
             DownloadError: published weights cannot be fetched.
+            BusyError: another search is at work in the same place.
             ContractError: the folder holds a set that cannot be read.
             OSError: the folder cannot be written.
         """
@@ -84,6 +85,7 @@ class Exploration:
         shelf = Shelf(request.out, baseline=plans[0].base.name)
         expect_writable(request.out)
         workspace.expect_writable()
+        self._reservation = workspace.reserve()
         builds = {
             plan.architecture.name: (
                 plan,
@@ -122,16 +124,19 @@ class Exploration:
             OSError: the journal cannot be written.
         """
         minutes = self._request.minutes
-        return search(
-            self.space,
-            self._bench,
-            self._journal,
-            max_top1_drop=self._request.max_top1_drop,
-            budget=self._request.budget,
-            now_s=time.monotonic,
-            progress=self._progress,
-            deadline_s=math.inf if minutes is None else time.monotonic() + 60 * minutes,
-        )
+        try:
+            yield from search(
+                self.space,
+                self._bench,
+                self._journal,
+                max_top1_drop=self._request.max_top1_drop,
+                budget=self._request.budget,
+                now_s=time.monotonic,
+                progress=self._progress,
+                deadline_s=math.inf if minutes is None else time.monotonic() + 60 * minutes,
+            )
+        finally:
+            self._reservation.release()
 
     def findings(self) -> Findings:
         """What was found so far."""

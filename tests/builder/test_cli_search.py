@@ -68,6 +68,33 @@ def test_a_search_that_is_stopped_shows_what_it_found_and_does_not_end_as_if_don
     assert "joined-base" in out
 
 
+def test_a_second_search_in_the_same_place_is_refused_and_the_first_goes_on(
+    command: Command, data: Path, tmp_path: Path
+) -> None:
+    arguments = _arguments(data, tmp_path / "set", "tiny_networks:Joined")
+    with subprocess.Popen(
+        [sys.executable, "-m", "builder", *map(str, arguments), "--no-report"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).with_name("own"),
+    ) as first:
+        assert first.stderr is not None
+        for line in first.stderr:
+            if "joined-base" in line:
+                break
+        first.send_signal(signal.SIGSTOP)
+        second = command(*arguments, "--seed", 7)
+        first.send_signal(signal.SIGCONT)
+        first.communicate()
+
+    assert second.returncode == 1
+    assert "another search is at work there" in second.stderr
+    assert first.returncode in {0, 1}
+    assert len((tmp_path / "set.work" / "search.jsonl").read_text().splitlines()) == 3
+    assert not (tmp_path / "set.work" / "search.1.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
