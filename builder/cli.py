@@ -14,11 +14,13 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from builder.commands.build import build
+from builder.commands.endings import complain
 from builder.commands.inspect import inspect
 from builder.commands.list import list_set
 from builder.commands.report import report
 from builder.commands.search import search
 from builder.commands.train import train
+from builder.errors import plain_words
 from contract.exits import Exit
 
 
@@ -37,8 +39,14 @@ def cli(context: click.Context, /, *, verbose: bool) -> None:
     """
     # One console for bars, lines and the log, so that they do not write into each other.
     context.obj = Console(stderr=True)
-    handler = RichHandler(console=context.obj, show_time=False, show_path=False)
-    logging.basicConfig(format="%(message)s", handlers=[handler])
+    if context.obj.is_terminal:
+        handler: logging.Handler = RichHandler(
+            console=context.obj, show_time=False, show_path=False
+        )
+        logging.basicConfig(format="%(message)s", handlers=[handler])
+    else:
+        # In a file each message is one line, however long, that can be searched for.
+        logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.captureWarnings(capture=True)
     logging.getLogger("builder").setLevel(logging.INFO if verbose else logging.WARNING)
 
@@ -51,4 +59,9 @@ def main() -> None:
     """Run the command line."""
     # A scratch file that is being written is removed on the way out.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(Exit.FAILED))
-    cli.main(prog_name="edgewright-builder")
+    try:
+        cli.main(prog_name="edgewright-builder")
+    except OSError as error:
+        # What was made is made; what could not be written is, mostly, standard output.
+        complain(plain_words(error) if error.filename else f"standard output: {error.strerror}")
+        sys.exit(Exit.FAILED)

@@ -47,6 +47,10 @@ class NothingToPruneError(UnsupportedError):
     """No filter may go; the network is as it was."""
 
 
+class BusyError(BuilderError):
+    """Another process works on the same thing; it has to end first."""
+
+
 class TuningError(BuilderError):
     """Training cannot start or went astray."""
 
@@ -55,6 +59,19 @@ class ExportError(BuilderError):
     """A bundle cannot be written, or the file does not answer as the network does."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """First line of what a foreign error says; its type where it says nothing."""
     return str(error).partition("\n")[0] or type(error).__name__
+
+
+def plain_words(error: Exception) -> str:
+    """What an error says, the system's own without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def typed_line(error: BaseException) -> str:
+    """Type and first line of a foreign error, whose words alone may mean little."""
+    line = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

@@ -25,6 +25,7 @@ from builder.search.journal import Journal, open_journal
 from builder.search.searcher import search
 from builder.search.trial import Trial
 from builder.workbench import BuilderWorkbench
+from contract.files import expect_writable
 from contract.manifest import Scheme
 
 
@@ -59,12 +60,16 @@ class Exploration:
         Raises:
             UsageError: the request as a whole cannot be meant.
             DownloadError: published weights cannot be fetched.
+            BusyError: another search is at work in the same place.
             ContractError: the folder holds a set that cannot be read.
             OSError: the folder cannot be written.
         """
         self._request = request
         self._progress = progress
         ground = lay_groundwork(request.build, search_path=search_path, progress=progress)
+        expect_writable(request.build.out)
+        ground.workspace.expect_writable()
+        self._reservation = ground.workspace.reserve()
         dataset = ground.dataset.without_bad_images(progress)
         builds = {
             plan.architecture.name: (
@@ -99,16 +104,19 @@ class Exploration:
             OSError: the journal cannot be written.
         """
         minutes = self._request.minutes
-        return search(
-            self.space,
-            self._bench,
-            self._journal,
-            max_top1_drop=self._request.max_top1_drop,
-            budget=self._request.budget,
-            now_s=time.monotonic,
-            progress=self._progress,
-            deadline_s=math.inf if minutes is None else time.monotonic() + 60 * minutes,
-        )
+        try:
+            yield from search(
+                self.space,
+                self._bench,
+                self._journal,
+                max_top1_drop=self._request.max_top1_drop,
+                budget=self._request.budget,
+                now_s=time.monotonic,
+                progress=self._progress,
+                deadline_s=math.inf if minutes is None else time.monotonic() + 60 * minutes,
+            )
+        finally:
+            self._reservation.release()
 
     def findings(self) -> Findings:
         """What was found so far."""

@@ -14,7 +14,7 @@ from builder.bundles.shelf import Shelf
 from builder.bundles.torchscript import ScriptedNetwork
 from builder.data.dataset import Dataset
 from builder.data.images import read_pixels, to_input
-from builder.errors import BuilderError, UnsupportedError
+from builder.errors import BuilderError, UnsupportedError, plain_words
 from builder.measuring.accuracy import Exam
 from builder.measuring.evaluation import Predictions, predict
 from builder.networks.complexity import count_work, list_blocks, stored_tensors
@@ -157,5 +157,5 @@ def _missed(variant: VariantPlan, error: Exception) -> Outcome:
     return Outcome(
         variant=variant.name,
         status=Status.UNSUPPORTED if isinstance(error, UnsupportedError) else Status.FAILED,
-        reason=str(error) if known else f"{type(error).__name__}: {error}",
+        reason=plain_words(error) if known else f"{type(error).__name__}: {error}",
     )

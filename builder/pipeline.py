@@ -12,6 +12,7 @@ from builder.outcome import Outcome
 from builder.planning import VariantPlan
 from builder.progress import Progress
 from builder.request import BuildRequest
+from contract.files import expect_writable
 
 
 def build_set(
@@ -50,6 +51,9 @@ def build_set(
             else:
                 yield outcome
         if pending:
-            checked = checked or ground.dataset.without_bad_images(progress)
+            if checked is None:
+                expect_writable(request.out)
+                ground.workspace.expect_writable()
+                checked = ground.dataset.without_bad_images(progress)
             build = ground.network_build(plan, checked, now=now, progress=progress)
             yield from build.run(pending)

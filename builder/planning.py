@@ -224,7 +224,9 @@ def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settin
     asked = AskedInput(size=settings.input_size, standardization=settings.standardization)
     rule = input_rule(weights, network, asked)
     outputs = check_input(network, architecture.name, rule.input_size)
-    classes = match_classes(dataset.folders, outputs, is_imagenet=has_published)
+    classes = match_classes(
+        dataset.folders, outputs, is_imagenet=has_published, resizable=architecture.resizable
+    )
     epochs, tuning = settings.finetune_epochs, recipe.tuning
     plan = NetworkPlan(
         weights=weights,
@@ -245,7 +247,12 @@ def _plan(weights: Weights, dataset: Dataset, data_sha256: str, settings: Settin
         },
         trial=network,
     )
-    planned = [plan.plan(spec) for spec in asked_for(recipe, settings)]
+    planned = [
+        plan.plan(spec)
+        for spec in asked_for(recipe, settings)
+        # Variants of the full input are built at the network's own size anyhow.
+        if spec.input_px != rule.input_size or spec in recipe.all_variants
+    ]
     # A resolution that was asked for may be one that the recipe comes to by itself.
     distinct = {variant.inputs_sha256: variant for variant in planned}
     return dataclasses.replace(plan, variants=tuple(distinct.values()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +24,8 @@ from rich.text import Text
 _SPEAKS_AFTER_SECONDS = 3.0
 _SPEAKS_AFTER_STEPS = 2
 _SECONDS_PER_MINUTE = 60
+#: Field of a task whose steps take too different times to foretell anything from.
+_UNEVEN = "uneven"
 
 
 class ProgressBar:
@@ -30,7 +34,7 @@ class ProgressBar:
     Where `console` is no terminal, each activity is one line when it begins.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._activity: str | None = None
         self._task: TaskID | None = None
@@ -44,6 +48,7 @@ class ProgressBar:
             console=console,
             transient=True,
             disable=not console.is_terminal,
+            get_time=now_s,
         )
 
     def __enter__(self) -> Self:
@@ -73,9 +78,12 @@ class ProgressBar:
             self._bar.update(self._task, completed=done, total=total)
 
     def update_overall(self, what: str, done: int, total: int) -> None:
-        """Show on a line of its own that `done` of `total` of `what` are finished."""
+        """Show on a line of its own that `done` of `total` of `what` are finished.
+
+        No time left is foretold from them, for they may be seconds or hours each.
+        """
         if self._overall is None:
-            self._overall = self._bar.add_task(what, total=total)
+            self._overall = self._bar.add_task(what, total=total, **{_UNEVEN: True})
         self._bar.update(self._overall, description=what, completed=done, total=total)
 
 
@@ -89,6 +97,8 @@ class _TimeLeft(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Say nothing until something is known."""
+        if task.fields.get(_UNEVEN):
+            return Text("")
         seconds = seconds_left(task.elapsed, task.completed, task.total)
         if seconds is None:
             return Text("")

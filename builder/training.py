@@ -24,7 +24,7 @@ from builder.recipe import VariantSpec
 from builder.tuning.objective import Example, Labels
 from builder.tuning.schedule import Optimizer, Schedule
 from builder.tuning.trainer import fit
-from contract.files import sha256_of
+from contract.files import expect_writable, sha256_of
 from contract.manifest import Accuracy, Preprocessing, Scheme
 
 #: Of the shipped recipes' variant with a smaller input.
@@ -89,7 +89,13 @@ def train(request: TrainRequest, *, search_path: Path, progress: Progress) -> Tr
     asked = AskedInput(size=request.input_size, standardization=request.standardization)
     rule = input_rule(weights, network, asked)
     outputs = check_input(network, architecture.name, rule.input_size)
-    classes = match_classes(dataset.folders, outputs, is_imagenet=weights.published is not None)
+    classes = match_classes(
+        dataset.folders,
+        outputs,
+        is_imagenet=weights.published is not None,
+        resizable=architecture.resizable,
+    )
+    expect_writable(request.out.parent)
     dataset = dataset.without_bad_images(progress)
     examples = [
         Example(path=sample.path, targets=classes.outputs[sample.folder])

@@ -77,6 +77,9 @@ def read_extra(path: Path, name: str) -> bytes:
             # zipfile checks the member's CRC while it reads.
             with archive.open(members[0]) as member:
                 return member.read(limit + 1)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        message = f"{path}: {error.strerror}; expected a bundle, a .pt file of a bundle set"
+        raise BundleDamagedError(message) from error
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         message = f"{path}: {error}; the bundle is truncated or damaged: copy or build it again"
         raise BundleDamagedError(message) from error

@@ -39,6 +39,23 @@ def replacing(path: Path) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
+def expect_writable(folder: Path) -> None:
+    """Make `folder` where it is not there, and see that files can be made in it.
+
+    For asking before work of hours, not after it.
+
+    Raises:
+        OSError: it is no folder, or nothing can be written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        # The name of the scratch file says nothing to anybody.
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one."""
     with replacing(path) as scratch:

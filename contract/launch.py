@@ -25,4 +25,7 @@ def launch(module: str, *, extra: str) -> None:
             f"pip install 'edgewright[{extra}]'\n",
         )
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        # Nothing was begun yet, so that nothing is to be said of it.
+        raise SystemExit(1) from None
     command_line.main()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contract.bundle import SUFFIX, read_manifest
 from contract.bundleset import SET_NAME, BundleSet, Member, read_set, verify_member, write_set
-from contract.errors import BundleError
+from contract.errors import BundleDamagedError, BundleError
 from contract.files import sha256_of
 from contract.manifest import Manifest
 
@@ -31,7 +31,12 @@ class Shelf:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._baseline = baseline
-        self._read()
+        try:
+            self._read()
+        except BundleDamagedError as error:
+            # Building again is what was just tried.
+            message = f"{error}; or remove {folder / SET_NAME}, and all variants are built anew"
+            raise BundleDamagedError(message) from error
 
     def path_of(self, variant: str) -> Path:
         """Where a variant's bundle stands, or will."""

@@ -47,6 +47,7 @@ def build(console: Console, /, *, options: BuildOptions, with_report: bool, as_j
     settings = request.settings
     total = len(set(request.architectures)) * len(asked_for(settings.recipe, settings))
     with errors_reported(), ProgressBar(console) as progress:
+        progress.update_overall("variants", 0, total)
         for outcome in build_set(
             request, search_path=Path.cwd(), now=lambda: datetime.now(UTC), progress=progress
         ):

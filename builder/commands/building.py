@@ -154,6 +154,15 @@ def build_options(
     return decorate
 
 
+def _only_one(
+    context: click.Context, option: click.Parameter, engines: tuple[str, ...]
+) -> tuple[str, ...]:
+    if len(set(engines)) > 1:
+        message = "a search is for one; search again into another folder for the next"
+        raise click.BadParameter(message, context, option)
+    return engines
+
+
 _many_engines_option = click.option(
     "--engine",
     "engines",
@@ -165,8 +174,9 @@ _many_engines_option = click.option(
 _one_engine_option = click.option(
     "--engine",
     "engines",
+    multiple=True,
     type=click.Choice(get_args(EngineName)),
-    callback=lambda _context, _option, value: () if value is None else (value,),
+    callback=_only_one,
     help=f"INT8 kernels to prepare for. {_ENGINE_DEFAULT}",
 )
 

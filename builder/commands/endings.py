@@ -9,20 +9,26 @@ from typing import NoReturn
 
 import click
 
-from builder.errors import BuilderError, UsageError
+from builder.errors import BuilderError, UsageError, plain_words
 from contract.errors import ContractError
 from contract.exits import Exit
 
+_GOES_ON = "stopped; what was finished is kept, and a rerun goes on from there"
+
 
 @contextlib.contextmanager
-def errors_reported() -> Iterator[None]:
-    """End the program with one line and an exit code where the block raises what was foreseen."""
+def errors_reported(*, when_stopped: str = _GOES_ON) -> Iterator[None]:
+    """End the program with one line and an exit code where the block raises what was foreseen.
+
+    Args:
+        when_stopped: what to say after Ctrl-C.
+    """
     try:
         yield
     except UsageError as error:
         _fail(str(error), Exit.WRONG_USE)
     except (BuilderError, ContractError, OSError) as error:
-        _fail(str(error), Exit.FAILED)
+        _fail(plain_words(error), Exit.FAILED)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in {"", "builder", "contract"}:
@@ -30,7 +36,7 @@ def errors_reported() -> Iterator[None]:
         message = f"needs the package '{missing}': pip install 'edgewright[builder]'"
         _fail(message, Exit.WRONG_USE)
     except KeyboardInterrupt:
-        _fail("stopped; what was finished is kept, and a rerun goes on from there", Exit.FAILED)
+        _fail(when_stopped, Exit.FAILED)
 
 
 def _fail(message: str, code: Exit) -> NoReturn:

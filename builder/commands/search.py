@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from builder.commands.building import BuildOptions, build_options
 from builder.commands.endings import complain, errors_reported
-from builder.commands.options import json_option
+from builder.commands.options import Number, json_option
 from builder.commands.printing import print_json, table_console
 from builder.commands.reporting import report_option, write_report
 from builder.progress_bar import ProgressBar
@@ -31,7 +31,7 @@ from contract.exits import Exit
 )
 @click.option(
     "--max-top1-drop",
-    type=click.FloatRange(min=0, max=1),
+    type=Number(min=0, max=1, hint="a share; 0.01 is one point"),
     default=0.01,
     show_default=True,
     help="Most top-1 that the winner may lose against the first ARCH as it comes; 0.01 is one "
@@ -46,7 +46,7 @@ from contract.exits import Exit
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Start no trial after so many minutes. [default: no limit]",
 )
 @report_option
@@ -78,12 +78,15 @@ def search(
     request = SearchRequest(
         build=build_request, max_top1_drop=max_top1_drop, budget=budget, minutes=minutes
     )
+    is_stopped = False
     with errors_reported(), ProgressBar(console) as progress:
         exploration = Exploration(
             request, search_path=Path.cwd(), now=lambda: datetime.now(UTC), progress=progress
         )
         if exploration.trials:
-            console.print(f"{len(exploration.trials)} trials were made before", highlight=False)
+            known = len(exploration.trials)
+            were = "trial was" if known == 1 else "trials were"
+            console.print(f"{known} {were} made before", highlight=False)
         try:
             for trial in exploration.run():
                 reason = f": {escape(trial.reason)}" if trial.reason else ""
@@ -93,7 +96,7 @@ def search(
                 )  # fmt: skip
         except KeyboardInterrupt:
             complain("stopped; this is what was found, and a rerun goes on from there")
-            with_report = False
+            is_stopped, with_report = True, False
         findings = exploration.findings()
         page = None
         if with_report and findings.front:
@@ -105,5 +108,5 @@ def search(
         click.echo(search_verdict(exploration.space, findings, max_top1_drop))
         if page is not None:
             click.echo(page)
-    if findings.best is None:
+    if findings.best is None or is_stopped:
         sys.exit(Exit.FAILED)

@@ -10,6 +10,7 @@ from rich.console import Console
 from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
 from builder.commands.options import (
+    Number,
     asked_standardization,
     data_option,
     input_size_option,
@@ -48,7 +49,7 @@ from builder.tables import accuracy_text
 @click.option("--batch-size", type=click.IntRange(min=2), default=32, show_default=True)
 @click.option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=5e-4,
     show_default=True,
     help="Peak learning rate (AdamW, one cycle).",
@@ -90,7 +91,8 @@ def train(
         seed=seed,
         standardization=standardization,
     )
-    with errors_reported(), ProgressBar(console) as progress:
+    stopped = f"stopped; {out} was not written, and a rerun starts anew"
+    with errors_reported(when_stopped=stopped), ProgressBar(console) as progress:
         trained = training.train(request, search_path=Path.cwd(), progress=progress)
     if as_json:
         print_json(trained)

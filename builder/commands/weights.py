@@ -29,6 +29,9 @@ def weights_by_architecture(
     """
     found: dict[str, str] = {}
     for value in values:
+        if not value.rpartition("=")[2]:
+            message = f"'{value}': expected default, none or a file"
+            raise click.BadParameter(message, param_hint="--weights")
         name, separator, weights = value.partition("=")
         if separator and name in architectures:
             wanted = [name]

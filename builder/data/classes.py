@@ -21,7 +21,9 @@ class Classes:
     outputs: tuple[tuple[int, ...], ...]
 
 
-def match_classes(folders: Sequence[str], outputs: int, *, is_imagenet: bool) -> Classes:
+def match_classes(
+    folders: Sequence[str], outputs: int, *, is_imagenet: bool, resizable: bool = True
+) -> Classes:
     """Match class folders to a network's outputs.
 
     A network with 1000 outputs is matched by WordNet id or ImageNet label where the folders
@@ -33,6 +35,7 @@ def match_classes(folders: Sequence[str], outputs: int, *, is_imagenet: bool) ->
         folders: names of the class folders, sorted; empty where there are no labels.
         outputs: width of the network's logits.
         is_imagenet: whether the weights are known to be ImageNet's.
+        resizable: whether the network can be made with another number of outputs.
 
     Raises:
         DataError: the counts differ and the names do not match, or only some do.
@@ -55,6 +58,12 @@ def match_classes(folders: Sequence[str], outputs: int, *, is_imagenet: bool) ->
             labels=tuple(vision.imagenet_labels()),
             outputs=tuple(known_set.outputs(folder) for folder in folders),
         )
+    if len(folders) == outputs == 1:
+        message = (
+            f"train/: one class folder, {folders[0]}: nothing can be told apart; add a folder of "
+            "what is something else"
+        )
+        raise DataError(message)
     if len(folders) == outputs:
         return Classes(labels=tuple(folders), outputs=tuple((n,) for n in range(outputs)))
     if matched:
@@ -71,10 +80,15 @@ def match_classes(folders: Sequence[str], outputs: int, *, is_imagenet: bool) ->
             ", or folders named by WordNet id (n02123045), by ImageNet label (tabby) or as in "
             + " or ".join(shipped_class_sets())
         )
+    remedy = (
+        "To train it on these classes: edgewright-builder train ARCH --data DIR --out FILE, then "
+        "build with --weights FILE"
+        if resizable
+        else "For other classes let its factory take num_classes"
+    )
     message = (
         f"the network has {outputs} outputs and train/ has {len(folders)} class folders "
-        f"({names}); expected {expected}. To train it on these classes: "
-        "edgewright-builder train ARCH --data DIR --out FILE, then build with --weights FILE"
+        f"({names}); expected {expected}. {remedy}"
     )
     raise DataError(message)
 

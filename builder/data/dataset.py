@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"},
 )
+#: How many unusable files are named before the rest is only counted.
+_NAMED = 20
 _SHAPE = "expected train/ and val/ with one folder per class in each, or one flat folder of images"
 
 
@@ -62,7 +64,7 @@ class Dataset:
         return digest.hexdigest()
 
     def without_bad_images(self, progress: Progress) -> Dataset:
-        """Return the data set less what cannot be decoded, after a warning for each.
+        """Return the data set less what cannot be decoded, and warn of that and of empty classes.
 
         Raises:
             DataError: no usable image is left in one of its parts.
@@ -81,13 +83,19 @@ class Dataset:
             val=tuple(sample for sample in self.val if sample not in reasons),
             bad=(*self.bad, *names),
         )
-        for problem in cleaned.bad:
+        for problem in cleaned.bad[:_NAMED]:
             _log.warning("skipped %s", problem)
+        if cleaned.bad[_NAMED:]:
+            _log.warning("skipped %d further files", len(cleaned.bad[_NAMED:]))
         for split, left in (("train", cleaned.train), ("val", cleaned.val)):
             if not left:
                 where = f"{split}/" if self.labelled else "the folder"
                 message = f"{self.root}: no usable image is left in {where}: {'; '.join(names[:3])}"
                 raise DataError(message)
+            shown = {sample.folder for sample in left}
+            empty = [name for number, name in enumerate(self.folders) if number not in shown]
+            if empty:
+                _log.warning("%s/ has no images of %s", split, ", ".join(empty))
         return cleaned
 
 
@@ -99,7 +107,8 @@ def open_dataset(root: Path) -> Dataset:
             `train/` lacks, or no images.
     """
     if not root.is_dir():
-        message = f"data folder {root}: no such folder; {_SHAPE}"
+        what = "is a file" if root.exists() else "no such folder"
+        message = f"data folder {root}: {what}; {_SHAPE}"
         raise DataError(message)
     parts = [name for name in ("train", "val") if (root / name).is_dir()]
     if len(parts) == 1:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from torch import nn
 
-from builder.errors import ArchitectureError
+from builder.errors import ArchitectureError, typed_line
 from builder.networks import vision
 from builder.networks.vision import PublishedWeights
 
@@ -45,9 +45,9 @@ class Architecture:
         arguments = {} if classes is None or not self.resizable else {_COUNT_ARGUMENT: classes}
         try:
             network = self.factory(**arguments)
-        except Exception as error:
-            # The factory is the user's code: it may raise anything.
-            message = f"{self.name}: its factory failed: {type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:
+            # The factory is the user's code: it may raise anything, and even try to exit.
+            message = f"{self.name}: its factory failed: {typed_line(error)}"
             raise ArchitectureError(message) from error
         if not isinstance(network, nn.Module):
             message = (
@@ -76,7 +76,7 @@ def resolve(spec: str, *, search_path: Path) -> Architecture:
     name = spec.lower()
     if name not in names:
         near = difflib.get_close_matches(name.replace("-", "_"), names, _SUGGESTIONS, 0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(names)}"
+        hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(names)}."
         message = (
             f"architecture '{spec}' is not known: {hint} A network of your own is named "
             "package.module:factory"
@@ -94,17 +94,24 @@ def resolve(spec: str, *, search_path: Path) -> Architecture:
 
 def _resolve_own(spec: str, search_path: Path) -> Architecture:
     module_name, _, factory_name = spec.partition(":")
+    if "/" in module_name or module_name.endswith(".py"):
+        as_module = module_name.removesuffix(".py").removeprefix("./").replace("/", ".")
+        message = (
+            f"architecture '{spec}': expected a module, not a file: from the folder that holds "
+            f"it, {as_module.strip('.')}:{factory_name}"
+        )
+        raise ArchitectureError(message)
     if str(search_path) not in sys.path:
         sys.path.insert(0, str(search_path))
     try:
         module = importlib.import_module(module_name)
         factory = getattr(module, factory_name)
         arguments = inspect.signature(factory).parameters
-    except Exception as error:
-        # Importing runs the user's code: it may raise anything.
+    except (Exception, SystemExit) as error:
+        # Importing runs the user's code: it may raise anything, and even try to exit.
         message = (
-            f"architecture '{spec}': {type(error).__name__}: {error}; expected "
-            f"package.module:factory, importable from {search_path} or installed"
+            f"architecture '{spec}': {typed_line(error)}; expected package.module:factory, "
+            f"importable from {search_path} or installed"
         )
         raise ArchitectureError(message) from error
     source = inspect.getsourcefile(module)

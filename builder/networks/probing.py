@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from builder.errors import ArchitectureError, InputSizeError
+from builder.errors import ArchitectureError, InputSizeError, first_line, typed_line
 from builder.networks.architectures import Architecture
 
 _SIZE_STEP = 8
@@ -29,15 +29,15 @@ def count_outputs(network: nn.Module, input_size: int) -> int:
         ArchitectureError: it gives something else than logits [1, classes].
     """
     parameter = next(network.parameters(), None)
-    image = torch.zeros(
-        1, 3, input_size, input_size, device=None if parameter is None else parameter.device
-    )
+    device = None if parameter is None else parameter.device
     try:
+        # Within the block, because the image itself may be too large for the memory.
+        image = torch.zeros(1, 3, input_size, input_size, device=device)
         with torch.inference_mode():
             logits = network(image)
     except Exception as error:
         # The network may be the user's code: it may raise anything.
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = first_line(error) if isinstance(error, RuntimeError) else typed_line(error)
         message = f"cannot take an input of {input_size} px: {reason}"
         raise InputSizeError(message) from error
     is_tensor = isinstance(logits, torch.Tensor)

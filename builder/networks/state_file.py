@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from builder.errors import WeightsError
+from builder.errors import WeightsError, first_line
 from contract.files import replacing
 from contract.manifest import Preprocessing
 
@@ -39,14 +40,21 @@ def read_state(path: Path) -> State:
     Raises:
         WeightsError: not readable, or it holds something else.
     """
+    expected = (
+        "expected a state dict as 'edgewright-builder train' or "
+        "torch.save(network.state_dict(), FILE) write it"
+    )
+    if _is_torchscript(path):
+        message = f"{path}: is a bundle or another TorchScript file; {expected}"
+        raise WeightsError(message)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        message = (
-            f"{path}: {reason}; expected a state dict as 'edgewright-builder train' or "
-            "torch.save(network.state_dict(), FILE) write it"
-        )
+    except pickle.UnpicklingError as error:
+        # Torch's own message recommends to switch this very protection off.
+        message = f"{path}: holds something else than tensors, or is damaged; {expected}"
+        raise WeightsError(message) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        message = f"{path}: cannot be read ({first_line(error)}); {expected}"
         raise WeightsError(message) from error
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
@@ -80,6 +88,15 @@ def write_state(network: nn.Module, rule: Preprocessing, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as scratch:
         scratch.write_bytes(buffer.getbuffer())
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether `path` is an archive with code in it, as torch.jit.save writes it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _input_rule(state: Mapping[str, Tensor], path: Path) -> Preprocessing | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from builder.report.depth import Ladder
@@ -15,6 +14,7 @@ from builder.report.wording import (
     amount,
     percent,
     scheme_words,
+    short_percent,
     significant,
     tick_amount,
     tick_words,
@@ -27,6 +27,8 @@ _MB = 1e6
 #: Colours of the style sheet.
 _SERIES = 8
 _NOTABLE_SHARE = 0.03
+#: Twice the time; beyond it differences of what pays would no longer be seen.
+SLOWEST_SHOWN = -1.0
 #: Width of the band in which a network's variants stand beside each other.
 _BAND = 0.5
 
@@ -76,7 +78,10 @@ def accuracy_chart(report: Report, cost: Cost) -> str:
 
 
 def savings_chart(report: Report) -> str | None:
-    """Time saved against MACs saved; None where there is nothing to show."""
+    """Time saved against MACs saved; None where there is nothing to show.
+
+    What takes more than twice as long stands at `SLOWEST_SHOWN`.
+    """
     made = [
         entry
         for entry in report.entries
@@ -87,7 +92,7 @@ def savings_chart(report: Report) -> str | None:
     if not made:
         return None
     saved_macs = [entry.macs_saved_share or 0.0 for entry in made]
-    saved_time = [entry.time_saved_share or 0.0 for entry in made]
+    saved_time = [max(entry.time_saved_share or 0.0, SLOWEST_SHOWN) for entry in made]
     x = linear_around([0.0, 0.1, *saved_macs], ceiling=1.0)
     y = linear_around([0.0, 0.1, *saved_time], ceiling=1.0)
     verdicts = {judgement.variant: judgement.verdict for judgement in report.judgements}
@@ -101,7 +106,7 @@ def savings_chart(report: Report) -> str | None:
         Mark(
             variant=entry.variant,
             x=entry.macs_saved_share or 0.0,
-            y=entry.time_saved_share or 0.0,
+            y=max(entry.time_saved_share or 0.0, SLOWEST_SHOWN),
             y_ends=_saving_ends(entry),
             series=series_of(report)[entry.architecture],
             shape=entry.scheme,
@@ -197,7 +202,7 @@ def _accuracy_axis(report: Report, entries: Sequence[Entry]) -> Axis:
     return Axis(
         scale=linear_around(ends, floor=0.0, ceiling=1.0),
         title="agreement with the base" if is_agreement else "top-1",
-        write=_short_percent,
+        write=short_percent,
     )
 
 
@@ -222,15 +227,13 @@ def _latency_ends(entry: Entry) -> tuple[float, float] | None:
 def _saving_ends(entry: Entry) -> tuple[float, float] | None:
     if not entry.own_speedup_low or not entry.own_speedup_high:
         return None
-    return 1 - 1 / entry.own_speedup_low, 1 - 1 / entry.own_speedup_high
+    low, high = 1 - 1 / entry.own_speedup_low, 1 - 1 / entry.own_speedup_high
+    # A bar from the edge would seem to end there.
+    return None if low < SLOWEST_SHOWN else (low, high)
 
 
 def _whole_percent(share: float) -> str:
     return percent(share, 0)
-
-
-def _short_percent(share: float) -> str:
-    return percent(share, 0 if math.isclose(share * 100, round(share * 100)) else 1)
 
 
 def _named(entries: Sequence[Entry], variant: str) -> Entry:

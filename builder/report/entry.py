@@ -92,8 +92,10 @@ def own_bases(manifests: Mapping[str, Manifest]) -> dict[str, str]:
     for variant, manifest in manifests.items():
         unchanged = manifest.pruning is None and manifest.quantization.scheme is Scheme.FP32
         known = bases.get(manifest.architecture)
-        # Variants with a smaller input are unchanged in every other way.
-        if unchanged and (known is None or manifest.macs > manifests[known].macs):
+        # Variants with another input are unchanged in every other way, and called after it.
+        if not unchanged or f"r{manifest.preprocessing.input_size}" in variant.split("-"):
+            continue
+        if known is None or manifest.macs > manifests[known].macs:
             bases[manifest.architecture] = variant
     return bases
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from builder.report.labels import text_width
 from builder.report.svg import drawing, element, text_of
-from builder.report.wording import amount, percent, significant
+from builder.report.wording import amount, short_percent, significant
 from builder.studies.damage import LayerDamage, NetworkDamage
 from builder.studies.sensitivity import LayerSensitivity, Sensitivity
 
@@ -40,7 +40,7 @@ def sensitivity_map(sensitivity: Sensitivity) -> str:
     ]
     for column, ratio in enumerate(ratios):
         x = left + (column + 0.5) * _CELL
-        parts.append(_text(percent(ratio, 0), x, _HEAD - 8, "tick middle"))
+        parts.append(_text(short_percent(ratio), x, _HEAD - 8, "tick middle"))
     for row, layer in enumerate(layers):
         y = _HEAD + row * _ROW
         parts.append(_text(layer.layer, left - 10, y + 14, "row end"))
@@ -91,7 +91,7 @@ def depth_of_colour(loss: float, most: float) -> float:
 
 
 def _loss_words(layer: LayerSensitivity, ratio: float, loss: float) -> str:
-    removed = f"{percent(ratio, 0)} of {layer.channels} filters of {layer.layer}"
+    removed = f"{short_percent(ratio)} of {layer.channels} filters of {layer.layer}"
     together = f" with {', '.join(layer.coupled)}" if layer.coupled else ""
     return f"{removed}{together}: the answers move by {significant(loss)} nats"
 

@@ -57,7 +57,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     beaten_by: str | None = None
 
 
-_CHEAPER = {Cost.LATENCY: "as fast", Cost.SIZE: "smaller", Cost.MACS: "less work"}
+_CHEAPER = {Cost.LATENCY: "as fast", Cost.SIZE: "smaller", Cost.MACS: "lighter"}
 
 
 def cost_of(cost: Cost) -> Callable[[Entry], float]:
@@ -209,7 +209,7 @@ def _as_cheap_words(cost: Cost) -> str:
     return {
         Cost.LATENCY: "as fast",
         Cost.SIZE: "as small",
-        Cost.MACS: "as little work",
+        Cost.MACS: "as light",
     }[cost]
 
 

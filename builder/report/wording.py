@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from contract.manifest import Scheme
 
 _SCHEMES = {
@@ -53,6 +55,11 @@ def tick_amount(value: float) -> str:
 def percent(share: float, decimals: int = 1) -> str:
     """Return a share in percent."""
     return f"{share * 100:.{decimals}f} %".replace("-", _MINUS)
+
+
+def short_percent(share: float) -> str:
+    """Return a share in percent, with a decimal only where it has one."""
+    return percent(share, 0 if math.isclose(share * 100, round(share * 100)) else 1)
 
 
 def points(share: float) -> str:

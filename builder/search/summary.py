@@ -38,12 +38,14 @@ def search_verdict(space: Space, findings: Findings, max_top1_drop: float) -> st
     """The winner in a sentence, or why there is none."""
     base = findings.baseline.measurement if findings.baseline else None
     best = findings.best
+    if not findings.tried:
+        return "no trial has ended yet"
     # The baseline itself is within any bar.
     if base is None or best is None or best.measurement is None:
         return "the baseline could not be measured, so that nobody knows what the others lose"
     found = best.measurement
     return (
-        f"fastest of {findings.tried} with at most {max_top1_drop * 100:g} points of top-1 lost: "
+        f"fastest of {findings.tried} with at most {_points(max_top1_drop)} of top-1 lost: "
         f"{space.name(best.candidate)}: "
         f"{found.p50_ms:.3g} ms, {base.p50_ms / found.p50_ms:.3g}x the baseline's speed, "
         f"{(base.top1 - found.top1) * 100:+.2f} points lost"
@@ -63,6 +65,11 @@ def search_document(space: Space, trials: Sequence[Trial], findings: Findings) -
         "front": [name(trial) for trial in findings.front],
         "trials": [{"variant": name(trial), **msgspec.to_builtins(trial)} for trial in trials],
     }
+
+
+def _points(share: float) -> str:
+    text = f"{share * 100:g}"
+    return f"{text} point{'' if text == '1' else 's'}"
 
 
 def _figures(measurement: Measurement, base: Measurement | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,6 +187,11 @@ def test_train_then_build_from_its_weights(command: Command, data: Path, tmp_pat
         (["build", "vgg11", "--input-size", "16"], "smallest input it takes is 32 px"),
         (["build", "resnet18", "--input-size", "3"], "--input-size"),
         (["build"], "Missing argument"),
+        (["build", "resnet18", "--seed", "99999999999999999999"], "--seed"),
+        (["search", "resnet18", "--minutes", "nan"], "'nan' is not a number"),
+        (["search", "resnet18", "--max-top1-drop", "nan"], "a share; 0.01 is one point"),
+        (["search", "resnet18", "--max-top1-drop", "5"], "a share; 0.01 is one point"),
+        (["search", "resnet18", "--engine", "x86", "--engine", "onednn"], "a search is for one"),
     ],
 )
 def test_wrong_use_ends_with_2_and_one_reason(
@@ -209,6 +215,8 @@ def test_what_is_not_there_ends_with_1(command: Command, arguments: list[str]) -
 
     assert done.returncode == 1
     assert "/nowhere" in done.stderr
+    assert "No such file or directory" in done.stderr
+    assert "damaged" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -234,6 +242,86 @@ def test_a_variant_that_cannot_be_built_ends_with_1_and_the_others_are_printed(
     assert done.returncode == 1
     assert [document["variant"] for document in json.loads(done.stdout)] == ["choosing-base"]
     assert "unsupported choosing-sq8: cannot capture module 'body.1' (Chooser)" in done.stderr
+
+
+def test_a_file_in_the_way_of_the_workspace_is_found_before_anything_is_built(
+    command: Command, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "set.work").touch()
+
+    done = command(*_build_arguments(data, tmp_path / "set", recipe, "tiny_networks:chain"))
+
+    assert done.returncode == 1
+    assert f"edgewright-builder: {tmp_path / 'set.work'}: File exists" in done.stderr
+    assert list((tmp_path / "set").iterdir()) == []
+
+
+def test_a_spoilt_set_is_refused_with_the_way_out(
+    command: Command, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "set.json").write_text('{"schema": 1, ')
+
+    done = command(*_build_arguments(data, tmp_path, recipe, "tiny_networks:chain"))
+
+    assert done.returncode == 1
+    assert f"or remove {tmp_path / 'set.json'}, and all variants are built anew" in done.stderr
+
+
+def test_away_from_a_terminal_a_warning_is_one_line(
+    command: Command, data: Path, recipe: Path, tmp_path: Path
+) -> None:
+    name = f"{'long' * 30}.png"
+    images = tmp_path / "images"
+    shutil.copytree(data, images)
+    (images / "val" / "red" / name).touch()
+
+    done = command(*_build_arguments(images, tmp_path / "set", recipe, "tiny_networks:chain"))
+
+    lines = [line for line in done.stderr.splitlines() if "skipped" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"WARNING skipped val/red/{name}: cannot identify image file")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_output_that_cannot_be_written_ends_with_1_and_one_line(
+    bundles: Path, options: list[str]
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "builder", "list", str(bundles), *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "edgewright-builder: standard output: No space left on device"
+    ]
+
+
+def test_a_training_that_is_stopped_does_not_promise_to_go_on(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "joined.pt"
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "builder", "train", "tiny_networks:Joined", "--data", str(data),
+            "--epochs", "100000", "--out", str(out), "--input-size", "16",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).with_name("own"),
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "training" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+
+    assert process.returncode == 1
+    assert f"stopped; {out} was not written, and a rerun starts anew" in rest
+    assert not out.exists()
 
 
 def _limit_files_to(size: int) -> Callable[[], None]:

@@ -65,6 +65,10 @@ def test_every_further_engine_adds_the_int8_variants_under_its_name(plan: Plan) 
     assert not any(name.startswith("joined-base-") for name in engines)
 
 
+def test_the_networks_own_size_as_a_resolution_adds_nothing(plan: Plan) -> None:
+    assert _hashes(plan(resolutions=(SIZE,))) == _hashes(plan())
+
+
 def test_every_resolution_adds_each_variant_that_has_no_size_of_its_own(plan: Plan) -> None:
     planned = plan(resolutions=(24, 8))
 

@@ -39,6 +39,21 @@ def test_on_a_terminal_the_activity_and_the_whole_are_counted() -> None:
     assert "2/7" in out.getvalue()
 
 
+def test_of_steps_that_may_take_seconds_or_hours_no_time_left_is_foretold() -> None:
+    console, out = _console(is_terminal=True)
+    now = [0.0]
+    with ProgressBar(console, now_s=lambda: now[0]) as bar:
+        bar.update_overall("variants", 0, 7)
+        bar.update("tuning", 0, 30)
+        now[0] = 60.0
+        bar.update_overall("variants", 3, 7)
+        bar.update("tuning", 15, 30)
+
+    shown = out.getvalue()
+    assert "1:00 left" in shown
+    assert "1:20 left" not in shown
+
+
 @pytest.mark.parametrize(
     ("elapsed", "done", "total", "expected"),
     [

@@ -42,6 +42,13 @@ def _train(request: TrainRequest, **changes: object) -> Trained:
     return train(dataclasses.replace(request, **changes), search_path=NETWORKS, progress=Silence())
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_training(
+    request_of: TrainRequest,
+) -> None:
+    with pytest.raises(OSError, match="/proc"):
+        _train(request_of, out=Path("/proc/joined.pt"), epochs=10**9)
+
+
 def test_a_network_learns_and_its_weights_are_written_as_a_plain_state_dict(
     request_of: TrainRequest, tiny: Callable[[str], Architecture]
 ) -> None:

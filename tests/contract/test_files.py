@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.files import replacing, write_atomically
+from contract.files import expect_writable, replacing, write_atomically
 
 
 def test_a_written_file_replaces_the_old_one_and_leaves_no_scratch(tmp_path: Path) -> None:
@@ -42,3 +42,16 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     ):
         full.write(b"half")
     assert path.read_bytes() == b"old"
+
+
+def test_a_folder_that_can_be_written_is_made_and_left_empty(tmp_path: Path) -> None:
+    expect_writable(tmp_path / "a" / "b")
+
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_where_no_file_can_be_made_the_folder_is_named_and_no_scratch_file() -> None:
+    with pytest.raises(OSError, match=r"/proc'?$") as caught:
+        expect_writable(Path("/proc"))
+
+    assert caught.value.filename == "/proc"

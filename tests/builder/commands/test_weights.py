@@ -31,6 +31,8 @@ def test_each_network_gets_its_own_or_the_common_weights(
     ("values", "complaint"),
     [
         (["resnet50=a.pt"], "'resnet50' is not among resnet18, resnet34"),
+        ([""], "expected default, none or a file"),
+        (["resnet18="], "expected default, none or a file"),
         (["resnet18=a.pt", "resnet18=b.pt"], "resnet18 has weights already"),
         (["none", "resnet34=b.pt"], "resnet34 has weights already"),
     ],

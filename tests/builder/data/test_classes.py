@@ -71,6 +71,7 @@ def test_a_thousand_folders_of_other_names_fit_a_thousand_outputs() -> None:
         (["0", "1"], 3, "3 outputs and train/ has 2 class folders .0, 1.; expected 3 class"),
         (["0", "1"], 1000, "expected 1000 class folders, or folders named by WordNet id"),
         (["cat", "teapots"], 1000, r"ImageNet label .tabby. or as in cifar10"),
+        (["cat"], 1, "one class folder, cat: nothing can be told apart"),
         (["tabby", "my_cat"], 1000, "1 of 2 folders match ImageNet classes, but not my_cat"),
         (["n02123045", "tabby"], 1000, "n02123045 and tabby are the same ImageNet class"),
     ],
@@ -80,6 +81,13 @@ def test_folders_that_fit_no_outputs_say_what_was_expected(
 ) -> None:
     with pytest.raises(DataError, match=complaint):
         match_classes(folders, outputs, is_imagenet=False)
+
+
+def test_a_network_of_fixed_width_is_not_sent_to_training() -> None:
+    with pytest.raises(DataError, match="let its factory take num_classes") as caught:
+        match_classes(["0", "1"], 3, is_imagenet=False, resizable=False)
+
+    assert "train ARCH" not in str(caught.value)
 
 
 def test_without_folders_outputs_are_numbered_unless_imagenets() -> None:

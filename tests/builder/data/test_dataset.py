@@ -53,6 +53,39 @@ def test_bad_images_are_named_and_skipped(
     assert all(problem in caplog.text for problem in dataset.bad)
 
 
+def test_classes_without_images_are_warned_of(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    (root / "train" / "yellow").mkdir()
+    shutil.rmtree(root / "val" / "red")
+
+    open_dataset(root).without_bad_images(Silence())
+
+    assert "train/ has no images of yellow" in caplog.text
+    assert "val/ has no images of red, yellow" in caplog.text
+
+
+def test_of_many_bad_images_the_first_are_named_and_the_rest_is_counted(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    for number in range(30):
+        (root / "val" / "red" / f"x{number:02}.png").write_bytes(b"")
+
+    open_dataset(root).without_bad_images(Silence())
+
+    assert caplog.text.count("skipped val/red/x") == 20
+    assert "skipped 10 further files" in caplog.text
+
+
+def test_a_file_in_place_of_the_folder_is_called_one(data: Path) -> None:
+    with pytest.raises(DataError, match=r"0\.png: is a file; expected train/ and val/"):
+        open_dataset(data / "train" / "red" / "0.png")
+
+
 def test_no_usable_image_left_is_an_error(data: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     shutil.copytree(data, root)

@@ -94,6 +94,7 @@ def test_a_network_of_the_users_own_takes_its_factorys_name(
         ("no_such_module:net", "No module named 'no_such_module'"),
         ("tiny_networks:no_such_factory", "no_such_factory"),
         ("tiny_networks:CHANNELS", "TypeError"),
+        ("./tiny_networks.py:chain", "expected a module, not a file.* tiny_networks:chain"),
     ],
 )
 def test_a_network_that_cannot_be_imported_says_why(spec: str, complaint: str) -> None:
@@ -102,7 +103,12 @@ def test_a_network_that_cannot_be_imported_says_why(spec: str, complaint: str) -
 
 
 @pytest.mark.parametrize(
-    ("name", "complaint"), [("broken", "OSError: no such luck"), ("not_a_network", "nn.Module")]
+    ("name", "complaint"),
+    [
+        ("broken", "OSError: no such luck"),
+        ("not_a_network", "nn.Module"),
+        ("leaving", "SystemExit: 3"),
+    ],
 )
 def test_a_factory_that_makes_no_network_is_named(
     tiny: Callable[[str], Architecture], name: str, complaint: str
@@ -114,6 +120,20 @@ def test_a_factory_that_makes_no_network_is_named(
 def test_a_network_that_gives_no_logits_is_refused(tiny: Callable[[str], Architecture]) -> None:
     with pytest.raises(ArchitectureError, match=r"pair: expected logits \[1, classes\].*got tuple"):
         check_input(tiny("pair").create(), "pair", 16)
+
+
+def test_a_network_whose_forward_fails_is_refused_with_the_errors_type(
+    tiny: Callable[[str], Architecture],
+) -> None:
+    with pytest.raises(ArchitectureError, match="16 px: KeyError: 'no such layer'"):
+        check_input(tiny("forgetful").create(), "forgetful", 16)
+
+
+def test_an_input_larger_than_the_memory_is_refused(
+    tiny: Callable[[str], Architecture],
+) -> None:
+    with pytest.raises(ArchitectureError, match="cannot take an input of 2000000 px"):
+        check_input(tiny("Joined").create(), "joined", 2_000_000)
 
 
 def test_torchvision_imports_beside_a_torch_without_its_operators() -> None:

@@ -124,6 +124,31 @@ def test_a_pickled_network_is_not_run(tiny: Tiny, tmp_path: Path) -> None:
         find_weights(str(tmp_path / "network.pt"), tiny("chain"), Silence())
 
 
+def test_refusals_of_files_give_no_dangerous_advice(
+    tiny: Tiny, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    (tmp_path / "garbage.pt").write_bytes(b"no zip and no pickle")
+    torch.save(nn.Linear(2, 2), tmp_path / "network.pt")
+    torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)).save(str(tmp_path / "bundle.pt"))
+
+    for name, complaint in (
+        ("garbage.pt", "holds something else than tensors"),
+        ("network.pt", "holds something else than tensors"),
+        ("bundle.pt", "is a bundle or another TorchScript file"),
+    ):
+        with pytest.raises(WeightsError, match=complaint) as caught:
+            find_weights(str(tmp_path / name), tiny("chain"), Silence())
+        assert "weights_only" not in str(caught.value)
+    assert not [str(w.message) for w in recwarn if "torch.load" in str(w.message)]
+
+
+def test_an_empty_file_is_called_unreadable(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "empty.pt").touch()
+
+    with pytest.raises(WeightsError, match=r"empty.pt: cannot be read \(\w+"):
+        find_weights(str(tmp_path / "empty.pt"), tiny("chain"), Silence())
+
+
 def test_a_missing_file_says_what_could_stand_there(tiny: Tiny) -> None:
     with pytest.raises(WeightsError, match="expected 'default', 'none' or a readable file"):
         find_weights("/nowhere/weights.pt", tiny("chain"), Silence())

@@ -197,6 +197,24 @@ def broken() -> nn.Module:
     raise OSError(message)
 
 
+def leaving() -> nn.Module:
+    """Ends the program, as a script that was never meant to be imported does."""
+    raise SystemExit(3)
+
+
+class _Forgetful(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        message = "no such layer"
+        if images.ndim:
+            raise KeyError(message)
+        return images
+
+
+def forgetful() -> nn.Module:
+    """Fails with an error whose words alone say little."""
+    return _Forgetful()
+
+
 def not_a_network() -> str:
     """Makes something else."""
     return "a string"

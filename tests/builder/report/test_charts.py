@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from builder.measuring.timing import HostTiming
 from builder.report.charts import accuracy_chart, depth_chart, savings_chart
 from builder.report.document import Report
 from builder.report.verdicts import Cost
@@ -89,6 +90,19 @@ def test_bases_save_nothing_and_stand_on_no_savings_chart(make: Make) -> None:
     assert _labels(chart) == {"resnet18-p10", "resnet34-p30-sq8"}
     assert savings_chart(make("resnet18-base")) is None
     assert savings_chart(make(is_timed=False)) is None
+
+
+def test_a_variant_many_times_slower_does_not_flatten_the_savings_chart(
+    make: Make, timing: Callable[..., HostTiming]
+) -> None:
+    slow = timing("resnet18-bf16", p50_ms=120.0)
+
+    chart = savings_chart(make(timings={"resnet18-bf16": slow})) or ""
+
+    assert "\N{MINUS SIGN}200 %" not in chart
+    assert "\N{MINUS SIGN}100 %" in chart
+    title = _marks(chart)["resnet18-bf16"].findtext("title") or ""
+    assert "120 ms" in title
 
 
 def test_depth_goes_from_left_to_right(make: Make) -> None:

@@ -80,6 +80,19 @@ def test_a_smaller_input_is_no_base(manifest: Callable[..., Manifest]) -> None:
         assert own_bases({m.variant: m for m in order}) == {"resnet18": "resnet18-base"}
 
 
+def test_a_larger_input_is_no_base_and_no_input_stands_in_for_a_lost_one(
+    manifest: Callable[..., Manifest],
+) -> None:
+    base = manifest("resnet18-base")
+    rule = msgspec.structs.replace(base.preprocessing, input_size=288, resize_size=328)
+    larger = msgspec.structs.replace(
+        base, variant="resnet18-r288", preprocessing=rule, macs=2 * base.macs
+    )
+
+    assert own_bases({m.variant: m for m in (base, larger)}) == {"resnet18": "resnet18-base"}
+    assert own_bases({"resnet18-r288": larger}) == {}
+
+
 def test_without_its_architectures_base_nothing_is_said_to_be_saved(make: Make) -> None:
     entry = _entry(make("resnet18-base", "resnet34-sq8"), "resnet34-sq8")
 

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from builder.measuring.timing import HostTiming
 from builder.report.document import Report
 from builder.report.page import render
 from builder.studies.store import Studies
@@ -93,6 +94,15 @@ def test_saved_work_without_saved_time_is_called_out(make: Make) -> None:
     assert re.search(r"<b>resnet18-p10</b>: saves 9 % of the MACs of resnet18-base and no", html)
 
 
+def test_what_is_beyond_the_scale_of_savings_is_named_with_its_figure(
+    make: Make, timing: Callable[..., HostTiming]
+) -> None:
+    page = render(make(timings={"resnet18-bf16": timing("resnet18-bf16", p50_ms=120.0)}))
+
+    assert "<b>resnet18-bf16</b> takes 6.00× as long." in page
+    assert "At the lower edge" not in render(make())
+
+
 def test_without_timings_the_page_says_that_work_stands_in(make: Make) -> None:
     text = " ".join(_read(make(is_timed=False)).text)
 
@@ -129,8 +139,18 @@ def test_the_headline_names_the_fastest_that_keeps_the_accuracy(make: Make) -> N
         return found[1]
 
     assert headline(make()) == (
-        "resnet34-p30-sq8 is 1.94× as fast as resnet18-base, and 1000 images show no loss of "
-        "accuracy"
+        "resnet34-p30-sq8 is 1.94× as fast as resnet18-base, and on 1,000 images the 0.2 points "
+        "that it lost may be chance"
+    )
+    assert headline(make("resnet18-base", "resnet34-sq8")) == (
+        "resnet34-sq8 is 1.32× as fast as resnet18-base, and is 0.4 points more accurate"
+    )
+    assert headline(make("resnet18-base", "resnet34-p30", "resnet34-p30-sq8", is_timed=False)) == (
+        "Nothing here is faster than resnet18-base without losing accuracy"
+    )
+    assert headline(make("resnet18-base", "resnet18-p10", is_timed=False)) == (
+        "resnet18-p10 does 1/1.1 of the work of resnet18-base, and on 1,000 images the 0.3 points "
+        "that it lost may be chance"
     )
     assert headline(make("resnet18-base", "resnet18-p50")) == (
         "Nothing here is faster than resnet18-base without losing accuracy"

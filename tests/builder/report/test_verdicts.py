@@ -129,7 +129,7 @@ def test_without_timings_work_decides_and_the_words_say_so(make: Make) -> None:
     assert Cost.LATENCY not in report.fronts
     assert _judgement(report, "resnet18-p50").words == "on the front: the least work"
     assert _judgement(report, "resnet34-sq8").words == (
-        "dominated: resnet34-base is as little work and 0.3 points more accurate"
+        "dominated: resnet34-base is as light and 0.3 points more accurate"
     )
 
 
