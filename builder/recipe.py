@@ -26,6 +26,7 @@ EngineName = Literal["x86", "onednn", "qnnpack"]
 Side = Annotated[int, msgspec.Meta(ge=_SIZE_STEP)]
 SideAt224 = Annotated[int, msgspec.Meta(ge=_SIZE_STEP, lt=_REFERENCE_SIZE)]
 
+_FOR_ENGINES = frozenset({Scheme.DYNAMIC_INT8, Scheme.STATIC_INT8})
 _SCHEME_NAMES = {
     Scheme.DYNAMIC_INT8: "dq8",
     Scheme.STATIC_INT8: "sq8",
@@ -274,9 +275,26 @@ def _check(recipe: Recipe, source: str) -> None:
             'and an input size (the baseline of all comparisons); add [[variants]] name = "base"'
         )
         raise RecipeError(message)
+    for variant in recipe.variants:
+        _check_variant(variant, source)
     if recipe.tuning.mixup and not recipe.tuning.distill:
         message = (
             f"recipe '{source}': tuning.mixup: expected 0, got {recipe.tuning.mixup:g}: no label "
             "fits overlaid images; add distill = true"
+        )
+        raise RecipeError(message)
+
+
+def _check_variant(variant: VariantSpec, source: str) -> None:
+    if variant.input_px is not None and variant.input_at_224 is not None:
+        message = (
+            f"recipe '{source}': variants: expected input_px or input_at_224, got both "
+            f"({variant.input_px} and {variant.input_at_224}); keep one"
+        )
+        raise RecipeError(message)
+    if variant.engine is not None and variant.quantize not in _FOR_ENGINES:
+        message = (
+            f"recipe '{source}': variants: engine = \"{variant.engine}\" goes with INT8, got "
+            f'quantize = "{variant.quantize}"; leave it out'
         )
         raise RecipeError(message)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from builder.outcome import Status
 from builder.search.trial import Trial
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ class Journal:
 def open_journal(path: Path, digest: str) -> Journal:
     """Journal at `path` with the trials of this very search, or an empty one.
 
+    Trials that failed are left out, so that they are made again.
+
     Args:
         path: the file, which is made where there is none.
         digest: names everything that decides the results (space, data, seed, versions). The
@@ -104,7 +107,9 @@ def _decode(lines: list[bytes], path: Path) -> list[Trial]:
             _log.warning("%s: line %d is left out: %s", path, number, error)
             continue
         trials[trial.candidate] = trial
-    return list(trials.values())
+    # What failed may have failed for want of space or memory: it is tried again, and does not
+    # count. What a network cannot have it cannot have tomorrow either.
+    return [trial for trial in trials.values() if trial.status is not Status.FAILED]
 
 
 def _free_name(path: Path) -> Path:

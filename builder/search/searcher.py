@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from builder.errors import UnsupportedError, first_line
+from builder.errors import BuilderError, UnsupportedError, first_line
 from builder.outcome import Status
 from builder.progress import Progress
 from builder.search.candidate import Candidate, Space
@@ -97,7 +97,9 @@ def _attempt(workbench: Workbench, candidate: Candidate, now_s: Callable[[], flo
         status, reason = Status.UNSUPPORTED, str(error)
     except Exception as error:  # noqa: BLE001 - one failing trial never ends a search
         _log.debug("the trial of %s failed", candidate, exc_info=True)
-        status, reason = Status.FAILED, f"{type(error).__name__}: {first_line(error)}"
+        known = isinstance(error, BuilderError | OSError)
+        reason = first_line(error) if known else f"{type(error).__name__}: {first_line(error)}"
+        status = Status.FAILED
     else:
         fault = trial.fault()
         if fault is None and trial.candidate == candidate:

@@ -82,6 +82,14 @@ def test_a_recipe_from_a_file_is_read(tmp_path: Path) -> None:
         ('name = "x"\n[[variants]]\n[[variants]]\nname = "base"\n', "twice"),
         ('name = "x"\n[[variants]]\nname = "BASE"\n', "name"),
         ('name = "x"\n[tuning]\nmixup = 0.2\n[[variants]]\n', "tuning.mixup.*distill = true"),
+        (
+            'name = "x"\n[[variants]]\n[[variants]]\ninput_px = 96\ninput_at_224 = 160\n',
+            "input_px or input_at_224, got both",
+        ),
+        (
+            'name = "x"\n[[variants]]\n[[variants]]\nprune_ratio = 0.1\nengine = "x86"\n',
+            "goes with INT8",
+        ),
         ('name = "x"\n[pruning]\nround_two = 8\n[[variants]]\n', "round_two"),
         ('name = "x"\n[pruning]\nscope = "some"\n[[variants]]\n', "some.*pruning.scope"),
         ('name = "x"\n[[variants]]\n[[variants]]\nengine = "fbgemm"\n', "fbgemm"),

@@ -34,7 +34,11 @@ def test_trials_come_back_as_they_were_when_the_journal_is_opened_again(tmp_path
     journal.append(trial(8))
     journal.append(failure(16))
     again = open_journal(tmp_path / "new" / "search.jsonl", "digest")
-    assert again.trials == journal.trials == (trial(8), failure(16))
+    assert journal.trials == (trial(8), failure(16))
+    # A disk that was full may have space now.
+    assert again.trials == (trial(8),)
+    again.append(trial(16))
+    assert open_journal(tmp_path / "new" / "search.jsonl", "digest").trials == (trial(8), trial(16))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
