@@ -26,6 +26,7 @@ from agent.golden import GoldenVectors, compare, read_golden
 from agent.network import Network, Runtime
 from agent.predictions import rank
 from agent.probes.load import LoadMeter
+from agent.probes.rapl import EnergyMeter
 from agent.protocol import (
     Answer,
     Bench,
@@ -55,6 +56,7 @@ _WARM_UP_SECONDS = 0.2
 #: Pre- and postprocessing are short: a median of this many says enough.
 _SIDE_STEPS = 20
 _RANKED = 3
+_MJ_PER_JOULE = 1e3
 _SIDE_STEP_SECONDS = 0.25
 _ANSWER_REPEATS = 5
 _ANSWER_SECONDS = 0.5
@@ -185,11 +187,13 @@ def _measure(task: Bench, subject: _Subject, send: Send) -> Measured:
     repeat(lambda: network.logits(inputs), min_seconds=_WARM_UP_SECONDS, min_runs=_WARM_UP_RUNS)
     send(Entered(stage=Stage.MEASURING))
     meter = LoadMeter(_ROOT, cores=usable_cores())
+    energy = EnergyMeter(_ROOT)
     samples_ms = repeat(
         lambda: network.logits(inputs),
         min_seconds=task.min_seconds,
         min_runs=task.min_runs,
     )
+    joules = energy.joules()
     foreign_load = meter.foreign_share()
     steady_rss_bytes = memory.resident_bytes()
 
@@ -202,6 +206,7 @@ def _measure(task: Bench, subject: _Subject, send: Send) -> Measured:
         steady_rss_bytes=steady_rss_bytes,
         peak_rss_bytes=memory.peak_bytes(),
         foreign_load=foreign_load,
+        energy_mj=None if joules is None else joules * _MJ_PER_JOULE / len(samples_ms),
     )
 
 
