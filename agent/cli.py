@@ -239,7 +239,7 @@ def probe(*, bundles: Path, state_dir: Path, root: Path, as_json: bool) -> None:
     cores and clocks, memory and limits, heat and throttling, power, disks. Nothing is
     measured, and nothing leaves the box. What it does not tell is no error.
     """
-    folders = {"bundles": bundles.absolute(), "state": state_dir.absolute()}
+    folders = {"bundles": bundles.resolve(), "state": state_dir.resolve()}
     is_this_box = root.resolve() == _ROOT
     facts = read_box(
         root,

@@ -85,8 +85,8 @@ def take_inventory(
         disks=read_disks(
             root,
             {
-                "bundles": Path(config.bundles).absolute(),
-                "state": Path(config.state_dir).absolute(),
+                "bundles": Path(config.bundles).resolve(),
+                "state": Path(config.state_dir).resolve(),
             },
         ),
         power_source=power.source if power else None,

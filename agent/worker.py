@@ -26,7 +26,7 @@ from agent.golden import GoldenVectors, compare, read_golden
 from agent.network import Network, Runtime
 from agent.predictions import rank
 from agent.probes.load import LoadMeter
-from agent.probes.rapl import EnergyMeter
+from agent.probes.rapl import EnergyMeter, per_inference_mj
 from agent.protocol import (
     Answer,
     Bench,
@@ -56,7 +56,6 @@ _WARM_UP_SECONDS = 0.2
 #: Pre- and postprocessing are short: a median of this many says enough.
 _SIDE_STEPS = 20
 _RANKED = 3
-_MJ_PER_JOULE = 1e3
 _SIDE_STEP_SECONDS = 0.25
 _ANSWER_REPEATS = 5
 _ANSWER_SECONDS = 0.5
@@ -206,7 +205,7 @@ def _measure(task: Bench, subject: _Subject, send: Send) -> Measured:
         steady_rss_bytes=steady_rss_bytes,
         peak_rss_bytes=memory.peak_bytes(),
         foreign_load=foreign_load,
-        energy_mj=None if joules is None else joules * _MJ_PER_JOULE / len(samples_ms),
+        energy_mj=per_inference_mj(joules, len(samples_ms)),
     )
 
 

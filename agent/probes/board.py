@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from agent.probes.files import as_integer, read_text
+from agent.probes.files import as_count, read_text
 from contract.box import Board
 
 #: First line of `/etc/nv_tegra_release`: `# R36 (release), REVISION: 3.0, GCID: ...`.
@@ -24,7 +24,7 @@ def read_board(root: Path) -> Board | None:
         # From the board to the chip, most particular first: Devicetree Specification, 2.3.1.
         soc=compatible[-1] if compatible else None,
         jetson_linux=".".join(release.groups()) if release else None,
-        power_mode=as_integer(mode[1]) if mode else None,
+        power_mode=as_count(mode[1]) if mode else None,
     )
     return None if board == Board() else board
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from statistics import fmean
 
-from agent.probes.files import as_number, read_integer, read_text
+from agent.probes.files import as_number, read_count, read_text
 
 _KHZ_PER_MHZ = 1000.0
 _CPUINFO_CLOCK = re.compile(r"^cpu MHz\s*:\s*([0-9.]+)$", re.MULTILINE)
@@ -29,7 +29,7 @@ def max_clock_mhz(root: Path) -> float | None:
 
 def core_max_clock_mhz(root: Path, core: int) -> float | None:
     """Highest frequency of one logical core."""
-    khz = read_integer(root / f"sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq")
+    khz = read_count(root / f"sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq")
     return None if khz is None else khz / _KHZ_PER_MHZ
 
 
@@ -42,7 +42,7 @@ def governor(root: Path) -> str | None:
 
 
 def _per_core(root: Path, name: str) -> list[float]:
-    values = (read_integer(folder / name) for folder in _cpufreq_folders(root))
+    values = (read_count(folder / name) for folder in _cpufreq_folders(root))
     return [value / _KHZ_PER_MHZ for value in values if value is not None]
 
 

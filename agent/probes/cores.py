@@ -6,11 +6,11 @@ from pathlib import Path
 
 from agent.probes.clock import core_max_clock_mhz
 from agent.probes.cpu import arm_core, processors
-from agent.probes.files import as_integer, read_text
+from agent.probes.files import as_count, read_text
 from contract.box import CoreType
 
 #: Performance monitors of hybrid x86 list the cores of each type: `/sys/devices/cpu_core/cpus`,
-#: Linux source, Documentation/ABI/testing/sysfs-bus-event_source-devices-*.
+#: Linux source, tools/perf/Documentation/intel-hybrid.txt.
 _HYBRID = {"cpu_core": "performance", "cpu_atom": "efficiency"}
 #: No box that this runs on has more; a damaged list must not fill the memory.
 _MOST_CORES = 4096
@@ -48,9 +48,9 @@ def parse_cores(text: str) -> list[int]:
     cores: set[int] = set()
     for part in filter(None, text.split(",")):
         first_text, _, last_text = part.partition("-")
-        first = as_integer(first_text)
-        last = as_integer(last_text) if last_text else first
-        if first is None or last is None or not 0 <= first <= last < _MOST_CORES:
+        first = as_count(first_text)
+        last = as_count(last_text) if last_text else first
+        if first is None or last is None or not first <= last < _MOST_CORES:
             return []
         cores.update(range(first, last + 1))
     return sorted(cores)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.probes.files import as_integer, read_text
+from agent.probes.files import as_count, read_text
 
 #: MIDR part numbers of the cores found in common boards: Arm's technical reference manuals.
 _ARM_CORES = {
@@ -51,8 +51,8 @@ def read_cpu(root: Path, *, machine: str = platform.machine()) -> Cpu:
 
 def processors(root: Path) -> dict[int, dict[str, str]]:
     """What `/proc/cpuinfo` says of each logical core that is online."""
-    numbered = ((as_integer(block.get("processor", "")), block) for block in _blocks(root))
-    return {number: block for number, block in numbered if number is not None and number >= 0}
+    numbered = ((as_count(block.get("processor", "")), block) for block in _blocks(root))
+    return {number: block for number, block in numbered if number is not None}
 
 
 def arm_core(processor: dict[str, str]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ _MEMORY = ("tmpfs", "ramfs")
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs")
 #: Disks whose name alone says what they are, and what others say of themselves.
 _NAMES = {"nvme": "nvme", "vd": "virtual", "xvd": "virtual", "zram": "memory"}
+_MAPPER = "mapper/"
 _ROTATIONAL: dict[int | None, str] = {0: "ssd", 1: "hdd"}
 #: proc_pid_mountinfo(5): six fields and tags before the dash, the type and source after it.
 _FIELDS_BEFORE, _FIELDS_AFTER = 6, 3
@@ -37,10 +37,13 @@ class _Mount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def space_of(folder: Path) -> tuple[int, int] | None:
-    """Free bytes for this user and total bytes; None where the folder cannot be asked."""
+    """Free bytes for this user and total bytes; None where the folder cannot be asked.
+
+    A folder that is not there yet has the space of the one above it.
+    """
     try:
-        usage = shutil.disk_usage(folder)
-    except OSError:
+        usage = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists()))
+    except (OSError, StopIteration):
         return None
     return usage.free, usage.total
 
@@ -51,24 +54,23 @@ def read_disks(
     *,
     space: Space = space_of,
 ) -> list[Disk]:
-    """File systems of the folders, each once; a folder that is not there yet counts as its parent.
+    """File systems of the folders, each once.
 
     Args:
         root: where `/proc` and `/sys` are found.
-        folders: absolute paths by what they hold, such as `bundles`.
+        folders: absolute paths without links, by what they hold, such as `bundles`.
         space: tells the space of the file system that holds a folder.
     """
     mounts = _mounts(root)
     found: dict[str, Disk] = {}
     for holds, folder in folders.items():
-        path = _existing(folder)
-        mount = _mount_of(mounts, path)
-        key = mount.point if mount else str(path)
+        mount = _mount_of(mounts, folder)
+        key = mount.point if mount else str(folder)
         if key in found:
             before = found[key]
             found[key] = msgspec.structs.replace(before, holds=[*before.holds, holds])
             continue
-        free_bytes, total_bytes = space(path) or (None, None)
+        free_bytes, total_bytes = space(folder) or (None, None)
         found[key] = Disk(
             holds=[holds],
             kind=_kind(root, mount) if mount else None,
@@ -78,13 +80,6 @@ def read_disks(
             read_only="ro" in mount.options if mount else None,
         )
     return list(found.values())
-
-
-def _existing(folder: Path) -> Path:
-    try:
-        return next((path for path in (folder, *folder.parents) if path.exists()), folder)
-    except OSError:
-        return folder
 
 
 def _mounts(root: Path) -> list[_Mount]:
@@ -120,14 +115,29 @@ def _kind(root: Path, mount: _Mount) -> str | None:
         return "memory"
     if mount.file_system in _NETWORK:
         return "network"
-    # btrfs has device numbers of its own, and /dev/root exists in no folder: try both ways.
-    for link in (
-        root / "sys/dev/block" / mount.device,
-        root / "sys/class/block" / os.path.basename(mount.source),  # noqa: PTH119 - may be empty
-    ):
-        if link.exists():
-            return _device_kind(_lowest(link.resolve()))
-    return None
+    device = _device(root, mount)
+    return _device_kind(_lowest(device)) if device else None
+
+
+def _device(root: Path, mount: _Mount) -> Path | None:
+    """Folder of a mount's block device, by its numbers, else by its name.
+
+    btrfs mounts have numbers of their own, and `/dev/root` stands in no folder.
+    """
+    name = mount.source.removeprefix("/dev/")
+    blocks = root / "sys/class/block"
+    links = [root / "sys/dev/block" / mount.device, blocks / name]
+    if name.startswith(_MAPPER):
+        volume = name.removeprefix(_MAPPER)
+        links += [dm for dm in blocks.glob("dm-*") if read_text(dm / "dm/name") == volume]
+    return next((link.resolve() for link in links if name and _is_there(link)), None)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _lowest(device: Path) -> Path:

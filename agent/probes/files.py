@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+
+_INTEGER_BOUND = 1 << 63
+_COUNT_BOUND = 1 << 53
 
 
 def read_text(path: Path) -> str | None:
@@ -21,6 +23,12 @@ def read_integer(path: Path, base: int = 10) -> int | None:
     return None if text is None else as_integer(text, base)
 
 
+def read_count(path: Path) -> int | None:
+    """Content as a count; None where the file is absent, refuses or holds none."""
+    text = read_text(path)
+    return None if text is None else as_count(text)
+
+
 def read_table(path: Path, separator: str = ":") -> dict[str, str]:
     """Lines of `key separator value`; empty where the file is absent or refuses."""
     pairs = (line.partition(separator) for line in (read_text(path) or "").splitlines())
@@ -28,17 +36,24 @@ def read_table(path: Path, separator: str = ":") -> dict[str, str]:
 
 
 def as_integer(text: str, base: int = 10) -> int | None:
-    """The number that `text` states, or None."""
+    """The number that `text` states, or None; the kernel's own have 64 bits at most."""
     try:
-        return int(text, base)
+        number = int(text, base)
     except ValueError:
         return None
+    return number if -_INTEGER_BOUND <= number < _INTEGER_BOUND else None
+
+
+def as_count(text: str) -> int | None:
+    """The count that `text` states, or None; within what every reader of JSON holds exactly."""
+    number = as_integer(text)
+    return number if number is not None and 0 <= number < _COUNT_BOUND else None
 
 
 def as_number(text: str) -> float | None:
-    """The finite number that `text` states, or None."""
+    """The number that `text` states, or None; beyond counts no sensor of a box goes either."""
     try:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < _COUNT_BOUND else None

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from agent.probes.files import as_integer, as_number, read_text
+from agent.probes.files import as_count, as_number, read_text
 
 #: Fields of a cpu line: user nice system idle iowait irq softirq steal; proc_stat(5).
 _IDLE, _IOWAIT = 3, 4
@@ -29,7 +29,7 @@ def busy_seconds(root: Path) -> dict[int, float]:
     for line in text.splitlines():
         name, *fields = line.split() or [""]
         core = name.removeprefix("cpu")
-        ticks = [as_integer(field) for field in fields[:_COUNTED_FIELDS]]
+        ticks = [as_count(field) for field in fields[:_COUNTED_FIELDS]]
         known = [count for count in ticks if count is not None]
         if name.startswith("cpu") and core.isdecimal() and len(known) == len(ticks):
             idle = sum(known[_IDLE : _IOWAIT + 1])

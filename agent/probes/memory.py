@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.probes.files import as_integer, read_integer, read_table
+from agent.probes.files import as_count, read_count, read_integer, read_table
 from agent.probes.groups import group_folders
 from contract.box import Memory
 
@@ -47,11 +47,11 @@ def _tightest_group(root: Path) -> tuple[int, int | None] | None:
     if not limits:
         return None
     limit, used = min(limits, key=lambda found: found[0])
-    return limit, read_integer(used)
+    return limit, read_count(used)
 
 
 def _bytes(table: dict[str, str], key: str) -> int | None:
     """A figure of `/proc/meminfo`, which says kB and means KiB: proc_meminfo(5)."""
     words = table.get(key, "").split()
-    kibibytes = as_integer(words[0]) if words else None
-    return None if kibibytes is None or kibibytes < 0 else kibibytes * _KIBIBYTE
+    kibibytes = as_count(words[0]) if words else None
+    return None if kibibytes is None else kibibytes * _KIBIBYTE

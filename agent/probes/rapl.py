@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from agent.probes.files import read_integer, read_text
+from agent.probes.files import read_count, read_text
 
 SOURCE = "rapl"
 _MICROJOULES_PER_JOULE = 1e6
+_MJ_PER_JOULE = 1e3
 #: Whole packages alone: their parts (core, uncore, dram) have zones below them, and `psys` and
 #: `intel-rapl-mmio` count the same energy again.
 _PACKAGE = re.compile(r"package-\d+")
@@ -64,6 +65,11 @@ class EnergyMeter:
         return total / _MICROJOULES_PER_JOULE
 
 
+def per_inference_mj(joules: float | None, inferences: int) -> float | None:
+    """Millijoules of one of `inferences`; None where the energy is unknown."""
+    return None if joules is None else joules * _MJ_PER_JOULE / inferences
+
+
 def refuses(root: Path) -> bool:
     """Whether the box has counters that it does not let this user read."""
     return bool(_packages(root)) and not _read(root)
@@ -78,8 +84,8 @@ def _read(root: Path) -> dict[str, _Reading]:
     """Counters by zone; empty where one of them refuses, for a part is not the whole."""
     readings = {}
     for zone in _packages(root):
-        microjoules = read_integer(zone / "energy_uj")
-        if microjoules is None or microjoules < 0:
+        microjoules = read_count(zone / "energy_uj")
+        if microjoules is None:
             return {}
-        readings[zone.name] = _Reading(microjoules, read_integer(zone / "max_energy_range_uj"))
+        readings[zone.name] = _Reading(microjoules, read_count(zone / "max_energy_range_uj"))
     return readings

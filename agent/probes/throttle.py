@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from agent.probes.command import Run, run_command
-from agent.probes.files import as_integer, read_integer, read_text
+from agent.probes.files import as_integer, read_count, read_integer, read_text
 
 #: Bits of the present state; sixteen higher the same bits remember it since the start:
 #: Raspberry Pi documentation, "vcgencmd", get_throttled.
@@ -79,7 +79,7 @@ def _x86_counts(root: Path) -> list[int]:
         count
         for folder in cores
         for name in ("core_throttle_count", "package_throttle_count")
-        if (count := read_integer(folder / name)) is not None
+        if (count := read_count(folder / name)) is not None
     ]
 
 
@@ -90,7 +90,7 @@ def _jetson_counts(root: Path) -> list[int]:
         for chip in chips
         if read_text(chip / "name") == _JETSON_CHIP
         for path in chip.glob("oc*_event_cnt")
-        if (count := read_integer(path)) is not None
+        if (count := read_count(path)) is not None
     ]
 
 
