@@ -1,4 +1,4 @@
-"""Command line of the agent: `bench`, `predict` and `run`."""
+"""Command line of the agent: `bench`, `predict`, `probe` and `run`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from agent.affinity import usable_cores
 from agent.bench import Effort
+from agent.boxfacts import read_box
 from agent.bundles import Shelf, Unreadable, open_shelf
 from agent.config import EXAMPLE, LOG_LEVELS, load_config
 from agent.daemon import Daemon
 from agent.errors import AgentError, ConfigError
+from agent.facts_text import facts_lines
 from agent.fingerprint import fingerprint
 from agent.logs import start_logging
+from agent.probes.command import run_command, run_nothing
+from agent.probes.disk import space_of
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Job, Sweep, plan
 from agent.table import bench_remarks, bench_table
@@ -46,6 +50,7 @@ FILE, with all that can be said in it:
 \b
 {EXAMPLE}"""
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_PLACE = click.Path(file_okay=False, path_type=Path)
 
 
 def main() -> None:
@@ -214,6 +219,40 @@ def predict(
         _say_why_silent(comparisons)
     answered = any(opinion.top for c in comparisons for opinion in c.opinions)
     sys.exit(Exit.DONE if answered else Exit.FAILED)
+
+
+@cli.command()
+@click.option("--bundles", metavar="DIR", type=_PLACE, default=".", help="Look at its disk.")
+@click.option("--state-dir", metavar="DIR", type=_PLACE, default=".", help="Look at its disk.")
+@click.option(
+    "--root",
+    metavar="DIR",
+    type=_FOLDER,
+    default=_ROOT,
+    help="Read proc and sys in DIR, a copy from another box, instead of those of this one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def probe(*, bundles: Path, state_dir: Path, root: Path, as_json: bool) -> None:
+    """Say what this box tells of itself, and what it does not.
+
+    These facts stand beside every measurement and in the device's inventory: processor,
+    cores and clocks, memory and limits, heat and throttling, power, disks. Nothing is
+    measured, and nothing leaves the box. What it does not tell is no error.
+    """
+    folders = {"bundles": bundles.resolve(), "state": state_dir.resolve()}
+    is_this_box = root.resolve() == _ROOT
+    facts = read_box(
+        root,
+        folders,
+        # A copy of files has no firmware to ask and no disks to look at.
+        run=run_command if is_this_box else run_nothing,
+        space=space_of if is_this_box else lambda _folder: None,
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(facts))
+    else:
+        click.echo("\n".join(facts_lines(facts)))
+    sys.exit(Exit.DONE)
 
 
 @cli.command(epilog=_CONFIG_HELP)

@@ -11,10 +11,17 @@ import psutil
 from agent.affinity import usable_cores
 from agent.bundles import Shelf
 from agent.config import AgentConfig
+from agent.probes.board import read_board
 from agent.probes.clock import governor, max_clock_mhz
+from agent.probes.command import Run, run_command
+from agent.probes.cores import core_types, offline_cores
 from agent.probes.cpu import read_cpu
+from agent.probes.disk import read_disks
 from agent.probes.host import kernel, os_name
-from agent.probes.memory import cgroup_limit_bytes
+from agent.probes.memory import read_memory
+from agent.probes.power import read_power
+from agent.probes.quota import cpu_quota_cores
+from agent.probes.rapl import SOURCE, EnergyMeter
 from agent.probes.thermal import temperature_c
 from agent.probes.throttle import read_throttle
 from agent.versions import agent_version, torch_version
@@ -28,6 +35,7 @@ def take_inventory(
     fingerprint: str,
     engines: list[str],
     shelf: Shelf | None,
+    run: Run = run_command,
 ) -> Inventory:
     """Facts about the box, its software and its bundle set.
 
@@ -37,9 +45,13 @@ def take_inventory(
         fingerprint: as every run states it.
         engines: quantized engines of the installed torch.
         shelf: the bundle set, or None where it cannot be read.
+        run: runs the commands that tell what no file does.
     """
     cpu = read_cpu(root)
-    limits = (config.memory_limit_bytes, cgroup_limit_bytes(root))
+    memory = read_memory(root)
+    throttle = read_throttle(root, run)
+    power = read_power(root, run)
+    limits = (config.memory_limit_bytes, memory.limit_bytes)
     return Inventory(
         site=config.site,
         device=config.device,
@@ -62,7 +74,23 @@ def take_inventory(
         max_clock_mhz=max_clock_mhz(root),
         governor=governor(root),
         temperature_c=temperature_c(root),
-        throttled=read_throttle(root).now,
+        throttled=throttle.now,
+        throttle_causes=throttle.causes,
+        throttled_since_start=throttle.since_start,
+        board=read_board(root),
+        core_types=core_types(root),
+        offline_cores=offline_cores(root),
+        cpu_quota_cores=cpu_quota_cores(root),
+        memory=memory,
+        disks=read_disks(
+            root,
+            {
+                "bundles": Path(config.bundles).resolve(),
+                "state": Path(config.state_dir).resolve(),
+            },
+        ),
+        power_source=power.source if power else None,
+        energy_source=SOURCE if EnergyMeter(root).is_told else None,
         groups=config.groups,
         emulates=config.emulates,
         fingerprint=fingerprint,

@@ -106,6 +106,8 @@ class Measured(_Event, frozen=True, kw_only=True, tag="measured"):
     peak_rss_bytes: int | None
     #: Share (0..1) of the worker's cores that other processes used meanwhile.
     foreign_load: float | None
+    #: Of all processor packages while the samples were taken, divided by their number.
+    energy_mj: float | None = None
 
 
 class Ranked(msgspec.Struct, frozen=True, kw_only=True):

@@ -178,6 +178,7 @@ def _with_latency(run: BenchRun, measured: Measured, baseline_p50_ms: float | No
         speedup=baseline_p50_ms / summary.p50_ms if baseline_p50_ms is not None else None,
         preprocess_ms=measured.preprocess_ms,
         postprocess_ms=measured.postprocess_ms,
+        energy_mj=measured.energy_mj,
         steady_rss_bytes=measured.steady_rss_bytes,
         notes=notes,
         samples_ms=kept,

@@ -26,6 +26,7 @@ from agent.golden import GoldenVectors, compare, read_golden
 from agent.network import Network, Runtime
 from agent.predictions import rank
 from agent.probes.load import LoadMeter
+from agent.probes.rapl import EnergyMeter, per_inference_mj
 from agent.protocol import (
     Answer,
     Bench,
@@ -185,11 +186,13 @@ def _measure(task: Bench, subject: _Subject, send: Send) -> Measured:
     repeat(lambda: network.logits(inputs), min_seconds=_WARM_UP_SECONDS, min_runs=_WARM_UP_RUNS)
     send(Entered(stage=Stage.MEASURING))
     meter = LoadMeter(_ROOT, cores=usable_cores())
+    energy = EnergyMeter(_ROOT)
     samples_ms = repeat(
         lambda: network.logits(inputs),
         min_seconds=task.min_seconds,
         min_runs=task.min_runs,
     )
+    joules = energy.joules()
     foreign_load = meter.foreign_share()
     steady_rss_bytes = memory.resident_bytes()
 
@@ -202,6 +205,7 @@ def _measure(task: Bench, subject: _Subject, send: Send) -> Measured:
         steady_rss_bytes=steady_rss_bytes,
         peak_rss_bytes=memory.peak_bytes(),
         foreign_load=foreign_load,
+        energy_mj=per_inference_mj(joules, len(samples_ms)),
     )
 
 

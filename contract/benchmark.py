@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from contract.box import Watts
 from contract.manifest import AccuracyKind, Count, Positive, Share, Variant
 
 MAX_SAMPLES = 4096
@@ -50,7 +51,12 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     temperature_c: float | None = None
     clock_mhz: float | None = None
     throttled: bool | None = None
+    #: What slows the box down at this moment, in its own words: `under-voltage`.
+    throttle_causes: list[str] = []
     load_1m: float | None = None
+    memory_available_bytes: Count | None = None
+    #: Drawn at this moment, by what the inventory names as `power_source`.
+    power_w: Watts | None = None
 
 
 class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +97,9 @@ class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
     first_ms: Milliseconds | None = None
     preprocess_ms: Milliseconds | None = None
     postprocess_ms: Milliseconds | None = None
+    #: Per inference: what all processor packages drew while the samples were taken, through
+    #: their counters, divided by `n`. Idle power and the work of other processes are in it,
+    #: memory modules and the rest of the box are not. None where the box counts no energy.
     energy_mj: float | None = None
     speedup: float | None = None
 

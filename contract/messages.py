@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from contract.benchmark import BenchRun
+from contract.box import Board, CoreType, Disk, Memory
 from contract.errors import MessageError
 from contract.manifest import Count, Positive, Variant
 from contract.topics import Id, Leaf, Topic, parse_topic
@@ -73,6 +74,21 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     governor: str | None = None
     temperature_c: float | None = None
     throttled: bool | None = None
+    throttle_causes: list[str] = []
+    #: Whether the box remembers throttling since its start.
+    throttled_since_start: bool | None = None
+    board: Board | None = None
+    #: More than one where cores differ in design or highest clock.
+    core_types: list[CoreType] = []
+    offline_cores: list[Count] = []
+    #: Processor time that control groups allow, in cores.
+    cpu_quota_cores: float | None = None
+    memory: Memory | None = None
+    disks: list[Disk] = []
+    #: What tells `power_w` of conditions, such as `pmic`.
+    power_source: str | None = None
+    #: What tells `energy_mj` of runs, such as `rapl`.
+    energy_source: str | None = None
     groups: list[str] = []
     #: What this device stands for where it is emulated on another host.
     emulates: str | None = None

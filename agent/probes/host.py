@@ -15,8 +15,16 @@ def os_name(root: Path) -> str:
         for line in (read_text(root / name) or "").splitlines():
             key, _, value = line.partition("=")
             if key == "PRETTY_NAME" and value:
-                return " ".join(shlex.split(value))
+                return _unquoted(value)
     return platform.system()
+
+
+def _unquoted(value: str) -> str:
+    """A value as a shell reads it: os-release(5)."""
+    try:
+        return " ".join(shlex.split(value))
+    except ValueError:
+        return value
 
 
 def kernel(root: Path) -> str:

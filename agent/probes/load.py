@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from agent.probes.files import read_text
+from agent.probes.files import as_count, as_number, read_text
 
 #: Fields of a cpu line: user nice system idle iowait irq softirq steal; proc_stat(5).
 _IDLE, _IOWAIT = 3, 4
@@ -17,11 +17,8 @@ _LOOK_SECONDS = 0.05
 
 def load_1m(root: Path) -> float | None:
     """Load average over the last minute."""
-    text = read_text(root / "proc/loadavg")
-    try:
-        return float(text.split()[0]) if text else None
-    except ValueError:
-        return None
+    words = (read_text(root / "proc/loadavg") or "").split()
+    return as_number(words[0]) if words else None
 
 
 def busy_seconds(root: Path) -> dict[int, float]:
@@ -30,12 +27,13 @@ def busy_seconds(root: Path) -> dict[int, float]:
     tick = os.sysconf("SC_CLK_TCK")
     busy = {}
     for line in text.splitlines():
-        name, *fields = line.split()
+        name, *fields = line.split() or [""]
         core = name.removeprefix("cpu")
-        if name.startswith("cpu") and core.isdigit() and all(f.isdigit() for f in fields):
-            ticks = [int(field) for field in fields[:_COUNTED_FIELDS]]
-            idle = sum(ticks[_IDLE : _IOWAIT + 1])
-            busy[int(core)] = (sum(ticks) - idle) / tick
+        ticks = [as_count(field) for field in fields[:_COUNTED_FIELDS]]
+        known = [count for count in ticks if count is not None]
+        if name.startswith("cpu") and core.isdecimal() and len(known) == len(ticks):
+            idle = sum(known[_IDLE : _IOWAIT + 1])
+            busy[int(core)] = (sum(known) - idle) / tick
     return busy
 
 

@@ -23,6 +23,20 @@ def temperature_c(root: Path) -> float | None:
     return None
 
 
+def zone_temperatures_c(root: Path) -> dict[str, float]:
+    """Every thermal zone by its type, the processor's and others; in degrees Celsius.
+
+    Of two zones of one type the hotter one counts.
+    """
+    low, high = _PLAUSIBLE_C
+    found: dict[str, float] = {}
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+        name, value = read_text(zone / "type"), read_integer(zone / "temp")
+        if name and value is not None and low <= value / _MILLI <= high:
+            found[name] = max(value / _MILLI, found.get(name, low))
+    return found
+
+
 def _readings(folder: Path, pattern: str, name_file: str, value_pattern: str) -> list[float]:
     found = []
     for sensor in sorted(folder.glob(pattern)):

@@ -24,12 +24,30 @@ from contract.topics import Leaf, topic_for
 
 GOLDEN = Path(__file__).with_name("golden")
 #: Every message that some release of Edgewright has put on the wire. Files are only ever added.
-GOLDEN_NAMES = ["state", "inventory", "result", "tombstone", "update", "desired", "ack"]
+GOLDEN_NAMES = [
+    "state",
+    "inventory",
+    "inventory-box",
+    "result",
+    "result-energy",
+    "tombstone",
+    "update",
+    "desired",
+    "ack",
+]
 
 
 def topic_of(name: str) -> str:
-    leaf = Leaf.RESULT if name == "tombstone" else Leaf(name)
+    """Topic of a golden file: its leaf, or its leaf, a dash and what is new about it."""
+    leaf = Leaf.RESULT if name == "tombstone" else Leaf(name.partition("-")[0])
     return topic_for("home", "pi-kitchen", leaf)
+
+
+def kept(written: object, again: object) -> object:
+    """`again` without the fields of later releases, which `written` cannot have, at any depth."""
+    if isinstance(written, dict) and isinstance(again, dict):
+        return {key: kept(value, again[key]) for key, value in written.items()}
+    return again
 
 
 def golden(name: str) -> bytes:
@@ -45,7 +63,7 @@ def test_a_golden_message_decodes_and_says_the_same_again(name: str) -> None:
     _, message = decode_message(topic_of(name), golden(name))
     again = msgspec.json.decode(encode_message(message))
     written = msgspec.json.decode(golden(name))
-    assert {key: again[key] for key in written} == written
+    assert kept(written, again) == written
 
 
 @pytest.mark.parametrize("name", GOLDEN_NAMES)
