@@ -1,4 +1,4 @@
-"""Command line of the agent: `bench`, `predict` and `run`."""
+"""Command line of the agent: `bench`, `predict`, `run` and `serve`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from agent.activation import STANDING_NAME
 from agent.affinity import usable_cores
 from agent.bench import Effort
 from agent.bundles import Shelf, Unreadable, open_shelf
@@ -248,14 +249,114 @@ def run(
 
     """
     flags = {"broker": broker, "bundles": bundles, "state_dir": state_dir, "log_level": log_level}
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = _stop_on_signals()
     with _clear_errors():
         config = load_config(config_path, environment=os.environ, flags=flags)
         start_logging(config.log_level)
         Daemon(config, stop=stop).run(once=once)
     sys.exit(Exit.DONE)
+
+
+@cli.command()
+@click.option("--bundles", "folder", metavar="DIR", type=_FOLDER, help="Bundle set.")
+@click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The file of 'run': its bundles, state_dir and log_level are used.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="State folder of 'run', which keeps the active variant.",
+)
+@click.option("--variant", metavar="NAME", help="Serve this one, whatever is active.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(min=0, max=65535),
+    default=8080,
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Let --host be reached from other machines. There is no authentication.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="CPU threads of one inference. [default: what the fleet chose, else 1]",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1, max=1000),
+    default=5,
+    show_default=True,
+    help="Classes of an answer where the request does not say.",
+)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="[default: info]")
+def serve(
+    *,
+    folder: Path | None,
+    config_path: Path | None,
+    state_dir: Path | None,
+    variant: str | None,
+    host: str,
+    port: int,
+    allow_remote: bool,
+    threads: int | None,
+    top: int,
+    log_level: str | None,
+) -> None:
+    """Answer images over HTTP with one variant, kept warm in a process of its own.
+
+    Serves --variant, else the variant that is active on this device (--state-dir or --config) and
+    from then on whatever becomes active, else the set's baseline. A change drops no request:
+    the new variant is loaded and proven beside the old one, which serves on until then.
+
+    \b
+    POST /v1/predict?top=5   an image as the body, or as a form's file; JSON
+    GET  /v1/health          200 once a variant is served, else 503
+    GET  /metrics            for Prometheus
+
+    There is no authentication, so it listens on this machine only.
+    SIGTERM ends it once accepted requests are answered.
+
+    \b
+    Exit code: 0 when it was told to end; 1 when it cannot serve; 2 for wrong use.
+    """  # noqa: D301 - click reads \b as "keep these lines"
+    # Asyncio and the rest of a server are for this command only.
+    from agent.serving.choice import Chooser  # noqa: PLC0415
+    from agent.serving.server import Server  # noqa: PLC0415
+
+    stop = _stop_on_signals()
+    with _clear_errors():
+        if config_path is not None:
+            config = load_config(config_path, environment=os.environ, flags={})
+            folder = folder or Path(config.bundles)
+            state_dir = state_dir or Path(config.state_dir)
+            log_level = log_level or config.log_level
+        if folder is None:
+            message = "--bundles or --config is needed"
+            raise click.UsageError(message)
+        start_logging(log_level or "info")
+        standing = None if state_dir is None else state_dir / STANDING_NAME
+        chooser = Chooser(folder, variant=variant, standing=standing, threads=threads)
+        server = Server(chooser, host=host, port=port, allow_remote=allow_remote, top=top)
+        server.run(stop, on_listening=lambda address: click.echo(f"listening on {address}"))
+    sys.exit(Exit.DONE)
+
+
+def _stop_on_signals() -> threading.Event:
+    """Event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
 
 
 def _say_why_silent(comparisons: list[Comparison]) -> None:
