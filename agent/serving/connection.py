@@ -113,7 +113,7 @@ class Connection:
             self._front.count("", error.status)
             await self._write(error.response, with_body=True, close=True)
             return False
-        self._is_unread = head.has_body
+        self._is_unread = head.may_have_body
         try:
             response = await self._front.respond(head, lambda: self._read_body(head))
             close = self._closing.is_set() or self._is_unread or not head.keeps_alive
@@ -129,6 +129,9 @@ class Connection:
         try:
             async with asyncio.timeout(patience.head_s if is_first else patience.idle_s):
                 first = await self._reader.read(1)
+                # Some clients end a body with a line break too many (RFC 9112, section 2.2).
+                while first in {b"\r", b"\n"}:
+                    first = await self._reader.read(1)
         except TimeoutError as error:
             if is_first:
                 message = "request"

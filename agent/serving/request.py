@@ -16,6 +16,7 @@ _VERSION = re.compile(r"HTTP/(\d)\.(\d)")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 #: Two of these could be read in two ways, and a proxy in front may take the other one.
 _SINGLE = frozenset({"content-length", "transfer-encoding", "host", "content-type"})
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,14 @@ class Head:
         return "transfer-encoding" in self.headers
 
     @property
-    def has_body(self) -> bool:
-        """Whether bytes of a body follow."""
-        return self.is_chunked or bool(self.content_length)
+    def may_have_body(self) -> bool:
+        """Whether bytes follow that are no further request.
+
+        Without a length none should, but a client that forgets the one may send the other.
+        """
+        if self.content_length is None:
+            return self.is_chunked or self.method not in _WITHOUT_BODY
+        return self.content_length > 0
 
     @property
     def expects_continue(self) -> bool:
