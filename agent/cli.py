@@ -1,14 +1,10 @@
-"""Command line of the agent: `bench`, `predict`, `run` and `serve`."""
+"""Command line of the agent: `bench`, `predict` and `run`; `serve` has a file of its own."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
-import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,21 +13,20 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from agent.activation import STANDING_NAME
 from agent.affinity import usable_cores
 from agent.bench import Effort
 from agent.bundles import Shelf, Unreadable, open_shelf
 from agent.config import EXAMPLE, LOG_LEVELS, load_config
 from agent.daemon import Daemon
-from agent.errors import AgentError, ConfigError
+from agent.ending import clear_errors, stop_on_signals
 from agent.fingerprint import fingerprint
 from agent.logs import start_logging
+from agent.serve_command import serve
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Job, Sweep, plan
 from agent.table import bench_remarks, bench_table
 from agent.versions import agent_version
 from contract.benchmark import BenchRun, RunStatus
-from contract.errors import ContractError
 from contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -58,6 +53,9 @@ def main() -> None:
 @click.version_option(agent_version(), prog_name="edgewright-agent")
 def cli() -> None:
     """Measure and run variants of an image classifier on this very box."""
+
+
+cli.add_command(serve)
 
 
 @cli.command()
@@ -121,7 +119,7 @@ def bench(
                1 when a bundle is damaged or unreadable, or no variant ran well;
                2 for wrong use.
     """  # noqa: D301 - click reads \b as "keep these lines"
-    with _clear_errors():
+    with clear_errors():
         shelf = open_shelf(folder)
         _check_variants(shelf, variants)
         limit_bytes = None if memory_limit_mb is None else memory_limit_mb * _BYTES_PER_MB
@@ -183,7 +181,7 @@ def predict(
     if not images:
         message = "at least one IMAGE is needed"
         raise click.UsageError(message)
-    with _clear_errors():
+    with clear_errors():
         shelf = open_shelf(folder)
         _check_variants(shelf, variants)
         jobs = plan(shelf, [threads])
@@ -249,114 +247,12 @@ def run(
 
     """
     flags = {"broker": broker, "bundles": bundles, "state_dir": state_dir, "log_level": log_level}
-    stop = _stop_on_signals()
-    with _clear_errors():
+    stop = stop_on_signals()
+    with clear_errors():
         config = load_config(config_path, environment=os.environ, flags=flags)
         start_logging(config.log_level)
         Daemon(config, stop=stop).run(once=once)
     sys.exit(Exit.DONE)
-
-
-@cli.command()
-@click.option("--bundles", "folder", metavar="DIR", type=_FOLDER, help="Bundle set.")
-@click.option(
-    "--config",
-    "config_path",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The file of 'run': its bundles, state_dir and log_level are used.",
-)
-@click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="State folder of 'run', which keeps the active variant.",
-)
-@click.option("--variant", metavar="NAME", help="Serve this one, whatever is active.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(min=0, max=65535),
-    default=8080,
-    show_default=True,
-    help="0 takes a free one.",
-)
-@click.option(
-    "--allow-remote",
-    is_flag=True,
-    help="Let --host be reached from other machines. There is no authentication.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    help="CPU threads of one inference. [default: what the fleet chose, else 1]",
-)
-@click.option(
-    "--top",
-    type=click.IntRange(min=1, max=1000),
-    default=5,
-    show_default=True,
-    help="Classes of an answer where the request does not say.",
-)
-@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="[default: info]")
-def serve(
-    *,
-    folder: Path | None,
-    config_path: Path | None,
-    state_dir: Path | None,
-    variant: str | None,
-    host: str,
-    port: int,
-    allow_remote: bool,
-    threads: int | None,
-    top: int,
-    log_level: str | None,
-) -> None:
-    """Answer images over HTTP with one variant, kept warm in a process of its own.
-
-    Serves --variant, else the variant that is active on this device (--state-dir or --config) and
-    from then on whatever becomes active, else the set's baseline. A change drops no request:
-    the new variant is loaded and proven beside the old one, which serves on until then.
-
-    \b
-    POST /v1/predict?top=5   an image as the body, or as a form's file; JSON
-    GET  /v1/health          200 once a variant is served, else 503
-    GET  /metrics            for Prometheus
-
-    There is no authentication, so it listens on this machine only.
-    SIGTERM ends it once accepted requests are answered.
-
-    \b
-    Exit code: 0 when it was told to end; 1 when it cannot serve; 2 for wrong use.
-    """  # noqa: D301 - click reads \b as "keep these lines"
-    # Asyncio and the rest of a server are for this command only.
-    from agent.serving.choice import Chooser  # noqa: PLC0415
-    from agent.serving.server import Server  # noqa: PLC0415
-
-    stop = _stop_on_signals()
-    with _clear_errors():
-        if config_path is not None:
-            config = load_config(config_path, environment=os.environ, flags={})
-            folder = folder or Path(config.bundles)
-            state_dir = state_dir or Path(config.state_dir)
-            log_level = log_level or config.log_level
-        if folder is None:
-            message = "--bundles or --config is needed"
-            raise click.UsageError(message)
-        start_logging(log_level or "info")
-        standing = None if state_dir is None else state_dir / STANDING_NAME
-        chooser = Chooser(folder, variant=variant, standing=standing, threads=threads)
-        server = Server(chooser, host=host, port=port, allow_remote=allow_remote, top=top)
-        server.run(stop, on_listening=lambda address: click.echo(f"listening on {address}"))
-    sys.exit(Exit.DONE)
-
-
-def _stop_on_signals() -> threading.Event:
-    """Event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    return stop
 
 
 def _say_why_silent(comparisons: list[Comparison]) -> None:
@@ -439,13 +335,3 @@ def _check_variants(shelf: Shelf, variants: tuple[str, ...]) -> None:
 
 def _distinct(threads: tuple[int, ...]) -> list[int]:
     return list(dict.fromkeys(threads))
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """End with an exit code and the error's own sentence instead of a traceback."""
-    try:
-        yield
-    except (AgentError, ContractError) as error:
-        click.echo(f"edgewright-agent: {error}", err=True)
-        sys.exit(Exit.WRONG_USE if isinstance(error, ConfigError) else Exit.FAILED)
