@@ -15,6 +15,9 @@ from contract.messages import Desired, Phase
 
 _log = logging.getLogger(__name__)
 
+#: File in the agent's state folder that keeps the standing.
+STANDING_NAME = "active.json"
+
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where the device stands; kept across restarts."""

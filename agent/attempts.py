@@ -17,7 +17,7 @@ Attempt = Callable[[Preparation], Outcome]
 _OPTIMIZED_FIRST = (Preparation.OPTIMIZED, Preparation.FROZEN, Preparation.AS_BUILT)
 _FROZEN_FIRST = (Preparation.FROZEN, Preparation.AS_BUILT)
 #: What another preparation may cure: rewritten graphs need more memory and other kernels.
-_CURABLE = frozenset(
+CURABLE = frozenset(
     {
         RunStatus.CRASHED,
         RunStatus.OOM,
@@ -36,12 +36,23 @@ class _Kind:
     threads: int
 
 
+def preparations(manifest: Manifest) -> Sequence[Preparation]:
+    """Ways to prepare a network, the one to try first in front.
+
+    Static INT8 and bfloat16 have nothing to optimise and are only frozen. Dynamic INT8 takes
+    part like FP32, for its convolutions are FP32.
+    """
+    if manifest.quantization.scheme in {Scheme.STATIC_INT8, Scheme.BF16}:
+        return _FROZEN_FIRST
+    return _OPTIMIZED_FIRST
+
+
 class Contest:
     """Finds the fastest preparation by measuring, once for all variants of a kind.
 
     Optimising for inference is not always a gain. Seen with torch 2.13 on one core of an AMD
     EPYC (Zen 5), ResNet-18: 1.1 to 1.4 times as fast at 48 to 224 px, but 7.7 instead of
-    4.9 ms at 32 px. Static INT8 and bfloat16 have nothing to optimise and are only frozen.
+    4.9 ms at 32 px.
 
     Args:
         median_ms: median latency that an outcome tells; None where it tells none.
@@ -57,12 +68,10 @@ class Contest:
         threads: int,
         attempt: Attempt,
     ) -> tuple[Outcome, list[str]]:
-        """Outcome of the fastest preparation that works, and notes on the others.
-
-        Dynamic INT8 takes part like FP32, for its convolutions are FP32.
-        """
-        if manifest.quantization.scheme in {Scheme.STATIC_INT8, Scheme.BF16}:
-            return climb_down(_FROZEN_FIRST, attempt)
+        """Outcome of the fastest preparation that works, and notes on the others."""
+        ladder = preparations(manifest)
+        if ladder is _FROZEN_FIRST:
+            return climb_down(ladder, attempt)
         kind = _Kind(
             architecture=manifest.architecture,
             input_size=manifest.preprocessing.input_size,
@@ -103,7 +112,7 @@ def climb_down(
         outcome = attempt(preparation)
         if outcome.status is RunStatus.OK:
             return outcome, notes
-        if outcome.status not in _CURABLE or not rest:
+        if outcome.status not in CURABLE or not rest:
             # Every way failed, so none of the preparations is to blame.
             return outcome, []
         notes.append(f"not {preparation.value}: {outcome.status.value}: {outcome.reason}")

@@ -1,14 +1,10 @@
-"""Command line of the agent: `bench`, `predict`, `probe` and `run`."""
+"""Command line of the agent; `serve` has a file of its own."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
-import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,18 +19,18 @@ from agent.boxfacts import read_box
 from agent.bundles import Shelf, Unreadable, open_shelf
 from agent.config import EXAMPLE, LOG_LEVELS, load_config
 from agent.daemon import Daemon
-from agent.errors import AgentError, ConfigError
+from agent.ending import clear_errors, stop_on_signals
 from agent.facts_text import facts_lines
 from agent.fingerprint import fingerprint
 from agent.logs import start_logging
 from agent.probes.command import run_command, run_nothing
 from agent.probes.disk import space_of
+from agent.serve_command import serve
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Job, Sweep, plan
 from agent.table import bench_remarks, bench_table
 from agent.versions import agent_version
 from contract.benchmark import BenchRun, RunStatus
-from contract.errors import ContractError
 from contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -62,6 +58,9 @@ def main() -> None:
 @click.version_option(agent_version(), prog_name="edgewright-agent")
 def cli() -> None:
     """Measure and run variants of an image classifier on this very box."""
+
+
+cli.add_command(serve)
 
 
 @cli.command()
@@ -125,7 +124,7 @@ def bench(
                1 when a bundle is damaged or unreadable, or no variant ran well;
                2 for wrong use.
     """  # noqa: D301 - click reads \b as "keep these lines"
-    with _clear_errors():
+    with clear_errors():
         shelf = open_shelf(folder)
         _check_variants(shelf, variants)
         limit_bytes = None if memory_limit_mb is None else memory_limit_mb * _BYTES_PER_MB
@@ -187,7 +186,7 @@ def predict(
     if not images:
         message = "at least one IMAGE is needed"
         raise click.UsageError(message)
-    with _clear_errors():
+    with clear_errors():
         shelf = open_shelf(folder)
         _check_variants(shelf, variants)
         jobs = plan(shelf, [threads])
@@ -287,10 +286,8 @@ def run(
 
     """
     flags = {"broker": broker, "bundles": bundles, "state_dir": state_dir, "log_level": log_level}
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    with _clear_errors():
+    stop = stop_on_signals()
+    with clear_errors():
         config = load_config(config_path, environment=os.environ, flags=flags)
         start_logging(config.log_level)
         Daemon(config, stop=stop).run(once=once)
@@ -377,13 +374,3 @@ def _check_variants(shelf: Shelf, variants: tuple[str, ...]) -> None:
 
 def _distinct(threads: tuple[int, ...]) -> list[int]:
     return list(dict.fromkeys(threads))
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """End with an exit code and the error's own sentence instead of a traceback."""
-    try:
-        yield
-    except (AgentError, ContractError) as error:
-        click.echo(f"edgewright-agent: {error}", err=True)
-        sys.exit(Exit.WRONG_USE if isinstance(error, ConfigError) else Exit.FAILED)

@@ -8,7 +8,7 @@ import time
 import uuid
 from pathlib import Path
 
-from agent.activation import Activation
+from agent.activation import STANDING_NAME, Activation
 from agent.affinity import usable_cores
 from agent.bench import Effort
 from agent.bundles import Shelf, open_shelf
@@ -33,7 +33,6 @@ from contract.errors import BundleError
 _log = logging.getLogger(__name__)
 
 _JOURNAL_NAME = "agent.sqlite"
-_STANDING_NAME = "active.json"
 _LOOK_SECONDS = 1.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
@@ -83,7 +82,7 @@ class Daemon:
             patience=patience,
         )
         self._follower = Follower(
-            Activation(state_dir / _STANDING_NAME),
+            Activation(state_dir / STANDING_NAME),
             self._sweeplog,
             site=config.site,
             device=config.device,

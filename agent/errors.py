@@ -15,6 +15,14 @@ class ImageError(AgentError):
     """An image cannot be read: missing, damaged, too large or not an image."""
 
 
+class NotAnImageError(ImageError):
+    """Its bytes are of no format that is read here."""
+
+
+class TooManyPixelsError(ImageError):
+    """Decoding or scaling it would take more memory than a small box has."""
+
+
 class GoldenError(AgentError):
     """The golden vectors of a bundle are missing or not usable."""
 
@@ -37,6 +45,14 @@ class JournalFullError(JournalError):
 
 class LinkError(AgentError):
     """The broker cannot be reached or refused the connection."""
+
+
+class ServeError(AgentError):
+    """The server cannot start as it was asked to."""
+
+
+class WorkerError(AgentError):
+    """A serving worker did not start, died, or gave no answer in time."""
 
 
 class StoppedError(AgentError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from agent.errors import ImageError
+from agent.errors import ImageError, NotAnImageError, TooManyPixelsError
 from contract.manifest import Preprocessing
 from contract.preprocess import crop_pixels, normalize
 
 #: A picture of 64 megapixels is 200 MB as RGB; more would threaten a small box.
 MAX_PIXELS = 64_000_000
+#: What is read of strangers. Pillow knows forty more; one of them starts Ghostscript.
+_SERVED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
 def open_image(path: Path) -> Image.Image:
@@ -23,31 +26,27 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         ImageError: missing, not an image, truncated, or over `MAX_PIXELS`.
     """
-    try:
-        with warnings.catch_warnings():
-            # Our own limit below is stricter than Pillow's warning.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    message = (
-                        f"{path}: {width} x {height} pixels: expected at most {MAX_PIXELS:,}; "
-                        "scale it down first"
-                    )
-                    raise ImageError(message)
-                image.load()
-                return image.copy()
-    except UnidentifiedImageError as error:
-        message = f"{path}: not an image that Pillow can read; convert it to JPEG or PNG"
-        raise ImageError(message) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        detail = getattr(error, "strerror", None) or str(error)
-        message = f"{path}: {detail}; the file is missing or damaged"
-        raise ImageError(message) from error
+    return _decoded(path, str(path), formats=None)
+
+
+def decode_image(content: bytes) -> Image.Image:
+    """Decoded image of a file's bytes, which may come from anybody.
+
+    Raises:
+        NotAnImageError: none of the usual formats.
+        TooManyPixelsError: over `MAX_PIXELS` by its header; nothing was decoded.
+        ImageError: truncated or damaged.
+    """
+    return _decoded(io.BytesIO(content), "image", formats=_SERVED_FORMATS)
 
 
 def network_input(image: Image.Image, rule: Preprocessing) -> npt.NDArray[np.float32]:
-    """Network input of an image: cropped, scaled and standardised, float32 [1, 3, S, S]."""
+    """Network input of an image: cropped, scaled and standardised, float32 [1, 3, S, S].
+
+    Raises:
+        TooManyPixelsError: so long and narrow that it would grow over `MAX_PIXELS`.
+    """
+    _check_scaled(image, rule)
     pixels = np.asarray(crop_pixels(image, rule), dtype=np.uint8)
     return standardize(pixels[np.newaxis], rule)
 
@@ -61,3 +60,47 @@ def standardize(
     mean = np.array(rule.mean, dtype=np.float32).reshape(3, 1, 1)
     std = np.array(rule.std, dtype=np.float32).reshape(3, 1, 1)
     return normalize(pixels, mean, std)
+
+
+def _decoded(
+    source: Path | io.BytesIO,
+    name: str,
+    *,
+    formats: tuple[str, ...] | None,
+) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # Our own limit below is stricter than Pillow's warning.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source, formats=formats) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    message = (
+                        f"{name}: {width} x {height} pixels: expected at most {MAX_PIXELS:,}; "
+                        "scale it down first"
+                    )
+                    raise TooManyPixelsError(message)
+                image.load()
+                return image.copy()
+    except UnidentifiedImageError as error:
+        message = f"{name}: not an image that Pillow can read; convert it to JPEG or PNG"
+        raise NotAnImageError(message) from error
+    except Image.DecompressionBombError as error:
+        message = f"{name}: {error}; scale it down first"
+        raise TooManyPixelsError(message) from error
+    except (OSError, SyntaxError, ValueError) as error:
+        detail = getattr(error, "strerror", None) or str(error)
+        message = f"{name}: {detail}; the file is missing or damaged"
+        raise ImageError(message) from error
+
+
+def _check_scaled(image: Image.Image, rule: Preprocessing) -> None:
+    """Refuse what grows when its shorter side does: a line of 100,000 pixels, say."""
+    shorter, longer = sorted(image.size)
+    scaled = rule.resize_size**2 * longer / max(1, shorter)
+    if scaled > MAX_PIXELS:
+        message = (
+            f"image: {image.size[0]} x {image.size[1]} pixels are {scaled:,.0f} once the shorter "
+            f"side has {rule.resize_size}: expected at most {MAX_PIXELS:,}; cut it first"
+        )
+        raise TooManyPixelsError(message)

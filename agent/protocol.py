@@ -19,6 +19,8 @@ class Stage(enum.StrEnum):
     WARMING = "warming up"
     MEASURING = "measuring"
     ANSWERING = "answering"
+    #: Proven, and ready for queries.
+    SERVING = "serving"
 
 
 class Preparation(enum.StrEnum):
@@ -57,7 +59,21 @@ class Predict(_Task, frozen=True, kw_only=True, tag="predict"):
     top_k: int
 
 
-Task = ListEngines | Bench | Predict
+class Serve(_Task, frozen=True, kw_only=True, tag="serve"):
+    """Keep one bundle warm and answer each `Query` that follows, until the pipe closes."""
+
+    bundle: str
+    preparation: Preparation
+
+
+Task = ListEngines | Bench | Predict | Serve
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """One image for a serving worker: this line, then `size_bytes` bytes of an image file."""
+
+    size_bytes: int
+    top_k: int
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
@@ -135,6 +151,32 @@ class Predicted(_Event, frozen=True, kw_only=True, tag="predicted"):
     answers: list[Answer]
 
 
+class Tagged(_Event, frozen=True, kw_only=True, tag="tagged"):
+    """Answer to a `Query`; milliseconds, each step measured once."""
+
+    top: list[Ranked]
+    decode_ms: float
+    preprocess_ms: float
+    inference_ms: float
+    postprocess_ms: float
+
+
+class Fault(enum.StrEnum):
+    """What is wrong with an image that was refused."""
+
+    NOT_AN_IMAGE = "not-an-image"
+    DAMAGED = "damaged-image"
+    TOO_MANY_PIXELS = "too-many-pixels"
+    TOO_MUCH_MEMORY = "too-much-memory"
+
+
+class Refused(_Event, frozen=True, kw_only=True, tag="refused"):
+    """The other answer to a `Query`: the image is at fault, and the worker goes on."""
+
+    fault: Fault
+    reason: str
+
+
 class Failed(_Event, frozen=True, kw_only=True, tag="failed"):
     """The worker found out itself that it cannot go on."""
 
@@ -142,4 +184,4 @@ class Failed(_Event, frozen=True, kw_only=True, tag="failed"):
     reason: str
 
 
-Event = Entered | Engines | Loaded | Checked | Measured | Predicted | Failed
+Event = Entered | Engines | Loaded | Checked | Measured | Predicted | Tagged | Refused | Failed

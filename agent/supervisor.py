@@ -29,6 +29,8 @@ from contract.benchmark import LimitKind, RunStatus
 
 _log = logging.getLogger(__name__)
 
+#: Starts a worker; what lies in the present folder is not imported.
+WORKER = [sys.executable, "-P", "-m", "agent.worker"]
 #: Short against a load, long against the microseconds that one look costs.
 _LOOK_SECONDS = 0.02
 _MEGABYTE = 1e6
@@ -115,11 +117,11 @@ class Supervisor:
         kills_before = kernel_oom_kills(self._root)
         with tempfile.TemporaryFile() as stderr:
             worker = subprocess.Popen(
-                [sys.executable, "-P", "-m", "agent.worker"],
+                WORKER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(task.threads),
+                env=worker_environment(task.threads),
             )
             group = self._confine(worker.pid)
             watch = _Watch()
@@ -206,7 +208,7 @@ class Supervisor:
                 return RunStatus.TIMEOUT, reason
 
 
-def _environment(threads: int) -> dict[str, str]:
+def worker_environment(threads: int) -> dict[str, str]:
     """Environment of a worker; OpenMP and MKL read their thread counts only from there."""
     counts = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return os.environ | dict.fromkeys(counts, str(threads)) | {"PYTHONUNBUFFERED": "1"}

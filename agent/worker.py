@@ -21,6 +21,7 @@ from PIL import Image
 
 from agent import images, memory
 from agent.affinity import keep_to_cores, usable_cores
+from agent.answering import Queries, answer_queries, warm_up
 from agent.errors import AgentError, NetworkError, UnsupportedNetworkError
 from agent.golden import GoldenVectors, compare, read_golden
 from agent.network import Network, Runtime
@@ -40,6 +41,7 @@ from agent.protocol import (
     Measured,
     Predict,
     Predicted,
+    Serve,
     Stage,
     Task,
 )
@@ -85,9 +87,15 @@ def main() -> None:
         events.write(encoder.encode(event) + b"\n")
 
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
-    threading.Thread(target=_die_with_supervisor, daemon=True).start()
+    # Either thread also notices that the supervisor is gone.
+    queries = Queries(sys.stdin.buffer) if isinstance(task, Serve) else None
+    if queries is None:
+        threading.Thread(target=_die_with_supervisor, daemon=True).start()
     try:
-        _perform(task, send)
+        if isinstance(task, Serve) and queries is not None:
+            _serve(task, queries, send)
+        else:
+            _perform(task, send)
     except MemoryError as error:
         send(Failed(status=RunStatus.OOM, reason=f"memory: {error or 'allocation refused'}"))
     except UnsupportedNetworkError as error:
@@ -119,8 +127,20 @@ def _perform(task: Task, send: Send) -> None:
                 send(Predicted(answers=answers))
 
 
+def _serve(task: Serve, queries: Queries, send: Send) -> None:
+    send(Entered(stage=Stage.STARTING))
+    # Not held to its cores: over weeks, the idlest core of today is another one's tomorrow.
+    subject = _ready(task, None, send)
+    if subject is not None:
+        manifest, labels = subject.manifest, subject.labels
+        send(Entered(stage=Stage.WARMING))
+        warm_up(subject.vectors.images[0], subject.network, manifest, labels)
+        send(Entered(stage=Stage.SERVING))
+        answer_queries(queries, subject.network, manifest, labels, send)
+
+
 def _ready(
-    task: Bench | Predict,
+    task: Bench | Predict | Serve,
     affinity_problem: str | None,
     send: Send,
 ) -> _Subject | None:

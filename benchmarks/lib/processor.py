@@ -51,15 +51,25 @@ def keep_to_one_core(root: Path = Path("/")) -> Processor:
     """
     load = load_1m(root)
     obstacle = keep_to_cores(root, 1)
-    cpu = read_cpu(root)
     cores = usable_cores()
+    return msgspec.structs.replace(
+        read_processor(root),
+        core=min(cores) if len(cores) == 1 else None,
+        load_1m_before=load,
+        notes=[] if obstacle is None else [obstacle],
+    )
+
+
+def read_processor(root: Path = Path("/")) -> Processor:
+    """Return what the processor is, held to no core."""
+    cpu = read_cpu(root)
     extensions = [name for name in _DECISIVE if name in cpu.features]
     return Processor(
         model=cpu.model,
         logical_cores=cpu.logical_cores or os.cpu_count(),
         extensions=extensions,
         has_int8_dot_products=not _WITH_DOT_PRODUCTS.isdisjoint(extensions),
-        core=min(cores) if len(cores) == 1 else None,
-        load_1m_before=load,
-        notes=[] if obstacle is None else [obstacle],
+        core=None,
+        load_1m_before=load_1m(root),
+        notes=[],
     )

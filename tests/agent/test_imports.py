@@ -17,6 +17,7 @@ for module in pkgutil.walk_packages(agent.__path__, "agent."):
 _LIGHT = """
 import sys
 import agent.cli
+import agent.serving.server
 heavy = {"torch", "numpy", "PIL"} & set(sys.modules)
 assert not heavy, heavy
 import agent.comparison

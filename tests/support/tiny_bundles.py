@@ -76,6 +76,22 @@ class Raising(torch.nn.Module):
         return images
 
 
+class Fragile(torch.nn.Module):
+    """Fails on a white image; every other one is a `cat`. To be scripted, with `LOGITS`."""
+
+    LOGITS = np.array([[0.0, 1.0, 5.0, 2.0]] * 4, np.float32)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = torch.from_numpy(self.LOGITS[:1])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Raise where every pixel is white."""
+        if float(images.min()) > 1.9:
+            raise ValueError("too bright")
+        return self.answer.expand(images.size(0), -1)
+
+
 @dataclass
 class SetMaker:
     """Writes bundles into a folder, then the set that vouches for them."""

@@ -1,0 +1,33 @@
+"""How the agent's commands end: by a signal, or with a sentence and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+import click
+
+from agent.errors import AgentError, ConfigError
+from contract.errors import ContractError
+from contract.exits import Exit
+
+
+def stop_on_signals() -> threading.Event:
+    """Event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+@contextlib.contextmanager
+def clear_errors() -> Iterator[None]:
+    """End with an exit code and the error's own sentence instead of a traceback."""
+    try:
+        yield
+    except (AgentError, ContractError) as error:
+        click.echo(f"edgewright-agent: {error}", err=True)
+        sys.exit(Exit.WRONG_USE if isinstance(error, ConfigError) else Exit.FAILED)

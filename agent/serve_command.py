@@ -1,0 +1,111 @@
+"""The command `edgewright-agent serve`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from agent.activation import STANDING_NAME
+from agent.config import LOG_LEVELS, load_config
+from agent.ending import clear_errors, stop_on_signals
+from agent.logs import start_logging
+from contract.exits import Exit
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--bundles", "folder", metavar="DIR", type=_FOLDER, help="Bundle set.")
+@click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The file of 'run': its bundles, state_dir and log_level are used.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="State folder of 'run', which keeps the active variant.",
+)
+@click.option("--variant", metavar="NAME", help="Serve this one, whatever is active.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(min=0, max=65535),
+    default=8080,
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Let --host be reached from other machines. There is no authentication.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="CPU threads of one inference. [default: what the fleet chose, else 1]",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1, max=1000),
+    default=5,
+    show_default=True,
+    help="Classes of an answer where the request does not say.",
+)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="[default: info]")
+def serve(
+    *,
+    folder: Path | None,
+    config_path: Path | None,
+    state_dir: Path | None,
+    variant: str | None,
+    host: str,
+    port: int,
+    allow_remote: bool,
+    threads: int | None,
+    top: int,
+    log_level: str | None,
+) -> None:
+    """Answer images over HTTP with one variant, kept warm in a process of its own.
+
+    Serves --variant, else the variant that is active on this device (--state-dir or --config) and
+    from then on whatever becomes active, else the set's baseline. A change drops no request:
+    the new variant is loaded and proven beside the old one, which serves on until then.
+
+    \b
+    POST /v1/predict?top=5   an image as the body, or as a form's file; JSON
+    GET  /v1/health          200 once a variant is served, else 503
+    GET  /metrics            for Prometheus
+
+    There is no authentication, so it listens on this machine only.
+    SIGTERM ends it once accepted requests are answered.
+
+    \b
+    Exit code: 0 when it was told to end; 1 when it cannot serve; 2 for wrong use.
+    """  # noqa: D301 - click reads \b as "keep these lines"
+    # Asyncio and the rest of a server are for this command only.
+    from agent.serving.choice import Chooser  # noqa: PLC0415
+    from agent.serving.server import Server  # noqa: PLC0415
+
+    stop = stop_on_signals()
+    with clear_errors():
+        if config_path is not None:
+            config = load_config(config_path, environment=os.environ, flags={})
+            folder = folder or Path(config.bundles)
+            state_dir = state_dir or Path(config.state_dir)
+            log_level = log_level or config.log_level
+        if folder is None:
+            message = "--bundles or --config is needed"
+            raise click.UsageError(message)
+        start_logging(log_level or "info")
+        standing = None if state_dir is None else state_dir / STANDING_NAME
+        chooser = Chooser(folder, variant=variant, standing=standing, threads=threads)
+        server = Server(chooser, host=host, port=port, allow_remote=allow_remote, top=top)
+        server.run(stop, on_listening=lambda address: click.echo(f"listening on {address}"))
+    sys.exit(Exit.DONE)

@@ -1,0 +1,17 @@
+"""The agent's server under a client's watch: a ResNet-50 in INT8, photographs in, labels out.
+
+python benchmarks/serve.py --quick
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Python would look for packages beside this file only.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+if __name__ == "__main__":
+    from benchmarks.lib.program import run
+
+    run("benchmarks.lib.serve_command")

@@ -1,0 +1,214 @@
+"""A worker dies, or another variant is wanted, while clients ask."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from agent.activation import Activation
+from agent.errors import ServeError
+from agent.serving.choice import Chooser
+from agent.serving.patience import Limits, Patience
+from contract.bundleset import read_set
+from contract.messages import Desired
+from support.processes import wait_until
+from support.serving import picture, serving
+from support.tiny_bundles import Fragile, SetMaker
+
+PATIENCE = Patience(look_s=0.1, first_back_off_s=0.1, answer_s=20.0)
+
+
+@pytest.fixture
+def own_set(good_set: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(good_set, tmp_path / "set"))
+
+
+def activate(state: Path, bundles: Path, variant: str, *, generation: int = 1) -> None:
+    """Make a variant the active one, as the agent does on the fleet's wish."""
+    member = read_set(bundles).member(variant)
+    assert member is not None
+    activation = Activation(state)
+    desired = Desired(
+        site="lab",
+        device="box",
+        at=0.0,
+        generation=generation,
+        variant=variant,
+        sha256=member.sha256,
+        threads=1,
+        policy="any",
+    )
+    activation.settle(activation.standing.adopting(desired))
+
+
+def test_a_request_whose_worker_is_killed_is_answered_by_the_next_one(good_set: Path) -> None:
+    with (
+        serving(Chooser(good_set, variant="tiny-base"), patience=PATIENCE) as server,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        top = server.predict(picture()).json["top"]
+        (worker,) = server.workers()
+        worker.send_signal(signal.SIGSTOP)
+        asked = [pool.submit(server.predict, picture()) for _ in range(3)]
+        wait_until("all three are there", lambda: server.in_flight() == 3)
+        worker.kill()
+        assert [(one.result().status, one.result().json["top"]) for one in asked] == [
+            (200, top)
+        ] * 3
+        assert "edgewright_worker_restarts_total 1\n" in server.ask("GET", "/metrics").body.decode()
+
+
+def test_an_image_that_kills_two_workers_is_given_up_and_others_are_answered(
+    set_maker: Callable[[], SetMaker],
+) -> None:
+    maker = set_maker()
+    maker.add("tiny-base", Fragile(), script=True, logits=Fragile.LOGITS)
+    white = io.BytesIO()
+    Image.new("RGB", (16, 16), "white").save(white, format="PNG")
+    with serving(Chooser(maker.finish()), patience=PATIENCE) as server:
+        reply = server.predict(white.getvalue())
+        assert (reply.status, reply.json["error"]) == (502, "worker-died")
+        assert "too bright" in reply.json["message"]
+        assert server.predict(picture(), "?top=1").json["top"][0]["label"] == "cat"
+
+
+def test_a_worker_that_hangs_is_replaced(good_set: Path) -> None:
+    patience = Patience(look_s=0.1, answer_s=1.0)
+    with serving(Chooser(good_set), patience=patience) as server:
+        (worker,) = server.workers()
+        worker.send_signal(signal.SIGSTOP)
+        reply = server.predict(picture())
+        assert (reply.status, reply.json["error"]) == (504, "no-answer")
+        assert server.predict(picture()).status == 200
+
+
+def test_more_than_may_wait_are_told_to_come_again(good_set: Path) -> None:
+    limits = Limits(waiting=2)
+    with (
+        serving(Chooser(good_set), limits=limits, patience=PATIENCE) as server,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        (worker,) = server.workers()
+        worker.send_signal(signal.SIGSTOP)
+        asked = [pool.submit(server.predict, picture()) for _ in range(2)]
+        wait_until("both are there", lambda: server.in_flight() == 2)
+        refused = server.predict(picture())
+        worker.send_signal(signal.SIGCONT)
+        assert (refused.status, refused.json["error"]) == (503, "busy")
+        assert refused.headers["retry-after"] == "1"
+        assert [one.result().status for one in asked] == [200, 200]
+
+
+def test_switching_under_load_loses_no_request(own_set: Path, tmp_path: Path) -> None:
+    """Three clients ask without a pause while the active variant changes twice."""
+    state = tmp_path / "active.json"
+    activate(state, own_set, "tiny-base")
+    over = threading.Event()
+    with (
+        serving(Chooser(own_set, standing=state), patience=PATIENCE) as server,
+        ThreadPoolExecutor(3) as pool,
+    ):
+
+        def ask_on() -> list[tuple[int, str]]:
+            answers = []
+            while not over.is_set():
+                reply = server.predict(picture())
+                answers.append((reply.status, reply.json.get("variant", reply.json)))
+            return answers
+
+        clients = [pool.submit(ask_on) for _ in range(3)]
+        try:
+            activate(state, own_set, "tiny-sq8", generation=2)
+            server.wait_for("tiny-sq8")
+            activate(state, own_set, "tiny-dq8", generation=3)
+            server.wait_for("tiny-dq8")
+        finally:
+            over.set()
+        answers = Counter(answer for client in clients for answer in client.result())
+        wait_until("the others are gone", lambda: len(server.workers()) == 1)
+        counted = server.ask("GET", "/metrics").body.decode()
+    assert {status for status, _ in answers} == {200}, answers
+    assert {variant for _, variant in answers} >= {"tiny-base", "tiny-sq8"}
+    total = answers.total()
+    assert f'edgewright_requests_total{{path="/v1/predict",code="200"}} {total}\n' in counted
+    assert "edgewright_switches_total 2\n" in counted
+    assert "edgewright_worker_restarts_total 0\n" in counted
+
+
+def test_a_variant_that_is_damaged_is_refused_and_taken_once_it_is_whole(
+    own_set: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "active.json"
+    activate(state, own_set, "tiny-base")
+    file = own_set / "tiny-sq8.pt"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:2000] + b"\0" + whole[2001:])
+    with serving(Chooser(own_set, standing=state), patience=PATIENCE) as server:
+        activate(state, own_set, "tiny-sq8", generation=2)
+        wait_until("it is refused", lambda: bool(server.health()["problem"]))
+        health = server.health()
+        assert (health["variant"], health["ready"]) == ("tiny-base", True)
+        assert "tiny-sq8" in health["problem"]
+        assert server.predict(picture()).json["variant"] == "tiny-base"
+        file.write_bytes(whole)
+        server.wait_for("tiny-sq8")
+        assert server.health()["problem"] is None
+
+
+def test_a_variant_that_computes_something_else_is_never_served(
+    set_maker: Callable[[], SetMaker], tmp_path: Path
+) -> None:
+    """After a restart of the worker as well: what served before is served again."""
+    maker = set_maker()
+    maker.add("tiny-base")
+    maker.add("tiny-wrong", wrong_golden=True)
+    folder = maker.finish()
+    state = tmp_path / "active.json"
+    with serving(Chooser(folder, standing=state), patience=PATIENCE) as server:
+        activate(state, folder, "tiny-wrong")
+        wait_until("it is refused", lambda: bool(server.health()["problem"]))
+        assert "wrong-numerics" in server.health()["problem"]
+        (worker,) = server.workers()
+        worker.kill()
+        wait_until("a new worker is there", lambda: worker not in server.workers())
+        server.wait_until_ready()
+        assert server.predict(picture()).json["variant"] == "tiny-base"
+
+
+def test_without_a_worker_health_says_why_and_clients_are_told_to_come_again(
+    set_maker: Callable[[], SetMaker],
+) -> None:
+    maker = set_maker()
+    maker.add("tiny-base", wrong_golden=True)
+    patience = Patience(worker_s=0.3, first_back_off_s=0.1)
+    with serving(Chooser(maker.finish()), patience=patience, ready=False) as server:
+        wait_until("it is refused", lambda: bool(server.health()["problem"]))
+        health = server.ask("GET", "/v1/health")
+        assert health.status == 503
+        assert health.json["ready"] is False
+        reply = server.predict(picture())
+        assert (reply.status, reply.json["error"]) == (503, "not-ready")
+        assert "golden logits differ" in reply.json["message"]
+
+
+def test_a_bundle_that_is_not_the_one_the_fleet_chose_is_not_served(
+    own_set: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "active.json"
+    activate(state, own_set, "tiny-sq8")
+    text = (own_set / "set.json").read_text()
+    member = read_set(own_set).member("tiny-sq8")
+    assert member is not None
+    (own_set / "set.json").write_text(text.replace(member.sha256, "f" * 64))
+    with pytest.raises(ServeError, match="apply it again"):
+        Chooser(own_set, standing=state).choose()
