@@ -8,7 +8,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 import msgspec
@@ -20,7 +20,7 @@ from agent import images
 from agent.errors import ImageError, NotAnImageError, TooManyPixelsError
 from agent.network import Network
 from agent.predictions import rank
-from agent.protocol import Event, Fault, Query, Refused, Tagged
+from agent.protocol import Fault, Query, Refused, Tagged
 from agent.timing import Stopwatch
 from contract.manifest import Manifest
 
@@ -58,80 +58,85 @@ class Queries:
         os._exit(0)
 
 
-def warm_up(
-    pixels: npt.NDArray[np.uint8],
-    network: Network,
-    manifest: Manifest,
-    labels: list[str],
-) -> None:
-    """Go the whole way a few times, so that the first client waits no longer than others.
-
-    Pillow imports a format's code when it first meets it, and torch settles on its kernels
-    during the first calls.
+class Tagger:
+    """A proven network that answers image files.
 
     Args:
-        pixels: an image, uint8 [S, S, 3].
-        network: what serves.
+        network: what computes.
         manifest: its papers.
         labels: of its classes.
+        fast_decode: whether JPEGs may be decoded at a fraction of their size.
     """
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="JPEG")
-    for _ in range(_WARM_UP_RUNS):
-        _tagged(file.getvalue(), 1, network, manifest, labels)
 
+    def __init__(
+        self,
+        network: Network,
+        manifest: Manifest,
+        labels: list[str],
+        *,
+        fast_decode: bool,
+    ) -> None:
+        self._network = network
+        self._rule = manifest.preprocessing
+        self._labels = labels
+        self._shorter_side = self._rule.resize_size if fast_decode else None
 
-def answer_queries(
-    queries: Queries,
-    network: Network,
-    manifest: Manifest,
-    labels: list[str],
-    send: Callable[[Event], None],
-) -> None:
-    """Answer one query after the other; ends with the process.
+    def warm_up(self, pixels: npt.NDArray[np.uint8]) -> None:
+        """Go the whole way a few times, so that the first client waits no longer than others.
 
-    Raises:
-        NetworkError: the network fails on an image.
-    """
-    # What stands now stays for good; it need not be looked through again.
-    gc.collect()
-    gc.freeze()
-    for query, content in queries:
+        Pillow imports a format's code when it first meets it, and torch settles on its kernels
+        during the first calls.
+
+        Args:
+            pixels: an image, uint8 [S, S, 3].
+        """
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, format="JPEG")
+        for _ in range(_WARM_UP_RUNS):
+            self.tag(file.getvalue(), 1)
+        # What stands now stays for good; it need not be looked through again.
+        gc.collect()
+        gc.freeze()
+
+    def answer(self, content: bytes, top_k: int) -> Tagged | Refused:
+        """Answer to one image file's bytes, whatever they are.
+
+        Raises:
+            NetworkError: the network fails on this image.
+        """
         try:
-            answer: Event = _tagged(content, query.top_k, network, manifest, labels)
+            return self.tag(content, top_k)
         except ImageError as error:
-            answer = Refused(fault=_fault(error), reason=str(error))
+            return Refused(fault=_fault(error), reason=str(error))
         except MemoryError:
             reason = "image: this box has too little memory for it; scale it down first"
-            answer = Refused(fault=Fault.TOO_MUCH_MEMORY, reason=reason)
-        send(answer)
+            return Refused(fault=Fault.TOO_MUCH_MEMORY, reason=reason)
 
+    def tag(self, content: bytes, top_k: int) -> Tagged:
+        """Best classes of one image file's bytes.
 
-def _tagged(
-    content: bytes,
-    top_k: int,
-    network: Network,
-    manifest: Manifest,
-    labels: list[str],
-) -> Tagged:
-    watch = Stopwatch()
-    picture = images.decode_image(content)
-    decode_ms = watch.elapsed_ms()
-    watch = Stopwatch()
-    inputs = images.network_input(picture, manifest.preprocessing)
-    preprocess_ms = watch.elapsed_ms()
-    watch = Stopwatch()
-    logits = network.logits(inputs)[0]
-    inference_ms = watch.elapsed_ms()
-    watch = Stopwatch()
-    top = rank(logits, labels, top_k)
-    return Tagged(
-        top=top,
-        decode_ms=decode_ms,
-        preprocess_ms=preprocess_ms,
-        inference_ms=inference_ms,
-        postprocess_ms=watch.elapsed_ms(),
-    )
+        Raises:
+            ImageError: it cannot be decoded, or must not be.
+            NetworkError: the network fails on this image.
+        """
+        watch = Stopwatch()
+        picture = images.decode_image(content, shorter_side=self._shorter_side)
+        decode_ms = watch.elapsed_ms()
+        watch = Stopwatch()
+        inputs = images.network_input(picture, self._rule)
+        preprocess_ms = watch.elapsed_ms()
+        watch = Stopwatch()
+        logits = self._network.logits(inputs)[0]
+        inference_ms = watch.elapsed_ms()
+        watch = Stopwatch()
+        top = rank(logits, self._labels, top_k)
+        return Tagged(
+            top=top,
+            decode_ms=decode_ms,
+            preprocess_ms=preprocess_ms,
+            inference_ms=inference_ms,
+            postprocess_ms=watch.elapsed_ms(),
+        )
 
 
 def _fault(error: ImageError) -> Fault:

@@ -64,6 +64,8 @@ class Serve(_Task, frozen=True, kw_only=True, tag="serve"):
 
     bundle: str
     preparation: Preparation
+    #: Whether JPEGs may be decoded at a fraction of their size.
+    fast_decode: bool = False
 
 
 Task = ListEngines | Bench | Predict | Serve

@@ -21,7 +21,7 @@ from PIL import Image
 
 from agent import images, memory
 from agent.affinity import keep_to_cores, usable_cores
-from agent.answering import Queries, answer_queries, warm_up
+from agent.answering import Queries, Tagger
 from agent.errors import AgentError, NetworkError, UnsupportedNetworkError
 from agent.golden import GoldenVectors, compare, read_golden
 from agent.network import Network, Runtime
@@ -132,11 +132,17 @@ def _serve(task: Serve, queries: Queries, send: Send) -> None:
     # Not held to its cores: over weeks, the idlest core of today is another one's tomorrow.
     subject = _ready(task, None, send)
     if subject is not None:
-        manifest, labels = subject.manifest, subject.labels
+        tagger = Tagger(
+            subject.network,
+            subject.manifest,
+            subject.labels,
+            fast_decode=task.fast_decode,
+        )
         send(Entered(stage=Stage.WARMING))
-        warm_up(subject.vectors.images[0], subject.network, manifest, labels)
+        tagger.warm_up(subject.vectors.images[0])
         send(Entered(stage=Stage.SERVING))
-        answer_queries(queries, subject.network, manifest, labels, send)
+        for query, content in queries:
+            send(tagger.answer(content, query.top_k))
 
 
 def _ready(

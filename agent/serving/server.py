@@ -36,6 +36,7 @@ class Server:
         port: 0 for a free one.
         allow_remote: whether `host` may be more than this machine.
         top: classes of an answer where the request does not say.
+        fast_decode: whether JPEGs may be decoded at a fraction of their size.
         limits: what clients may send.
         patience: how long is waited.
     """
@@ -48,6 +49,7 @@ class Server:
         port: int,
         allow_remote: bool = False,
         top: int = 5,
+        fast_decode: bool = False,
         limits: Limits | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -62,6 +64,7 @@ class Server:
         self._host = host
         self._port = port
         self._top = top
+        self._fast_decode = fast_decode
         self._limits = limits or Limits()
         self._patience = patience or Patience()
 
@@ -81,7 +84,7 @@ class Server:
     async def _serve(self, stop: threading.Event, on_listening: Callable[[str], None]) -> None:
         choice = self._chooser.choose()
         metrics = Metrics()
-        service = Service(self._limits, self._patience, metrics)
+        service = Service(self._limits, self._patience, metrics, fast_decode=self._fast_decode)
         service.want(choice)
         front = Front(service, metrics, self._limits, top=self._top, version=agent_version())
         reception = Reception(front, self._limits, self._patience)

@@ -65,9 +65,18 @@ class Service:
         limits: how many may wait.
         patience: how long is waited.
         metrics: told of restarts and switches.
+        fast_decode: whether JPEGs may be decoded at a fraction of their size.
     """
 
-    def __init__(self, limits: Limits, patience: Patience, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        patience: Patience,
+        metrics: Metrics,
+        *,
+        fast_decode: bool,
+    ) -> None:
+        self._fast_decode = fast_decode
         self._limits = limits
         self._patience = patience
         self._metrics = metrics
@@ -246,18 +255,23 @@ class Service:
     async def _proven_worker(self, choice: Choice) -> WarmWorker:
         # Hashing takes a while, and the server answers others meanwhile.
         path = await asyncio.to_thread(choice.fit_to_load)
-        *first, last = preparations(choice.bundle.manifest)
-        for preparation in first:
-            task = Serve(threads=choice.threads, bundle=str(path), preparation=preparation)
+        ladder = preparations(choice.bundle.manifest)
+        for preparation in ladder:
+            task = Serve(
+                threads=choice.threads,
+                bundle=str(path),
+                preparation=preparation,
+                fast_decode=self._fast_decode,
+            )
             try:
                 return await WarmWorker.start(task, timeout_s=self._patience.start_s)
             except StartError as error:
-                if error.status not in CURABLE:
+                if error.status not in CURABLE or preparation is ladder[-1]:
                     raise
                 extra = fields(preparation=preparation.value, reason=error)
                 _log.info("preparation_failed", extra=extra)
-        task = Serve(threads=choice.threads, bundle=str(path), preparation=last)
-        return await WarmWorker.start(task, timeout_s=self._patience.start_s)
+        message = "no way to prepare a network is known"
+        raise AssertionError(message)
 
     async def _attend(self, post: _Post) -> None:
         """Notice the end of a worker that nobody retired."""

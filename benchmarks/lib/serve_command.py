@@ -49,6 +49,7 @@ _QUICK_SIZES = ("500x375", "1280x960")
     type=click.IntRange(min=2),
     help=f"Of each size. [default: {_REQUESTS}, with --quick {_QUICK_REQUESTS}]",
 )
+@click.option("--fast-decode", is_flag=True, help="As the option of 'edgewright-agent serve'.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--out",
@@ -65,6 +66,7 @@ def command(
     input_size: int,
     sizes: tuple[str, ...],
     requests: int | None,
+    fast_decode: bool,
     seed: int,
     out: Path,
 ) -> None:
@@ -94,7 +96,9 @@ def command(
         core, client_cores = free_cores()
         processor = msgspec.structs.replace(read_processor(), core=core)
         name = bundle.member.variant
-        with running(bundle.path.parent, name, core, client_cores) as server:
+        with running(
+            bundle.path.parent, name, core, client_cores, fast_decode=fast_decode
+        ) as server:
             meter = server.meter(core)
             photographs = [
                 send(
@@ -113,6 +117,7 @@ def command(
                 versions=versions(_PACKAGES),
                 network=network,
                 variant=name,
+                fast_decode=fast_decode,
                 labels=len(read_labels(bundle.path)),
                 foreign_share=meter.foreign_share(),
                 shares_core=core in client_cores,

@@ -55,7 +55,9 @@ class Running:
 
 
 @contextmanager
-def running(bundles: Path, variant: str, core: int, client_cores: set[int]) -> Iterator[Running]:
+def running(
+    bundles: Path, variant: str, core: int, client_cores: set[int], *, fast_decode: bool
+) -> Iterator[Running]:
     """Start the agent's own command on one core, and keep this process off it.
 
     Raises:
@@ -63,6 +65,7 @@ def running(bundles: Path, variant: str, core: int, client_cores: set[int]) -> I
     """
     words = [sys.executable, "-m", "agent", "serve", "--bundles", str(bundles)]
     words += ["--variant", variant, "--port", "0", "--threads", "1", "--log-level", "warning"]
+    words += ["--fast-decode"] if fast_decode else []
     with tempfile.NamedTemporaryFile() as log:
         # What is started inherits the core; this process leaves it at once.
         _keep_to({core})
@@ -94,8 +97,11 @@ def send(
     photo = photograph(width, height, seed)
     connection = http.client.HTTPConnection(server.host, server.port, timeout=_READY_SECONDS)
     samples: list[float] = []
+    cpu_before = 0.0
     answers: list[Prediction] = []
     for number in range(-warm_up, requests):
+        if number == 0:
+            cpu_before = server.cpu_seconds()
         began = time.perf_counter()
         connection.request("POST", "/v1/predict", photo, {"Content-Type": "image/jpeg"})
         reply = connection.getresponse()
@@ -108,6 +114,7 @@ def send(
             samples.append(took_ms)
             answers.append(msgspec.json.decode(body, type=Prediction))
         progress.update(f"{width} x {height}", number + warm_up + 1, requests + warm_up)
+    cpu_ms = (server.cpu_seconds() - cpu_before) * 1e3 / requests
     connection.close()
     parts = {
         name: [float(getattr(answer, f"{name}_ms")) for answer in answers]
@@ -120,6 +127,7 @@ def send(
         bytes=len(photo),
         requests=requests,
         end_to_end=spread(samples),
+        cpu_ms=cpu_ms,
         **{name: spread(values) for name, values in parts.items()},
         rest=spread(rest),
         samples_ms=samples,

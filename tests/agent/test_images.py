@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from agent.errors import ImageError
-from agent.images import network_input, open_image
+from agent.errors import ImageError, TooManyPixelsError
+from agent.images import decode_image, network_input, open_image
 from contract.manifest import Preprocessing
 
 RULE = Preprocessing(input_size=8, resize_size=8, mean=(0.5, 0.0, 0.25), std=(0.5, 1.0, 0.25))
@@ -47,3 +48,21 @@ def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         with pytest.raises(ImageError) as caught:
             open_image(path)
         assert str(path) in str(caught.value)
+
+
+def test_an_image_that_scaling_would_blow_up_is_refused() -> None:
+    """One row of pixels, whose height becomes the network's and its length a million."""
+    rule = Preprocessing(input_size=16, resize_size=16, mean=(0.5,) * 3, std=(0.25,) * 3)
+    with pytest.raises(TooManyPixelsError, match="cut it first"):
+        network_input(Image.new("L", (400_000, 1)), rule)
+
+
+def test_scaled_decoding_leaves_twice_what_is_needed_and_hardly_other_pixels() -> None:
+    """A smooth picture: a quarter of 800 x 600 is 150, and half is the least above 2 x 100."""
+    wave = np.sin(np.add.outer(np.arange(600), np.arange(800)) / 40.0) * 100 + 128
+    file = io.BytesIO()
+    Image.fromarray(wave.astype(np.uint8)).save(file, format="JPEG", quality=95)
+    exact, scaled = (decode_image(file.getvalue(), shorter_side=side) for side in (None, 100))
+    assert (exact.size, scaled.size) == ((800, 600), (400, 300))
+    small, same = (np.asarray(one.resize((133, 100)), dtype=float) for one in (scaled, exact))
+    assert np.abs(small - same).mean() < 1.0

@@ -47,7 +47,7 @@ def test_the_server_stays_small_and_never_loads_torch_numpy_or_pillow(
     start: Callable[..., tuple[Process, Serving]],
 ) -> None:
     """Only its worker does, and images go through unread."""
-    process, server = start("--top", "2", "--variant", "tiny-sq8")
+    process, server = start("--top", "2", "--variant", "tiny-sq8", "--fast-decode")
     answers = [server.predict(picture(kind="JPEG")).json for _ in range(20)]
     assert {(answer["variant"], len(answer["top"])) for answer in answers} == {("tiny-sq8", 2)}
     maps = Path(f"/proc/{of(process).pid}/maps").read_text()
