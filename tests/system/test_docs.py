@@ -21,8 +21,10 @@ NOT_RUN = re.compile(r"serve|agent run|--weights default|builder train|--weights
 
 
 def code_blocks(page: str, language: str) -> list[str]:
-    block = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
-    return block.findall((ROOT / page).read_text())
+    # Blocks of every language, or the end of one would be taken for the start of the next.
+    block = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    found = block.findall((ROOT / page).read_text())
+    return [content for name, content in found if name == language]
 
 
 def commands(page: str) -> list[str]:
