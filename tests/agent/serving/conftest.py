@@ -12,7 +12,7 @@ from agent.serving.patience import Limits, Patience
 from support.serving import Serving, serving
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(good_set: Path) -> Iterator[Serving]:
     """Serves tiny-sq8; with small limits and little patience."""
     limits = Limits(body_bytes=200_000, bodies_bytes=250_000, head_bytes=4096, connections=20)
