@@ -25,7 +25,6 @@ from builder.search.journal import Journal, open_journal
 from builder.search.searcher import search
 from builder.search.trial import Trial
 from builder.workbench import BuilderWorkbench
-from contract.files import expect_writable
 from contract.manifest import Scheme
 
 
@@ -67,8 +66,7 @@ class Exploration:
         self._request = request
         self._progress = progress
         ground = lay_groundwork(request.build, search_path=search_path, progress=progress)
-        expect_writable(request.build.out)
-        ground.workspace.expect_writable()
+        ground.expect_writable()
         self._reservation = ground.workspace.reserve()
         dataset = ground.dataset.without_bad_images(progress)
         builds = {

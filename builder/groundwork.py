@@ -16,6 +16,7 @@ from builder.planning import NetworkPlan, VariantPlan, plan_networks
 from builder.progress import Progress
 from builder.request import BuildRequest
 from builder.workspace import Workspace
+from contract.files import expect_writable
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,18 @@ class Groundwork:
     #: One for each network, that of the baseline first.
     plans: tuple[NetworkPlan, ...]
     shelf: Shelf
+    #: Folder of the bundle set.
+    out: Path
     workspace: Workspace
+
+    def expect_writable(self) -> None:
+        """See that the set and its workspace can be written, before the first hour is spent.
+
+        Raises:
+            OSError: one of them cannot.
+        """
+        expect_writable(self.out)
+        self.workspace.expect_writable()
 
     def network_build(
         self,
@@ -83,6 +95,7 @@ def lay_groundwork(request: BuildRequest, *, search_path: Path, progress: Progre
         dataset=dataset,
         plans=tuple(plans),
         shelf=Shelf(request.out, baseline=plans[0].base.name),
+        out=request.out,
         workspace=Workspace.beside(request.out),
     )
 

@@ -12,7 +12,6 @@ from builder.outcome import Outcome
 from builder.planning import VariantPlan
 from builder.progress import Progress
 from builder.request import BuildRequest
-from contract.files import expect_writable
 
 
 def build_set(
@@ -52,8 +51,7 @@ def build_set(
                 yield outcome
         if pending:
             if checked is None:
-                expect_writable(request.out)
-                ground.workspace.expect_writable()
+                ground.expect_writable()
                 checked = ground.dataset.without_bad_images(progress)
             build = ground.network_build(plan, checked, now=now, progress=progress)
             yield from build.run(pending)

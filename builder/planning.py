@@ -24,11 +24,9 @@ from builder.networks.weights import Origin, Weights, find_weights
 from builder.progress import Progress
 from builder.pruning.method import Method
 from builder.quantization.engine import Engine, engine_obstacle
-from builder.recipe import Recipe, VariantSpec
+from builder.recipe import INT8_SCHEMES, Recipe, VariantSpec
 from builder.request import Settings
 from contract.manifest import VARIANT_PATTERN, Preprocessing, Scheme
-
-_INT8 = frozenset({Scheme.DYNAMIC_INT8, Scheme.STATIC_INT8})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +92,7 @@ class NetworkPlan:
         size, obstacle = self._size(spec)
         stem = self.stem(spec.prune_ratio, size)
         engine = None
-        if spec.quantize in _INT8:
+        if spec.quantize in INT8_SCHEMES:
             engine = self.settings.engines[0] if spec.engine is None else Engine(spec.engine)
             obstacle = obstacle or engine_obstacle(engine)
         name = f"{self.architecture.name}-{spec.suffix(size)}"
@@ -271,7 +269,7 @@ def asked_for(recipe: Recipe, settings: Settings) -> list[VariantSpec]:
         msgspec.structs.replace(spec, name=None, engine=engine.value)
         for engine in settings.engines[1:]
         for spec in specs
-        if spec.quantize in _INT8 and spec.engine is None
+        if spec.quantize in INT8_SCHEMES and spec.engine is None
     ]
     return [*specs, *others]
 

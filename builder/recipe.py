@@ -26,7 +26,9 @@ EngineName = Literal["x86", "onednn", "qnnpack"]
 Side = Annotated[int, msgspec.Meta(ge=_SIZE_STEP)]
 SideAt224 = Annotated[int, msgspec.Meta(ge=_SIZE_STEP, lt=_REFERENCE_SIZE)]
 
-_FOR_ENGINES = frozenset({Scheme.DYNAMIC_INT8, Scheme.STATIC_INT8})
+#: Schemes that run on integer kernels, and so on one engine or another.
+INT8_SCHEMES = frozenset({Scheme.DYNAMIC_INT8, Scheme.STATIC_INT8})
+
 _SCHEME_NAMES = {
     Scheme.DYNAMIC_INT8: "dq8",
     Scheme.STATIC_INT8: "sq8",
@@ -292,7 +294,7 @@ def _check_variant(variant: VariantSpec, source: str) -> None:
             f"({variant.input_px} and {variant.input_at_224}); keep one"
         )
         raise RecipeError(message)
-    if variant.engine is not None and variant.quantize not in _FOR_ENGINES:
+    if variant.engine is not None and variant.quantize not in INT8_SCHEMES:
         message = (
             f"recipe '{source}': variants: engine = \"{variant.engine}\" goes with INT8, got "
             f'quantize = "{variant.quantize}"; leave it out'

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from builder.errors import BuilderError, UnsupportedError, first_line
+from builder.errors import BuilderError, UnsupportedError, first_line, typed_line
 from builder.outcome import Status
 from builder.progress import Progress
 from builder.search.candidate import Candidate, Space
@@ -98,7 +98,7 @@ def _attempt(workbench: Workbench, candidate: Candidate, now_s: Callable[[], flo
     except Exception as error:  # noqa: BLE001 - one failing trial never ends a search
         _log.debug("the trial of %s failed", candidate, exc_info=True)
         known = isinstance(error, BuilderError | OSError)
-        reason = first_line(error) if known else f"{type(error).__name__}: {first_line(error)}"
+        reason = first_line(error) if known else typed_line(error)
         status = Status.FAILED
     else:
         fault = trial.fault()
