@@ -17,6 +17,7 @@ import msgspec
 from agent.errors import JournalFullError
 from agent.journal import Journal
 from agent.logs import fields
+from agent.tombstones import lay_tombstone
 from contract.benchmark import BenchRun
 from contract.messages import EpochAck, Result, Tombstone, encode_message
 
@@ -120,7 +121,7 @@ class Outbox:
     def make_room(self) -> None:
         """Drop what is needed least: acknowledged, then superseded, then oldest results.
 
-        What the fleet never got leaves a tombstone in its place.
+        What the fleet never got leaves a tombstone in its place, one for a whole range.
 
         Raises:
             JournalFullError: there is nothing left to drop, or not even room for that.
@@ -139,10 +140,7 @@ class Outbox:
                 raise JournalFullError(message)
             for seq, variant, threads, is_superseded in doomed:
                 why = "superseded" if is_superseded else "oldest"
-                connection.execute(
-                    "UPDATE outbox SET payload = ?, is_tombstone = 1 WHERE seq = ?",
-                    (self._tombstone(connection, seq, seq, f"outbox full, {why} dropped"), seq),
-                )
+                self._close(connection, seq, seq, f"outbox full, {why} dropped")
                 extra = fields(seq=seq, variant=variant, threads=threads, why=why)
                 _log.warning("result_dropped", extra=extra)
 
@@ -154,23 +152,16 @@ class Outbox:
             (seq, seq, encode_message(result), run.variant, run.threads),
         )
 
-    def _tombstone(
-        self,
-        connection: sqlite3.Connection,
-        seq: int,
-        last_seq: int,
-        reason: str,
-    ) -> bytes:
-        return encode_message(
-            Tombstone(
-                site=self._site,
-                device=self._device,
-                epoch=_meta(connection, "epoch") or "",
-                seq=seq,
-                last_seq=last_seq,
-                reason=reason,
-            ),
+    def _close(self, connection: sqlite3.Connection, seq: int, last_seq: int, reason: str) -> None:
+        stone = Tombstone(
+            site=self._site,
+            device=self._device,
+            epoch=_meta(connection, "epoch") or "",
+            seq=seq,
+            last_seq=last_seq,
+            reason=reason,
         )
+        lay_tombstone(connection, stone)
 
     def _report_rejections(self, connection: sqlite3.Connection, ack: EpochAck) -> None:
         for rejection in ack.rejected:
@@ -188,11 +179,7 @@ class Outbox:
         last_lost = int(first_kept or _meta(connection, "next_seq") or 1) - 1
         if last_lost > through:
             reason = "acknowledged before, and no longer kept on the device"
-            payload = self._tombstone(connection, through + 1, last_lost, reason)
-            connection.execute(
-                "INSERT INTO outbox (seq, last_seq, payload, is_tombstone) VALUES (?, ?, ?, 1)",
-                (through + 1, last_lost, payload),
-            )
+            self._close(connection, through + 1, last_lost, reason)
 
     def _start_over(self, connection: sqlite3.Connection, through: int) -> None:
         _log.warning("outbox_behind_fleet", extra=fields(through=through))
