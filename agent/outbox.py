@@ -7,6 +7,7 @@ for them again by acknowledging less than before.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sqlite3
 import uuid
@@ -96,11 +97,12 @@ class Outbox:
     def acknowledge(self, ack: EpochAck) -> None:
         """Take the fleet's word for what is stored; less than before means: send it again.
 
-        An acknowledgement beyond the last place comes from results that this outbox forgot
-        (its disk was restored): it then starts a new epoch, lest two results share a place.
+        An acknowledgement of what this outbox did not send comes from results that it forgot
+        (its disk was restored) or never had (its disk was copied to another box): it then
+        starts a new epoch, lest two results share a place.
         """
         with self._journal.transaction() as connection:
-            if ack.through >= int(_meta(connection, "next_seq") or 1):
+            if self._is_of_another(connection, ack):
                 self._start_over(connection, ack.through)
                 return
             before = int(_meta(connection, "through") or 0)
@@ -144,6 +146,17 @@ class Outbox:
                 extra = fields(seq=seq, variant=variant, threads=threads, why=why)
                 _log.warning("result_dropped", extra=extra)
 
+    def _is_of_another(self, connection: sqlite3.Connection, ack: EpochAck) -> bool:
+        if ack.through >= int(_meta(connection, "next_seq") or 1):
+            return True
+        for place in ack.stored:
+            mine = connection.execute(
+                "SELECT payload FROM outbox WHERE seq = ? AND NOT is_tombstone", (place.seq,)
+            ).fetchone()
+            if mine is not None and hashlib.sha256(mine[0]).hexdigest() != place.sha256:
+                return True
+        return False
+
     def _insert(self, connection: sqlite3.Connection, seq: int, run: BenchRun) -> None:
         epoch = _meta(connection, "epoch") or ""
         result = Result(site=self._site, device=self._device, epoch=epoch, seq=seq, run=run)
@@ -182,9 +195,10 @@ class Outbox:
             self._close(connection, through + 1, last_lost, reason)
 
     def _start_over(self, connection: sqlite3.Connection, through: int) -> None:
-        _log.warning("outbox_behind_fleet", extra=fields(through=through))
+        _log.warning("outbox_of_another_history", extra=fields(through=through))
+        # What was acknowledged may have been another's; the fleet knows its own runs by their id.
         kept = connection.execute(
-            "SELECT payload FROM outbox WHERE NOT is_tombstone AND NOT is_acked ORDER BY seq",
+            "SELECT payload FROM outbox WHERE NOT is_tombstone ORDER BY seq",
         ).fetchall()
         connection.execute("DELETE FROM outbox")
         _start_epoch(connection)

@@ -34,6 +34,7 @@ GOLDEN_NAMES = [
     "update",
     "desired",
     "ack",
+    "ack-stored",
 ]
 
 
