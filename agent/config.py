@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from agent.effort import Effort, Mode
 from agent.errors import ConfigError
 from contract.address import BrokerAddress, parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
@@ -29,8 +30,11 @@ state_dir = "state"      # outbox and active variant live here
 threads = [1, 4]         # thread counts to measure; default [1]
 memory_limit_mb = 420    # 10^6 bytes for one worker; default no limit
 timeout_s = 120          # for one variant, its start included
-min_seconds = 1.5        # measure each variant at least this long
+mode = "quick"           # or "sustained": each variant until its latency has settled
+rounds = 2               # quick: fresh processes for each variant, spread over the sweep
+min_seconds = 0.75       # quick: each process measures at least this long
 min_runs = 10            # ... and at least this often
+max_minutes = 10         # sustained: at most this long for each variant
 rebench_hours = 168      # measure again after this time; default never
 groups = ["cold-hall"]   # the fleet's policies may name them
 emulates = "a small board" # where it stands for another device
@@ -40,6 +44,7 @@ log_level = "info"       # debug, info, warning or error
 """
 _ENVIRONMENT_PREFIX = "EDGEWRIGHT_AGENT_"
 _BYTES_PER_MB = 1_000_000
+_SECONDS_PER_MINUTE = 60.0
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
@@ -60,8 +65,11 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     )
     memory_limit_mb: _Some | None = None
     timeout_s: _Some = 120.0
-    min_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = 1.5
-    min_runs: Positive = 10
+    mode: Mode = Mode.QUICK
+    rounds: Positive = Effort.rounds
+    min_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = Effort.min_seconds
+    min_runs: Positive = Effort.min_runs
+    max_minutes: _Some = Effort.max_seconds / _SECONDS_PER_MINUTE
     rebench_hours: _Some | None = None
     groups: list[str] = []
     emulates: str | None = None
@@ -72,6 +80,17 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def broker_address(self) -> BrokerAddress:
         """Host and port of the broker."""
         return parse_broker_url(self.broker)
+
+    @property
+    def effort(self) -> Effort:
+        """How each variant is measured."""
+        return Effort(
+            mode=self.mode,
+            rounds=self.rounds,
+            min_seconds=self.min_seconds,
+            min_runs=self.min_runs,
+            max_seconds=self.max_minutes * _SECONDS_PER_MINUTE,
+        )
 
     @property
     def memory_limit_bytes(self) -> int | None:
@@ -131,7 +150,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         text = environment.get(name)
         if text is None:
             continue
-        if field.type is str or field.name in {"emulates", "log_level"}:
+        if field.type is str or field.name in {"emulates", "log_level", "mode"}:
             found[field.name] = text
             continue
         try:
