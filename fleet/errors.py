@@ -42,6 +42,14 @@ class RowRefusedError(StoreError):
     """One value cannot be represented in the store, and never will be."""
 
 
+class AuthorityError(FleetError):
+    """The folder with certificates and accounts cannot be used."""
+
+
+class AuthorityMissingError(AuthorityError):
+    """There is no such folder where one is expected."""
+
+
 class PolicyError(FleetError):
     """A policy is malformed; the message names file, place, expected and got."""
 
