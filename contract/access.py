@@ -75,13 +75,17 @@ def username_of(site: str, device: str) -> str:
     return f"{check_id('site', site)}/{check_id('device', device)}"
 
 
-def client_id_of(site: str, device: str, password: str | None) -> str:
+def client_name_of(site: str, device: str) -> str:
+    """What a device's MQTT client id begins with; no other device's id does."""
+    return f"edgewright.{site}.{device}"
+
+
+def client_id_of(name: str, password: str | None) -> str:
     """The MQTT client id of a device, the same at every connection.
 
     A broker ends the connection of whoever had the id before. With a password, the id is one
     that only its holder can know, so no other device can do that.
     """
-    name = f"edgewright.{site}.{device}"
     if password is None:
         return name
     digest = hashlib.sha256(f"edgewright client id\n{name}\n{password}".encode()).hexdigest()

@@ -19,6 +19,10 @@ class BrokerAwayError(FleetError):
     """The broker cannot be reached or refuses us."""
 
 
+class NoCallerError(FleetError):
+    """Whoever connected to the embedded broker does not speak MQTT as one should."""
+
+
 class StoreError(FleetError):
     """The store cannot be opened or is not one of ours."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import fcntl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from contract.access import Access, username_of
+from contract.address import BrokerAddress
 from contract.files import write_atomically
 from fleet.authority.certificates import KeyPair, is_current, make_authority, make_server, names_in
-from fleet.authority.names import check_host, names_of_this_machine
+from fleet.authority.names import check_host, likely_address, names_of_this_machine
 from fleet.authority.passwords import (
     hash_password,
     make_password,
@@ -25,7 +26,7 @@ from fleet.errors import AuthorityError, AuthorityMissingError
 
 _SECRET = 0o600
 _FOLDER_MODE = 0o700
-_DEVICE_CA, _DEVICE_PASSWORD = "ca.pem", "password"  # noqa: S105 - names of files
+_DEVICE_CA, _DEVICE_PASSWORD = "ca.pem", "password"
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +60,7 @@ class Authority:
         folder: Path,
         *,
         names: Callable[[], set[str]] = names_of_this_machine,
-        now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self.folder = folder
         self._names = names
@@ -178,6 +179,10 @@ class Authority:
             return []
         return self._names_file.read_text().split()
 
+    def public_host(self) -> str:
+        """The name or address by which devices most likely reach this machine."""
+        return next(iter(self.given_names()), None) or likely_address()
+
     def accounts(self) -> Mapping[str, str]:
         """Hash of each account's password, by account.
 
@@ -258,6 +263,15 @@ def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:
         write_atomically(ca_file, credentials.ca_pem)
         write_atomically(password_file, f"{credentials.password}\n".encode(), mode=_SECRET)
         return [ca_file, password_file]
+
+
+def fleet_access(address: BrokerAddress, folder: Path) -> Access:
+    """How the fleet connects to a broker: with its account where there is TLS, else with none.
+
+    Raises:
+        AuthorityMissingError: there is no authority in `folder`.
+    """
+    return Authority.existing(folder).fleet_access if address.tls else Access()
 
 
 def default_folder(environment: Mapping[str, str]) -> Path:

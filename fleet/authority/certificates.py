@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 #: A board without a battery may start in 1970, and must be let in all the same.
-_FROM = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_FROM = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: Every device has a copy of this one, so it outlives them. Its key lies beside the server's
 #: key: a short life of the latter would guard nothing.
 _AUTHORITY_YEARS = 30
@@ -41,7 +41,7 @@ class KeyPair(msgspec.Struct, frozen=True):
     key: bytes
 
 
-def make_authority(*, now: datetime.datetime) -> KeyPair:
+def make_authority(*, now: dt.datetime) -> KeyPair:
     """A new certificate authority that signs with ECDSA over P-256."""
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _begun(_AUTHORITY_NAME, key.public_key(), until=_years_after(now, _AUTHORITY_YEARS))
@@ -54,7 +54,7 @@ def make_authority(*, now: datetime.datetime) -> KeyPair:
     return _pair(certificate, key)
 
 
-def make_server(authority: KeyPair, names: Iterable[str], *, now: datetime.datetime) -> KeyPair:
+def make_server(authority: KeyPair, names: Iterable[str], *, now: dt.datetime) -> KeyPair:
     """A broker's certificate for host names and addresses, signed by the authority.
 
     Raises:
@@ -101,7 +101,7 @@ def names_in(certificate: bytes) -> set[str]:
     return {str(name.value) for name in found.value}
 
 
-def is_current(server: bytes, authority: bytes, *, now: datetime.datetime) -> bool:
+def is_current(server: bytes, authority: bytes, *, now: dt.datetime) -> bool:
     """Whether a server's certificate is the authority's and will be valid for a good while.
 
     Raises:
@@ -112,14 +112,14 @@ def is_current(server: bytes, authority: bytes, *, now: datetime.datetime) -> bo
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
     except Exception:  # noqa: BLE001 - it raises a different one for every way to be foreign
         return False
-    return certificate.not_valid_after_utc - now > datetime.timedelta(days=_RENEWED_DAYS_BEFORE)
+    return certificate.not_valid_after_utc - now > dt.timedelta(days=_RENEWED_DAYS_BEFORE)
 
 
 def _begun(
     subject: x509.Name,
     key: ec.EllipticCurvePublicKey,
     *,
-    until: datetime.datetime,
+    until: dt.datetime,
     issuer: x509.Name | None = None,
 ) -> x509.CertificateBuilder:
     return (
@@ -152,5 +152,5 @@ def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Key
     )
 
 
-def _years_after(now: datetime.datetime, years: int) -> datetime.datetime:
-    return now + datetime.timedelta(days=365.25 * years)
+def _years_after(now: dt.datetime, years: int) -> dt.datetime:
+    return now + dt.timedelta(days=365.25 * years)

@@ -34,6 +34,15 @@ def check_host(name: str) -> str:
     return lowered
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def names_of_this_machine() -> set[str]:
     """Its host name and the addresses of its interfaces, loopback included."""
     found = set(_LOOPBACK)
