@@ -79,6 +79,7 @@ class Daemon:
         self._supervisor = Supervisor(limits, stop=stop, root=root)
         self._courier = Courier(
             config.broker_address,
+            access=config.broker_access,
             site=config.site,
             device=config.device,
             boot_id=uuid.uuid4().hex,

@@ -19,6 +19,10 @@ class BrokerAwayError(FleetError):
     """The broker cannot be reached or refuses us."""
 
 
+class NoCallerError(FleetError):
+    """Whoever connected to the embedded broker does not speak MQTT as one should."""
+
+
 class StoreError(FleetError):
     """The store cannot be opened or is not one of ours."""
 
@@ -40,6 +44,14 @@ class StoreUnavailableError(StoreError):
 
 class RowRefusedError(StoreError):
     """One value cannot be represented in the store, and never will be."""
+
+
+class AuthorityError(FleetError):
+    """The folder with certificates and accounts cannot be used."""
+
+
+class AuthorityMissingError(AuthorityError):
+    """There is no such folder where one is expected."""
 
 
 class PolicyError(FleetError):
