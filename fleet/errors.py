@@ -60,3 +60,7 @@ class PolicyError(FleetError):
 
 class UnknownDeviceError(FleetError):
     """No device, or more than one, goes by the given name."""
+
+
+class UnsuitableBoxError(FleetError):
+    """The agent cannot run on a box; the message says what it would need."""
