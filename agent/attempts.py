@@ -62,6 +62,12 @@ class Contest:
         self._median_ms = median_ms
         self._is_optimizing_slower: dict[_Kind, bool] = {}
 
+    def is_open(self, manifest: Manifest, threads: int) -> bool:
+        """Whether `run` is going to measure more than one preparation."""
+        if preparations(manifest) is _FROZEN_FIRST:
+            return False
+        return _kind(manifest, threads) not in self._is_optimizing_slower
+
     def run(
         self,
         manifest: Manifest,
@@ -72,11 +78,7 @@ class Contest:
         ladder = preparations(manifest)
         if ladder is _FROZEN_FIRST:
             return climb_down(ladder, attempt)
-        kind = _Kind(
-            architecture=manifest.architecture,
-            input_size=manifest.preprocessing.input_size,
-            threads=threads,
-        )
+        kind = _kind(manifest, threads)
         known = self._is_optimizing_slower.get(kind)
         if known:
             outcome, notes = climb_down(_FROZEN_FIRST, attempt)
@@ -95,6 +97,14 @@ class Contest:
         if not is_slower:
             return outcome, notes
         return rival, [f"not optimized: {optimized_ms:.3g} ms against {frozen_ms:.3g} ms frozen"]
+
+
+def _kind(manifest: Manifest, threads: int) -> _Kind:
+    return _Kind(
+        architecture=manifest.architecture,
+        input_size=manifest.preprocessing.input_size,
+        threads=threads,
+    )
 
 
 def climb_down(

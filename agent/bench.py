@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.attempts import Contest
 from agent.bundles import Bundle, Shelf
 from agent.conditions import read_conditions
+from agent.effort import Effort, Mode
+from agent.observation import Observation
 from agent.probes.throttle import read_throttle
-from agent.protocol import Bench, Measured, Preparation
-from agent.record import Observation
+from agent.protocol import Measured, Preparation
 from agent.supervisor import Outcome, Supervisor
 from contract.benchmark import RunStatus
 from contract.bundleset import verify_member
 from contract.errors import BundleDamagedError
 
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """How long a variant is measured: until both the time and the count are reached.
-
-    The defaults make about five seconds a variant, the worker's start included, even for a
-    network that takes a third of a second an image.
-    """
-
-    mode: str = "quick"
-    min_seconds: float = 1.5
-    min_runs: int = 10
+#: Enough to tell which of two preparations is faster.
+_TRIAL = Effort()
 
 
 def observe(
@@ -59,18 +49,16 @@ def observe(
         damage = str(error)
     else:
 
-        def attempt(preparation: Preparation) -> Outcome:
+        def attempt(preparation: Preparation, pains: Effort) -> Outcome:
             return supervisor.perform(
-                Bench(
-                    threads=threads,
-                    bundle=str(path),
-                    preparation=preparation,
-                    min_seconds=effort.min_seconds,
-                    min_runs=effort.min_runs,
-                ),
+                pains.task(path, threads=threads, preparation=preparation),
+                extra_s=pains.max_seconds if pains.mode is Mode.SUSTAINED else 0.0,
             )
 
-        outcome, notes = contest.run(bundle.manifest, threads, attempt)
+        if effort.mode is Mode.SUSTAINED and contest.is_open(bundle.manifest, threads):
+            # Which preparation is faster shows in seconds; it need not be asked for minutes.
+            contest.run(bundle.manifest, threads, lambda way: attempt(way, _TRIAL))
+        outcome, notes = contest.run(bundle.manifest, threads, lambda way: attempt(way, effort))
     return Observation(
         threads=threads,
         started_at=started_at,
@@ -88,7 +76,7 @@ def median_ms(outcome: Outcome) -> float | None:
     measured = outcome.last_event(Measured)
     if outcome.status is not RunStatus.OK or measured is None:
         return None
-    return statistics.median(measured.samples_ms)
+    return statistics.median(measured.settled_ms)
 
 
 def fit_to_load(shelf: Shelf, bundle: Bundle) -> Path:

@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from agent.effort import Effort, Mode
 from agent.errors import ConfigError
+from contract.access import Access, username_of
 from contract.address import BrokerAddress, parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
 from contract.manifest import Positive
@@ -29,17 +31,27 @@ state_dir = "state"      # outbox and active variant live here
 threads = [1, 4]         # thread counts to measure; default [1]
 memory_limit_mb = 420    # 10^6 bytes for one worker; default no limit
 timeout_s = 120          # for one variant, its start included
-min_seconds = 1.5        # measure each variant at least this long
+mode = "quick"           # or "sustained": each variant until its latency has settled
+rounds = 2               # quick: fresh processes for each variant, spread over the sweep
+min_seconds = 0.75       # quick: each process measures at least this long
 min_runs = 10            # ... and at least this often
+max_minutes = 10         # sustained: at most this long for each variant
 rebench_hours = 168      # measure again after this time; default never
 groups = ["cold-hall"]   # the fleet's policies may name them
 emulates = "a small board" # where it stands for another device
 outbox_limit_mb = 64     # space for results not acknowledged yet
 log_level = "info"       # debug, info, warning or error
+# For broker = "mqtts://HOST:8883"; 'edgewright-fleet enroll' writes both files:
+ca_file = "ca.pem"       # whom to trust; default the system's authorities
+password_file = "password" # this device's own; default no account
+username = "plant-7/press-03" # default site/device
 # The environment can replace any key: EDGEWRIGHT_AGENT_THREADS='[1, 2]'; flags win over both.
 """
 _ENVIRONMENT_PREFIX = "EDGEWRIGHT_AGENT_"
 _BYTES_PER_MB = 1_000_000
+_SECONDS_PER_MINUTE = 60.0
+_PATH_KEYS = ("bundles", "state_dir", "ca_file", "password_file")
+_TEXT_KEYS = {"emulates", "log_level", "mode", "ca_file", "password_file", "username"}
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
@@ -60,18 +72,47 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     )
     memory_limit_mb: _Some | None = None
     timeout_s: _Some = 120.0
-    min_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = 1.5
-    min_runs: Positive = 10
+    mode: Mode = Mode.QUICK
+    rounds: Positive = Effort.rounds
+    min_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = Effort.min_seconds
+    min_runs: Positive = Effort.min_runs
+    max_minutes: _Some = Effort.max_seconds / _SECONDS_PER_MINUTE
     rebench_hours: _Some | None = None
     groups: list[str] = []
     emulates: str | None = None
     outbox_limit_mb: _Some = 64.0
     log_level: LogLevel = "info"
+    ca_file: str | None = None
+    password_file: str | None = None
+    username: str | None = None
 
     @property
     def broker_address(self) -> BrokerAddress:
         """Host and port of the broker."""
         return parse_broker_url(self.broker)
+
+    @property
+    def effort(self) -> Effort:
+        """How each variant is measured."""
+        return Effort(
+            mode=self.mode,
+            rounds=self.rounds,
+            min_seconds=self.min_seconds,
+            min_runs=self.min_runs,
+            max_seconds=self.max_minutes * _SECONDS_PER_MINUTE,
+        )
+
+    @property
+    def broker_access(self) -> Access:
+        """How the broker and this device prove themselves to each other."""
+        username = self.username
+        if username is None and self.password_file is not None:
+            username = username_of(self.site, self.device)
+        return Access(
+            ca_file=_path(self.ca_file),
+            username=username,
+            password_file=_path(self.password_file),
+        )
 
     @property
     def memory_limit_bytes(self) -> int | None:
@@ -93,7 +134,7 @@ def load_config(
     """Read, overlay and check the configuration.
 
     Args:
-        path: the TOML file; relative folders in it start from where it lies.
+        path: the TOML file; relative paths in it start from where it lies.
         environment: usually `os.environ`.
         flags: keys given on the command line; None where a flag was not given.
 
@@ -108,7 +149,7 @@ def load_config(
     except tomllib.TOMLDecodeError as error:
         message = f"{path}: {error}; expected TOML, see 'edgewright-agent run --help'"
         raise ConfigError(message) from error
-    for key in ("bundles", "state_dir"):
+    for key in _PATH_KEYS:
         if isinstance(content.get(key), str):
             content[key] = str(path.absolute().parent / content[key])
     content |= _from_environment(environment)
@@ -117,11 +158,21 @@ def load_config(
         config = msgspec.convert(content, AgentConfig)
         check_id("site", config.site)
         check_id("device", config.device)
-        parse_broker_url(config.broker)
+        address = parse_broker_url(config.broker)
     except (msgspec.ValidationError, TopicError, BrokerUrlError) as error:
         message = f"{path}: {error}; see 'edgewright-agent run --help'"
         raise ConfigError(message) from error
+    if config.password_file is not None and not (address.tls or address.is_loopback):
+        message = (
+            f"{path}: broker {address}: expected mqtts:// where there is a password_file, for "
+            "without TLS everybody on the way can read the password"
+        )
+        raise ConfigError(message)
     return config
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -131,7 +182,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         text = environment.get(name)
         if text is None:
             continue
-        if field.type is str or field.name in {"emulates", "log_level"}:
+        if field.type is str or field.name in _TEXT_KEYS:
             found[field.name] = text
             continue
         try:

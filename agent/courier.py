@@ -13,6 +13,7 @@ from agent.errors import JournalError, LinkError
 from agent.link import Link
 from agent.logs import fields
 from agent.outbox import Outbox
+from contract.access import Access, client_name_of
 from contract.address import BrokerAddress
 from contract.errors import ContractError
 from contract.messages import (
@@ -60,6 +61,7 @@ class Courier:
 
     Args:
         address: where the broker is.
+        access: how the broker and this device prove themselves to each other.
         site: the device's site.
         device: the device.
         boot_id: name of this start of the agent.
@@ -71,6 +73,7 @@ class Courier:
         self,
         address: BrokerAddress,
         *,
+        access: Access,
         site: str,
         device: str,
         boot_id: str,
@@ -78,6 +81,7 @@ class Courier:
         patience: Patience | None = None,
     ) -> None:
         self._address = address
+        self._access = access
         self._site = site
         self._device = device
         self._boot_id = boot_id
@@ -138,7 +142,8 @@ class Courier:
         self._connection_number += 1
         link = Link.open(
             self._address,
-            client_id=f"edgewright-{self._site}-{self._device}",
+            access=self._access,
+            client_name=client_name_of(self._site, self._device),
             will_topic=self._topic(Leaf.STATE),
             will=encode_message(self._state(Presence.OFFLINE)),
             on_message=self._receive,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from agent.activation import STANDING_NAME, Activation
 from agent.affinity import usable_cores
-from agent.bench import Effort
 from agent.bundles import Shelf, open_shelf
 from agent.config import AgentConfig
 from agent.courier import Courier, Patience
@@ -21,11 +20,14 @@ from agent.inventory import take_inventory
 from agent.journal import Journal
 from agent.keeper import RunKeeper
 from agent.logs import fields
+from agent.observation import Taken
 from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
+from agent.samples import SampleArchive
+from agent.schedule import plan
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
-from agent.sweep import Sweep, plan
+from agent.sweep import Sweep
 from agent.sweeplog import SweepLog, SweepState
 from agent.watch import SetWatch
 from contract.errors import BundleError
@@ -33,6 +35,7 @@ from contract.errors import BundleError
 _log = logging.getLogger(__name__)
 
 _JOURNAL_NAME = "agent.sqlite"
+_SAMPLES_NAME = "samples"
 _LOOK_SECONDS = 1.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
@@ -67,7 +70,8 @@ class Daemon:
         self._outbox = Outbox(self._journal, site=config.site, device=config.device)
         self._sweeplog = SweepLog(self._journal)
         self._keeper = RunKeeper(self._journal, self._outbox, self._sweeplog)
-        self._effort = Effort(min_seconds=config.min_seconds, min_runs=config.min_runs)
+        self._archive = SampleArchive(state_dir / _SAMPLES_NAME)
+        self._effort = config.effort
         limits = Limits(
             timeout_s=config.timeout_s,
             memory_limit_bytes=config.memory_limit_bytes,
@@ -75,6 +79,7 @@ class Daemon:
         self._supervisor = Supervisor(limits, stop=stop, root=root)
         self._courier = Courier(
             config.broker_address,
+            access=config.broker_access,
             site=config.site,
             device=config.device,
             boot_id=uuid.uuid4().hex,
@@ -173,25 +178,43 @@ class Daemon:
         state = self._present_sweep(shelf)
         if state.finished_at is not None:
             return
-        jobs = [
-            job
-            for job in plan(shelf, self._config.threads)
-            if (job.bundle.member.variant, job.threads) not in state.done
-        ]
+        jobs = [job for job in plan(shelf, self._config.threads) if job.key not in state.done]
         sweep = self._sweep(shelf, state)
-        extra = fields(sweep_id=state.sweep_id, runs=len(jobs), done=len(state.done))
+        extra = fields(
+            sweep_id=state.sweep_id,
+            runs=len(jobs),
+            turns=len(sweep.turns(jobs)),
+            taken=len(state.taken),
+        )
         _log.info("sweep_begins", extra=extra)
-        for run in sweep.runs(jobs):
-            self._keeper.keep(run)
+        for finished in sweep.finish(jobs):
+            self._archive.keep(finished)
+            self._keeper.keep(finished.run)
             self._follow()
         if self._keeper.backlog == 0:
             self._sweeplog.finish(state.sweep_id, at=time.time())
             _log.info("sweep_ends", extra=fields(sweep_id=state.sweep_id))
 
+    def _note(self, sweep_id: str, taken: Taken) -> None:
+        """Note a turn that was taken, and look for desires between the turns."""
+        variant, threads = taken.key
+        extra = fields(
+            variant=variant, threads=threads, turn=taken.number, p50_ms=taken.observation.p50_ms
+        )
+        try:
+            self._sweeplog.note(sweep_id, taken)
+        except JournalError as error:
+            # The sweep holds it in memory; only a restart would take the turn again.
+            extra |= fields(error=error)
+            _log.error("turn_not_noted", extra=extra)
+        else:
+            _log.info("turn_taken", extra=extra)
+        self._follow()
+
     def _present_sweep(self, shelf: Shelf) -> SweepState:
         """The last sweep where it still holds, else a new one."""
         bundle_set = shelf.bundle_set
-        state = self._sweeplog.latest(baseline=bundle_set.baseline)
+        state = self._sweeplog.latest()
         if (
             state is not None
             and (state.set_id, state.fingerprint) == (bundle_set.set_id, self._fingerprint)
@@ -214,7 +237,8 @@ class Daemon:
             effort=self._effort,
             supervisor=self._supervisor,
             root=self._root,
-            baselines_ms=state.baselines_ms,
+            taken=state.taken,
+            on_taken=lambda taken: self._note(state.sweep_id, taken),
         )
 
     def _follow(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.errors import JournalError, JournalFullError
 from contract.files import make_folder
 
-_SCHEMA = 1
+_SCHEMA = 2
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE outbox (
@@ -41,6 +41,17 @@ CREATE TABLE runs (
     p50_ms REAL,
     PRIMARY KEY (sweep_id, variant, threads)
 ) WITHOUT ROWID;
+"""
+#: Came with schema 2.
+_TURNS = """
+CREATE TABLE turns (
+    sweep_id TEXT NOT NULL REFERENCES sweeps (sweep_id) ON DELETE CASCADE,
+    variant TEXT NOT NULL,
+    threads INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    observation BLOB NOT NULL,
+    PRIMARY KEY (sweep_id, variant, threads, number)
+);
 """
 _BUSY_SECONDS = 30.0
 
@@ -84,8 +95,9 @@ class Journal:
                 "agent reads; upgrade the agent, or give it another state_dir"
             )
             raise JournalError(message)
-        if version == 0:
-            script = f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_SCHEMA}; COMMIT;"
+        if version < _SCHEMA:
+            tables = _TURNS if version else _TABLES + _TURNS
+            script = f"BEGIN IMMEDIATE; {tables} PRAGMA user_version = {_SCHEMA}; COMMIT;"
             self._connection.executescript(script)
 
     @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import struct
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +14,19 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.errors import LinkError
+from contract.access import Access, client_id_of, why_tls_failed
 from contract.address import BrokerAddress
+from contract.errors import AccessError
 
 _KEEPALIVE_SECONDS = 30
 _ANSWER_SECONDS = 10.0
 _STEP_SECONDS = 0.1
 #: At least once; the store knows duplicates (DESIGN section 4).
 _QOS = 1
+_WHAT_TO_DO = (
+    "expected the username and password of an enrolled device; on the fleet's server, "
+    "'edgewright-fleet enroll SITE/DEVICE' makes new ones"
+)
 
 
 class Link:
@@ -47,7 +54,8 @@ class Link:
         cls,
         address: BrokerAddress,
         *,
-        client_id: str,
+        access: Access,
+        client_name: str,
         will_topic: str,
         will: bytes,
         on_message: Callable[[str, bytes], None],
@@ -57,18 +65,26 @@ class Link:
 
         Args:
             address: where the broker is.
-            client_id: the broker lets only one connection have it.
+            access: how it and this device prove themselves to each other; read anew, so
+                that a device that was enrolled again needs no restart.
+            client_name: what the client id begins with; the broker lets only one
+                connection have an id.
             will_topic: where the broker publishes the last will, retained.
             will: what it says.
             on_message: called with topic and payload from within `step`.
             should_stop: asked while waiting.
 
         Raises:
-            LinkError: unreachable, refused, or no answer in time.
+            LinkError: unreachable, not to be trusted, refused, or no answer in time.
         """
+        try:
+            password = access.password()
+            context = access.tls_context() if address.tls else None
+        except AccessError as error:
+            raise LinkError(str(error)) from error
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=client_id,
+            client_id=client_id_of(client_name, password),
             clean_session=True,
             protocol=paho.MQTTv311,
             reconnect_on_failure=False,
@@ -77,8 +93,13 @@ class Link:
         client.connect_timeout = _ANSWER_SECONDS
         link = cls(client, address)
         link._on_message = on_message
+        if context is not None:
+            client.tls_set_context(context)
+        client.username_pw_set(access.username, password)
         try:
             client.connect(address.host, address.port, keepalive=_KEEPALIVE_SECONDS)
+        except ssl.SSLError as error:
+            raise LinkError(why_tls_failed(address, error)) from error
         except (OSError, ValueError) as error:
             message = f"{address}: {error}; is the broker running, and the address right?"
             raise LinkError(message) from error
@@ -178,7 +199,7 @@ class Link:
         _properties: object,
     ) -> None:
         if reason.is_failure:
-            self._refusal = str(reason)
+            self._refusal = f"{reason}; {_WHAT_TO_DO}"
         else:
             self._is_accepted = True
 

@@ -30,9 +30,21 @@ def reset_peak(proc: Path = _PROC) -> bool:
 
 def peak_bytes(pid: int | None = None, proc: Path = _PROC) -> int | None:
     """Peak resident set size (VmHWM) of a process, by default this one; None if unknown."""
+    return _status_bytes("VmHWM:", pid, proc)
+
+
+def anonymous_bytes(pid: int | None = None, proc: Path = _PROC) -> int | None:
+    """Resident memory that no file backs (RssAnon), of this process by default; None if unknown.
+
+    The kernel tells it since Linux 4.5: proc_pid_status(5).
+    """
+    return _status_bytes("RssAnon:", pid, proc)
+
+
+def _status_bytes(key: str, pid: int | None, proc: Path) -> int | None:
     folder = "self" if pid is None else str(pid)
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in (proc / folder / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(key):
                 return int(line.split()[1]) * _KIBIBYTE
     return None

@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from contract.benchmark import Golden, RunStatus
+from contract.benchmark import Golden, RunStatus, Window
 
 
 class Stage(enum.StrEnum):
@@ -33,6 +33,14 @@ class Preparation(enum.StrEnum):
     AS_BUILT = "as-built"
 
 
+class Sustained(msgspec.Struct, frozen=True, kw_only=True):
+    """Measure until the latency has settled, at most so long."""
+
+    max_seconds: float
+    #: Trends are looked for between windows of this length.
+    window_s: float
+
+
 class _Task(msgspec.Struct, frozen=True, kw_only=True, tag_field="task"):
     threads: int
 
@@ -48,6 +56,7 @@ class Bench(_Task, frozen=True, kw_only=True, tag="bench"):
     preparation: Preparation
     min_seconds: float
     min_runs: int
+    sustained: Sustained | None = None
 
 
 class Predict(_Task, frozen=True, kw_only=True, tag="predict"):
@@ -118,14 +127,37 @@ class Measured(_Event, frozen=True, kw_only=True, tag="measured"):
     """Answer to `Bench`."""
 
     samples_ms: list[float]
+    #: Index of the first sample that figures are taken from; those before are of a box that had
+    #: not settled.
+    settled_from: int = 0
+    first_minute_p50_ms: float | None = None
+    #: None where nobody asked for it.
+    is_stationary: bool | None = None
+    windows: list[Window] = []
     preprocess_ms: float
     postprocess_ms: float
     steady_rss_bytes: int
+    steady_anonymous_bytes: int | None = None
     peak_rss_bytes: int | None
     #: Share (0..1) of the worker's cores that other processes used meanwhile.
     foreign_load: float | None
     #: Of all processor packages while the samples were taken, divided by their number.
     energy_mj: float | None = None
+
+    @property
+    def settled_ms(self) -> list[float]:
+        """The samples that figures are taken from."""
+        return self.samples_ms[self.settled_from :]
+
+    @property
+    def settled_windows(self) -> list[Window]:
+        """The windows of those samples."""
+        found, start = [], 0
+        for window in self.windows:
+            if start >= self.settled_from:
+                found.append(window)
+            start += window.n
+        return found
 
 
 class Ranked(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from contract.interval import median_interval
+from contract.interval import Interval, median_interval
 
 #: Fewer samples say nothing about one in a hundred (DESIGN section 5).
 MIN_SAMPLES_FOR_P99 = 1000
@@ -25,10 +25,16 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     ci_high_ms: float | None
 
 
-def summarize(samples_ms: Sequence[float]) -> Summary:
-    """Percentiles and the median's 95 % confidence interval of at least one sample."""
+def summarize(samples_ms: Sequence[float], *, beside: Interval | None = None) -> Summary:
+    """Percentiles and the median's 95 % confidence interval of at least one sample.
+
+    Args:
+        samples_ms: latencies.
+        beside: another interval of the same median, from what samples of one process do not
+            tell; the interval that is returned covers both.
+    """
     ordered = sorted(samples_ms)
-    interval = median_interval(ordered)
+    interval = _covering([median_interval(ordered), beside], percentile(ordered, 0.50))
     return Summary(
         n=len(ordered),
         p50_ms=percentile(ordered, 0.50),
@@ -37,6 +43,16 @@ def summarize(samples_ms: Sequence[float]) -> Summary:
         p99_ms=percentile(ordered, 0.99) if len(ordered) >= MIN_SAMPLES_FOR_P99 else None,
         ci_low_ms=interval.low if interval else None,
         ci_high_ms=interval.high if interval else None,
+    )
+
+
+def _covering(intervals: Sequence[Interval | None], median_ms: float) -> Interval | None:
+    known = [interval for interval in intervals if interval is not None]
+    if not known:
+        return None
+    return Interval(
+        min(median_ms, *(interval.low for interval in known)),
+        max(median_ms, *(interval.high for interval in known)),
     )
 
 

@@ -57,6 +57,8 @@ class Outcome:
     duration_s: float
     #: Highest resident set seen from outside, the import of large libraries included.
     seen_rss_bytes: int
+    #: Most anonymous memory seen from outside; 0 where the kernel does not tell it.
+    seen_anonymous_bytes: int = 0
     limit_kind: LimitKind | None
 
     def last_event(self, kind: type[Kind]) -> Kind | None:
@@ -71,6 +73,7 @@ class _Watch:
     stage: Stage = Stage.STARTING
     events: list[Event] = field(default_factory=list)
     seen_rss_bytes: int = 0
+    seen_anonymous_bytes: int = 0
     failed: Failed | None = None
 
     def take(self, event: Event) -> None:
@@ -107,8 +110,12 @@ class Supervisor:
         """What one worker may use."""
         return self._limits
 
-    def perform(self, task: Task) -> Outcome:
+    def perform(self, task: Task, *, extra_s: float = 0.0) -> Outcome:
         """Do a task to its end, its failure, or its limits.
+
+        Args:
+            task: what to do.
+            extra_s: time that the task was asked to take, on top of the limit.
 
         Raises:
             StoppedError: the agent was asked to stop; the worker is gone.
@@ -126,7 +133,13 @@ class Supervisor:
             group = self._confine(worker.pid)
             watch = _Watch()
             try:
-                verdict = self._attend(worker, task, watch, started, confined=group is not None)
+                verdict = self._attend(
+                    worker,
+                    task,
+                    watch,
+                    timeout_s=self._limits.timeout_s + extra_s,
+                    confined=group is not None,
+                )
                 code = _exit_code(worker) if verdict is None else 0
                 if watch.failed is not None:
                     verdict = watch.failed.status, watch.failed.reason
@@ -149,6 +162,7 @@ class Supervisor:
             events=watch.events,
             duration_s=time.monotonic() - started,
             seen_rss_bytes=watch.seen_rss_bytes,
+            seen_anonymous_bytes=watch.seen_anonymous_bytes,
             limit_kind=self._limit_kind(group),
         )
 
@@ -174,11 +188,12 @@ class Supervisor:
         worker: subprocess.Popen[bytes],
         task: Task,
         watch: _Watch,
-        started: float,
         *,
+        timeout_s: float,
         confined: bool,
     ) -> tuple[RunStatus, str] | None:
         """Hear the worker out; a verdict where a limit ended it."""
+        deadline = time.monotonic() + timeout_s
         assert worker.stdin is not None  # noqa: S101 - we asked for the pipe
         assert worker.stdout is not None  # noqa: S101 - likewise
         with contextlib.suppress(BrokenPipeError):
@@ -201,10 +216,13 @@ class Supervisor:
                 watch.take(event)
             rss_bytes = _rss_bytes(process)
             watch.seen_rss_bytes = max(watch.seen_rss_bytes, rss_bytes)
+            watch.seen_anonymous_bytes = max(
+                watch.seen_anonymous_bytes, memory.anonymous_bytes(worker.pid) or 0
+            )
             if limit_bytes is not None and not confined and watch.seen_rss_bytes > limit_bytes:
                 return RunStatus.OOM, _over_limit(watch.seen_rss_bytes, limit_bytes, watch.stage)
-            if time.monotonic() - started > self._limits.timeout_s:
-                reason = f"no answer within {self._limits.timeout_s:g} s, while {watch.stage.value}"
+            if time.monotonic() > deadline:
+                reason = f"no answer within {timeout_s:g} s, while {watch.stage.value}"
                 return RunStatus.TIMEOUT, reason
 
 

@@ -1,25 +1,34 @@
-"""Measures a whole bundle set, one run after the other, baseline first."""
+"""Measures a whole bundle set: each variant in fresh processes, spread over the sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from agent.attempts import Contest
-from agent.bench import Effort, median_ms, observe
-from agent.bundles import Bundle, Shelf
-from agent.record import Origin, as_run
+from agent.bench import median_ms, observe
+from agent.bundles import Shelf
+from agent.effort import Effort
+from agent.flips import rank_flips
+from agent.observation import Key, Observation, Taken
+from agent.record import Origin, as_run, settled_samples_ms
+from agent.schedule import Job, Turn, schedule
+from agent.spread import Spread
 from agent.supervisor import Supervisor
-from contract.benchmark import BenchRun
+from contract.benchmark import BenchRun, RunStatus
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One run to do."""
+class Finished:
+    """A run, and all the samples that its figures were taken from, in ms."""
 
-    bundle: Bundle
-    threads: int
+    run: BenchRun
+    samples_ms: list[float]
 
 
 class Sweep:
@@ -27,14 +36,14 @@ class Sweep:
 
     Args:
         shelf: the set.
-        sweep_id: name that all its runs carry.
+        sweep_id: name that all its runs carry; it also settles the order.
         fingerprint: the environment, as every run states it.
-        effort: how long each variant is measured.
+        effort: how long each variant is measured, and in how many processes.
         supervisor: starts the workers.
         root: where `/proc` and `/sys` are found.
-        baselines_ms: medians of the baseline by thread count, where runs of the same sweep
-            were made before.
-        on_start: told of each job before it begins.
+        taken: turns of the same sweep that were taken before an interruption.
+        on_start: told of each turn before it begins.
+        on_taken: told of each turn as soon as it is over.
     """
 
     def __init__(
@@ -46,74 +55,113 @@ class Sweep:
         effort: Effort,
         supervisor: Supervisor,
         root: Path = Path("/"),
-        baselines_ms: dict[int, float] | None = None,
-        on_start: Callable[[Job], None] = lambda _job: None,
+        taken: Sequence[Taken] = (),
+        on_start: Callable[[Turn], None] = lambda _turn: None,
+        on_taken: Callable[[Taken], None] = lambda _taken: None,
     ) -> None:
         self._shelf = shelf
         self._origin = Origin(
             sweep_id=sweep_id,
             fingerprint=fingerprint,
-            mode=effort.mode,
+            mode=effort.mode.value,
             limits=supervisor.limits,
         )
         self._effort = effort
         self._supervisor = supervisor
         self._root = root
-        self._baselines_ms = dict(baselines_ms or {})
         self._on_start = on_start
+        self._on_taken = on_taken
         self._contest = Contest(median_ms)
+        self._seen: dict[Key, dict[int, Observation]] = defaultdict(dict)
+        for one in taken:
+            self._seen[one.key][one.number] = one.observation
 
-    def runs(self, jobs: list[Job]) -> Iterator[BenchRun]:
-        """Yield each run as it is finished, failures included.
+    def turns(self, jobs: Sequence[Job]) -> list[Turn]:
+        """All turns of the jobs, in the order in which `finish` takes them."""
+        return schedule(
+            jobs,
+            rounds=self._effort.processes,
+            baseline=self._shelf.bundle_set.baseline,
+            seed=self._origin.sweep_id,
+        )
+
+    def finish(self, jobs: Sequence[Job]) -> Iterator[Finished]:
+        """Yield the run of each job: a failure at once, all others when every turn is taken.
+
+        Only then is it known how well this box repeats itself, and what the baseline took.
 
         Raises:
             StoppedError: the agent was asked to stop.
         """
-        for job in jobs:
-            self._on_start(job)
-            yield self.run(job)
+        failed: set[Key] = set()
+        for turn in self.turns(jobs):
+            key = turn.job.key
+            if key in failed:
+                continue
+            if turn.number not in self._seen[key]:
+                self._take(turn)
+            if self._has_failed(self._seen[key][turn.number]):
+                failed.add(key)
+                yield self._finished(turn.job)
+        well = [job for job in jobs if job.key not in failed]
+        finished = [
+            self._finished(job, self._spread(job.threads), self._base_ms(job)) for job in well
+        ]
+        flips = rank_flips([one.run for one in finished])
+        for one in finished:
+            notes = [*one.run.notes, *flips.get((one.run.variant, one.run.threads), [])]
+            run = msgspec.structs.replace(one.run, notes=notes)
+            yield Finished(run=run, samples_ms=one.samples_ms)
 
-    def run(self, job: Job) -> BenchRun:
-        """One run, with its speed-up over the baseline that this sweep measured before.
-
-        Raises:
-            StoppedError: the agent was asked to stop.
-        """
-        seen = observe(
+    def _take(self, turn: Turn) -> None:
+        self._on_start(turn)
+        observation = observe(
             self._shelf,
-            job.bundle,
-            threads=job.threads,
+            turn.job.bundle,
+            threads=turn.job.threads,
             effort=self._effort,
             supervisor=self._supervisor,
             contest=self._contest,
             root=self._root,
         )
+        self._seen[turn.job.key][turn.number] = observation
+        self._on_taken(Taken(key=turn.job.key, number=turn.number, observation=observation))
+
+    def _has_failed(self, observation: Observation) -> bool:
+        limit_bytes = self._supervisor.limits.memory_limit_bytes
+        return observation.verdict(limit_bytes)[0] is not RunStatus.OK
+
+    def _finished(
+        self, job: Job, spread: Spread | None = None, baseline_p50_ms: float | None = None
+    ) -> Finished:
+        seen = self._in_order(job.key)
         run = as_run(
             self._shelf,
             job.bundle,
             self._origin,
             seen,
-            baseline_p50_ms=self._baselines_ms.get(job.threads),
+            spread=spread,
+            baseline_p50_ms=baseline_p50_ms,
         )
-        if run.variant == run.baseline and run.p50_ms is not None:
-            self._baselines_ms[job.threads] = run.p50_ms
-        return run
+        return Finished(run=run, samples_ms=settled_samples_ms(seen) if run.n else [])
 
+    def _in_order(self, key: Key) -> list[Observation]:
+        return [observation for _, observation in sorted(self._seen[key].items())]
 
-def plan(shelf: Shelf, threads: list[int], variants: frozenset[str] | None = None) -> list[Job]:
-    """Jobs of a sweep: for each thread count the baseline, then the others in set order.
+    def _spread(self, threads: int) -> Spread | None:
+        """How well this box repeated itself at a thread count."""
+        if self._effort.processes == 1:
+            return None
+        groups = [
+            [p50_ms for one in turns.values() if (p50_ms := one.p50_ms) is not None]
+            for (_, count), turns in self._seen.items()
+            if count == threads
+        ]
+        return Spread.pooled(groups)
 
-    Args:
-        shelf: the set.
-        threads: thread counts, in the order to measure them.
-        variants: what to measure besides the baseline; None for everything.
-    """
-    baseline = shelf.bundle_set.baseline
-
-    def is_wanted(bundle: Bundle) -> bool:
-        name = bundle.member.variant
-        return variants is None or name in variants or name == baseline
-
-    wanted = [bundle for bundle in shelf.bundles if is_wanted(bundle)]
-    wanted.sort(key=lambda bundle: bundle.member.variant != baseline)
-    return [Job(bundle=bundle, threads=count) for count in threads for bundle in wanted]
+    def _base_ms(self, job: Job) -> float | None:
+        """Median of the baseline at the job's threads, all its processes taken together."""
+        samples_ms = settled_samples_ms(
+            self._in_order((self._shelf.bundle_set.baseline, job.threads))
+        )
+        return statistics.median(samples_ms) if samples_ms else None

@@ -6,10 +6,14 @@ import sqlite3
 import uuid
 from dataclasses import dataclass
 
+import msgspec
+
 from agent.journal import Journal
+from agent.observation import Observation, Taken
 from contract.benchmark import BenchRun, RunStatus
 
 _KEPT_SWEEPS = 8
+_OBSERVATION = msgspec.json.Decoder(Observation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +26,8 @@ class SweepState:
     #: Seconds since the epoch; None while runs are missing.
     finished_at: float | None
     done: frozenset[tuple[str, int]]
-    #: Median of the baseline by thread count.
-    baselines_ms: dict[int, float]
+    #: Turns taken so far; empty once the sweep is finished.
+    taken: tuple[Taken, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +44,8 @@ class SweepLog:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def latest(self, *, baseline: str) -> SweepState | None:
-        """Return the last sweep that was begun, with the medians of `baseline`."""
+    def latest(self) -> SweepState | None:
+        """Return the last sweep that was begun, as far as it got."""
         with self._journal.reading() as connection:
             row = connection.execute(
                 "SELECT sweep_id, set_id, fingerprint, finished_at FROM sweeps "
@@ -50,7 +54,11 @@ class SweepLog:
             if row is None:
                 return None
             runs = connection.execute(
-                "SELECT variant, threads, p50_ms FROM runs WHERE sweep_id = ?",
+                "SELECT variant, threads FROM runs WHERE sweep_id = ?",
+                (row[0],),
+            ).fetchall()
+            turns = connection.execute(
+                "SELECT variant, threads, number, observation FROM turns WHERE sweep_id = ?",
                 (row[0],),
             ).fetchall()
         return SweepState(
@@ -58,12 +66,15 @@ class SweepLog:
             set_id=row[1],
             fingerprint=row[2],
             finished_at=row[3],
-            done=frozenset((variant, threads) for variant, threads, _ in runs),
-            baselines_ms={
-                threads: p50_ms
-                for variant, threads, p50_ms in runs
-                if variant == baseline and p50_ms is not None
-            },
+            done=frozenset((variant, threads) for variant, threads in runs),
+            taken=tuple(
+                Taken(
+                    key=(variant, threads),
+                    number=number,
+                    observation=_OBSERVATION.decode(observation),
+                )
+                for variant, threads, number, observation in turns
+            ),
         )
 
     def begin(self, *, set_id: str, fingerprint: str) -> SweepState:
@@ -79,14 +90,31 @@ class SweepLog:
                 "(SELECT number FROM sweeps ORDER BY number DESC LIMIT ?)",
                 (_KEPT_SWEEPS,),
             )
+            # What an older sweep did not finish is of no use to this one.
+            connection.execute("DELETE FROM turns")
         return SweepState(
             sweep_id=sweep_id,
             set_id=set_id,
             fingerprint=fingerprint,
             finished_at=None,
             done=frozenset(),
-            baselines_ms={},
         )
+
+    def note(self, sweep_id: str, taken: Taken) -> None:
+        """Note a turn that was taken, so that a restart need not take it again."""
+        variant, threads = taken.key
+        with self._journal.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO turns (sweep_id, variant, threads, number, observation) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (
+                    sweep_id,
+                    variant,
+                    threads,
+                    taken.number,
+                    msgspec.json.encode(taken.observation),
+                ),
+            )
 
     def record(self, connection: sqlite3.Connection, run: BenchRun) -> None:
         """Record a run within the caller's transaction, beside its place in the outbox."""
@@ -112,6 +140,8 @@ class SweepLog:
                 "UPDATE sweeps SET finished_at = ? WHERE sweep_id = ?",
                 (at, sweep_id),
             )
+            # Their runs are on record; samples of a long sweep are large.
+            connection.execute("DELETE FROM turns WHERE sweep_id = ?", (sweep_id,))
 
     def verdict(self, sha256: str, *, fingerprint: str) -> Verdict | None:
         """How a bundle fared in the last sweep of this environment that measured it.

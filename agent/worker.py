@@ -11,23 +11,20 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from agent import images, memory
-from agent.affinity import keep_to_cores, usable_cores
+from agent.affinity import keep_to_cores
 from agent.answering import Queries, Tagger
 from agent.errors import AgentError, NetworkError, UnsupportedNetworkError
-from agent.golden import GoldenVectors, compare, read_golden
-from agent.network import Network, Runtime
+from agent.golden import compare, read_golden
+from agent.measuring import measure
+from agent.network import Runtime
 from agent.predictions import rank
-from agent.probes.load import LoadMeter
-from agent.probes.rapl import EnergyMeter, per_inference_mj
 from agent.protocol import (
     Answer,
     Bench,
@@ -38,42 +35,26 @@ from agent.protocol import (
     Failed,
     ListEngines,
     Loaded,
-    Measured,
     Predict,
     Predicted,
     Serve,
     Stage,
     Task,
 )
-from agent.timing import Stopwatch, repeat, typical_ms
+from agent.subject import Subject
+from agent.timing import Stopwatch, typical_ms
 from contract.benchmark import RunStatus
 from contract.bundle import read_labels, read_manifest
 from contract.errors import BundleError
-from contract.manifest import Format, Manifest
+from contract.manifest import Format
 from contract.numerics import golden_tolerance
 
 _ROOT = Path("/")
-_WARM_UP_RUNS = 3
-_WARM_UP_SECONDS = 0.2
-#: Pre- and postprocessing are short: a median of this many says enough.
-_SIDE_STEPS = 20
-_RANKED = 3
-_SIDE_STEP_SECONDS = 0.25
 _ANSWER_REPEATS = 5
 _ANSWER_SECONDS = 0.5
 _ORPHANED = 3
 
 Send = Callable[[Event], None]
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """A network that proved its numerics here, and its papers."""
-
-    manifest: Manifest
-    labels: list[str]
-    vectors: GoldenVectors
-    network: Network
 
 
 def main() -> None:
@@ -118,7 +99,7 @@ def _perform(task: Task, send: Send) -> None:
         case Bench():
             subject = _ready(task, affinity_problem, send)
             if subject is not None:
-                send(_measure(task, subject, send))
+                send(measure(task, subject, send))
         case Predict():
             subject = _ready(task, affinity_problem, send)
             if subject is not None:
@@ -149,7 +130,7 @@ def _ready(
     task: Bench | Predict | Serve,
     affinity_problem: str | None,
     send: Send,
-) -> _Subject | None:
+) -> Subject | None:
     """Load and prove a bundle; None where its numerics are wrong here."""
     path = Path(task.bundle)
     manifest = read_manifest(path)
@@ -180,11 +161,11 @@ def _ready(
         ),
     )
     send(Entered(stage=Stage.CHECKING))
-    subject = _Subject(manifest, read_labels(path), vectors, network)
+    subject = Subject(manifest, read_labels(path), vectors, network)
     return subject if _is_proven(subject, inputs, send) else None
 
 
-def _is_proven(subject: _Subject, inputs: npt.NDArray[np.float32], send: Send) -> bool:
+def _is_proven(subject: Subject, inputs: npt.NDArray[np.float32], send: Send) -> bool:
     network, manifest = subject.network, subject.manifest
     # One image at a time, as it is measured and served.
     logits = [network.logits(inputs[i : i + 1]) for i in range(len(inputs))]
@@ -205,41 +186,7 @@ def _is_proven(subject: _Subject, inputs: npt.NDArray[np.float32], send: Send) -
     return verdict.ok
 
 
-def _measure(task: Bench, subject: _Subject, send: Send) -> Measured:
-    network, rule = subject.network, subject.manifest.preprocessing
-    inputs = images.standardize(subject.vectors.images[:1], rule)
-    send(Entered(stage=Stage.WARMING))
-    repeat(lambda: network.logits(inputs), min_seconds=_WARM_UP_SECONDS, min_runs=_WARM_UP_RUNS)
-    send(Entered(stage=Stage.MEASURING))
-    meter = LoadMeter(_ROOT, cores=usable_cores())
-    energy = EnergyMeter(_ROOT)
-    samples_ms = repeat(
-        lambda: network.logits(inputs),
-        min_seconds=task.min_seconds,
-        min_runs=task.min_runs,
-    )
-    joules = energy.joules()
-    foreign_load = meter.foreign_share()
-    steady_rss_bytes = memory.resident_bytes()
-
-    picture = Image.fromarray(subject.vectors.images[0])
-    logits = network.logits(inputs)[0]
-    return Measured(
-        samples_ms=samples_ms,
-        preprocess_ms=_side_step_ms(lambda: images.network_input(picture, rule)),
-        postprocess_ms=_side_step_ms(lambda: rank(logits, subject.labels, _RANKED)),
-        steady_rss_bytes=steady_rss_bytes,
-        peak_rss_bytes=memory.peak_bytes(),
-        foreign_load=foreign_load,
-        energy_mj=per_inference_mj(joules, len(samples_ms)),
-    )
-
-
-def _side_step_ms(work: Callable[[], object]) -> float:
-    return typical_ms(work, max_seconds=_SIDE_STEP_SECONDS, max_runs=_SIDE_STEPS)
-
-
-def _answer(path: Path, top_k: int, subject: _Subject) -> Answer:
+def _answer(path: Path, top_k: int, subject: Subject) -> Answer:
     network = subject.network
     watch = Stopwatch()
     picture = images.open_image(path)

@@ -59,6 +59,17 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     power_w: Watts | None = None
 
 
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """A few seconds of a sustained run; None where the box does not tell."""
+
+    #: From the first sample of the run to the end of this window.
+    at_s: float
+    n: Count
+    p50_ms: Milliseconds
+    temperature_c: float | None = None
+    clock_mhz: float | None = None
+
+
 class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
     """One run. Latencies are per image, batch 1; `p*_ms` are of inference alone."""
 
@@ -90,9 +101,15 @@ class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
     p95_ms: Milliseconds | None = None
     #: Only where n >= 1000; fewer samples say nothing about one in a hundred.
     p99_ms: Milliseconds | None = None
-    #: 95 % confidence interval of the median.
+    #: 95 % confidence interval of the median. Where a sweep started several processes for each
+    #: variant, it holds what differs between processes, as far as this sweep could tell.
     ci_low_ms: Milliseconds | None = None
     ci_high_ms: Milliseconds | None = None
+    #: Fresh processes that the samples came from, spread over the sweep.
+    processes: Count | None = None
+    #: Standard deviation between processes of one variant, as a share of its median: how well
+    #: this box repeated itself in this sweep, all its variants taken together.
+    repeatability: float | None = None
     load_ms: Milliseconds | None = None
     first_ms: Milliseconds | None = None
     preprocess_ms: Milliseconds | None = None
@@ -107,6 +124,17 @@ class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
     loaded_rss_bytes: Count | None = None
     steady_rss_bytes: Count | None = None
     peak_rss_bytes: Count | None = None
+    #: The part that no file backs: weights, activations, heap. It repeats from run to run; the
+    #: pages of libraries, which the resident set counts as well, come and go with the page
+    #: cache. The peak is the highest of samples every 20 ms.
+    steady_anonymous_bytes: Count | None = None
+    peak_anonymous_bytes: Count | None = None
+
+    #: Of a sustained run: median of its first minute, whether the latency had settled when the
+    #: run ended, and its course. Percentiles, samples and `n` are of the settled end.
+    first_minute_p50_ms: Milliseconds | None = None
+    is_stationary: bool | None = None
+    windows: list[Window] = []
 
     bytes: Count
     parameters: Count

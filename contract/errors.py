@@ -35,5 +35,9 @@ class BrokerUrlError(ContractError):
     """A broker's URL is not of the form that is expected."""
 
 
+class AccessError(ContractError):
+    """A file that is needed to connect to a broker cannot be used."""
+
+
 class MessageError(ContractError):
     """A payload is not a valid message of its leaf."""

@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
+#: For everybody to read: bundles and configurations are.
+_PUBLIC = 0o644
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, mode: int = _PUBLIC) -> Iterator[Path]:
     """Yield a scratch path beside `path` that takes its place when the block succeeds.
 
-    The content is fsynced before the rename and the folder after it, so a power cut leaves
-    the old file or the new one. On any exception the scratch file is removed and the old
+    Until then only this user can read it; `mode` is what it has afterwards. The content is
+    fsynced before the rename and the folder after it, so a power cut leaves the old file or
+    the new one. On any exception the scratch file is removed and the old
     file stays.
 
     Raises:
@@ -28,9 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
     scratch = Path(name)
     try:
         yield scratch
-        # mkstemp makes 0600; bundles and configurations are read by other users.
-        scratch.chmod(0o644)
         with scratch.open("rb+") as file:
+            scratch.chmod(mode)
             os.fsync(file.fileno())
         scratch.replace(path)
     except BaseException:
@@ -70,9 +72,9 @@ def expect_writable(folder: Path) -> None:
         raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, mode: int = _PUBLIC) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one."""
-    with replacing(path) as scratch:
+    with replacing(path, mode=mode) as scratch:
         scratch.write_bytes(content)
 
 

@@ -96,6 +96,11 @@ def parse_topic(topic: str) -> Topic:
     return Topic(check_id("site", site), check_id("device", device), known)
 
 
+def topics_of_all(leaf: Leaf) -> str:
+    """Filter that matches one leaf of every device."""
+    return f"{_PREFIX}/+/+/{leaf.value}"
+
+
 def device_filters() -> list[str]:
     """Subscriptions that cover everything devices write, one per leaf."""
-    return [f"{_PREFIX}/+/+/{leaf.value}" for leaf in Leaf if leaf.from_device]
+    return [topics_of_all(leaf) for leaf in Leaf if leaf.from_device]

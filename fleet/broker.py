@@ -1,4 +1,8 @@
-"""The broker that `serve` brings along: amqtt, in this process, on loopback."""
+"""The broker that `serve` brings along: amqtt, in this process.
+
+On loopback it is open to whoever is on this machine. Everywhere else it has a doorkeeper:
+TLS, accounts, and rules for topics.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +14,27 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Self
 
-from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+import msgspec
+from amqtt.adapters import StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import AMQTTError
+from amqtt.mqtt.connack import ConnackPacket
 from amqtt.session import Session
 
 from contract.address import BrokerAddress
-from contract.messages import MAX_MESSAGE_BYTES
-from fleet.errors import AddressError, BrokerAwayError, PortInUseError
+from fleet.doorkeeper import Doorkeeper, Pass, Refusal
+from fleet.errors import AddressError, BrokerAwayError, NoCallerError, PortInUseError
+from fleet.first_packet import PacketReader
 
 _log = logging.getLogger(__name__)
 
-#: Messages over the contract's limit still pass up to here, so that they reach quarantine
-#: and are seen; a larger one costs the sender its connection.
-_LARGEST_READ_BYTES = 4 * MAX_MESSAGE_BYTES
 _STOP_PATIENCE_S = 10
+_HANDSHAKE_PATIENCE_S = 10
+#: How soon a new account may enter and one that was revoked must leave.
+_LOOK_AGAIN_S = 1.0
 _LISTENER = "default"
+_EVERYBODY: dict[str, dict[str, object]] = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {}}
 
 
 class EmbeddedBroker:
@@ -34,15 +42,25 @@ class EmbeddedBroker:
 
     It keeps nothing on disk: after a restart devices and the fleet publish again what they
     had retained.
+
+    Args:
+        listen: where; with TLS exactly where there is a doorkeeper.
+        doorkeeper: lets clients in; None lets everybody in, for loopback.
     """
 
-    def __init__(self, listen: BrokerAddress) -> None:
-        self._listen = listen
+    def __init__(self, listen: BrokerAddress, doorkeeper: Doorkeeper | None = None) -> None:
+        if doorkeeper is None and not listen.is_loopback:
+            message = f"{listen}: expected a doorkeeper, for this is not loopback"
+            raise AddressError(message)
+        self._listen = msgspec.structs.replace(listen, tls=doorkeeper is not None)
+        self._doorkeeper = doorkeeper
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="broker", daemon=True)
         self._broker: Broker | None = None
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        #: Everybody who is connected, with the pass of those who needed one.
+        self._writers: dict[asyncio.StreamWriter, Pass | None] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
         """Start listening.
@@ -69,22 +87,28 @@ class EmbeddedBroker:
         if self._server is None:
             return self._listen
         port = int(self._server.sockets[0].getsockname()[1])
-        return BrokerAddress(self._listen.host, port)
+        return msgspec.structs.replace(self._listen, port=port)
 
     async def _start(self) -> None:
         listener = ListenerConfig(type=ListenerType.EXTERNAL, bind=str(self._listen))
-        config = BrokerConfig(
-            listeners={_LISTENER: listener},
-            plugins={"amqtt.plugins.authentication.AnonymousAuthPlugin": {}},
-        )
+        guarded = self._doorkeeper is not None
+        # The doorkeeper has asked for the password before amqtt sees a client.
+        plugins = _EVERYBODY | ({"fleet.topic_rules.TopicRules": {}} if guarded else {})
+        config = BrokerConfig(listeners={_LISTENER: listener}, plugins=plugins)
         try:
             # The socket is ours, not amqtt's: its own listener takes any size of message and
             # reports a port in use as a traceback.
             self._server = await asyncio.start_server(
-                self._serve_client, self._listen.host, self._listen.port
+                self._serve_client,
+                self._listen.host,
+                self._listen.port,
+                ssl=self._doorkeeper.tls if self._doorkeeper else None,
+                ssl_handshake_timeout=_HANDSHAKE_PATIENCE_S if guarded else None,
             )
             self._broker = _DiscreetBroker(config, self._loop)
             await self._broker.start()
+            if self._doorkeeper is not None:
+                self._looking = asyncio.create_task(self._keep_looking(self._doorkeeper))
         except OSError as error:
             raise _listening_failed(self._listen, error) from error
         except AMQTTError as error:
@@ -99,16 +123,42 @@ class EmbeddedBroker:
         if self._broker is None:
             writer.close()
             return
-        self._writers.add(writer)
+        self._writers[writer] = None
+        packets = PacketReader(reader)
         try:
-            await self._broker.external_connected(
-                _LimitedReader(reader), StreamWriterAdapter(writer), _LISTENER
-            )
-        except (OSError, EOFError, AMQTTError) as error:
+            if self._doorkeeper is None or await self._let_in(self._doorkeeper, packets, writer):
+                await self._broker.external_connected(
+                    packets, StreamWriterAdapter(writer), _LISTENER
+                )
+        except (OSError, EOFError, AMQTTError, NoCallerError) as error:
             _log.info("connection ended reason=%r", error)
         finally:
-            self._writers.discard(writer)
+            self._writers.pop(writer, None)
             writer.close()
+
+    async def _let_in(
+        self,
+        doorkeeper: Doorkeeper,
+        packets: PacketReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        # Before amqtt sees the client: at a CONNECT, amqtt 0.12.1 gives it the session and the
+        # connection of whoever had its id, and asks for the password only then.
+        answer = doorkeeper.admit(await packets.read_caller())
+        if isinstance(answer, Refusal):
+            await ConnackPacket.build(0, answer.value).to_stream(StreamWriterAdapter(writer))
+            return False
+        self._writers[writer] = answer
+        return True
+
+    async def _keep_looking(self, doorkeeper: Doorkeeper) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            doorkeeper.look_again()
+            for writer, given in list(self._writers.items()):
+                if given is not None and not doorkeeper.is_welcome(given):
+                    _log.warning("connection ended username=%s reason=revoked", given.account)
+                    writer.transport.abort()
 
     async def _stop(self) -> None:
         if self._server is not None:
@@ -149,18 +199,6 @@ class _DiscreetBroker(Broker):  # type: ignore[misc] # amqtt ships no types
         subscribers = self._subscriptions.get(subscription[0], [])
         if any(one.client_id == session.client_id for one, _ in subscribers):
             await super()._publish_retained_messages_for_subscription(subscription, session)
-
-
-class _LimitedReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no types
-    """Refuses to read a packet that no message of ours can need."""
-
-    async def read(self, n: int = -1) -> bytes:
-        if n > _LARGEST_READ_BYTES:
-            _log.warning("connection closed reason=message of %d bytes", n)
-            message = f"message of {n} bytes: expected at most {_LARGEST_READ_BYTES}"
-            raise ValueError(message)
-        data: bytes = await super().read(n)
-        return data
 
 
 def _listening_failed(listen: BrokerAddress, error: OSError) -> PortInUseError | AddressError:

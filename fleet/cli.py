@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -17,14 +15,16 @@ import msgspec
 from rich.console import Console
 
 from contract.address import parse_broker_url
-from contract.errors import BrokerUrlError
+from contract.errors import BrokerUrlError, TopicError
 from contract.exits import Exit
-from fleet.address import parse_listen_address
+from fleet.authority.authority import fleet_access
+from fleet.broker_config_command import broker_config
 from fleet.database import Database, default_url, open_database
+from fleet.enroll_command import enroll, revoke
 from fleet.errors import AddressError, FleetError, PolicyError, UnknownDeviceError
 from fleet.evidence import runs_of
 from fleet.link import publish_once
-from fleet.options import db_option, json_option, policy_option
+from fleet.options import authority_option, db_option, json_option, policy_option
 from fleet.policy import load_policy, ready_policies, ready_policy_text
 from fleet.quarantine import list_quarantine
 from fleet.recommendation import Recommendation, finding, recommend
@@ -37,7 +37,7 @@ from fleet.report import (
 )
 from fleet.rollout import current_desired, plan_rollout, store_rollout
 from fleet.roster import completeness_of, find_device, list_devices
-from fleet.service import Ready, ServiceOptions, run_service
+from fleet.serve_command import serve
 from fleet.table import (
     candidates_table,
     devices_table,
@@ -47,7 +47,7 @@ from fleet.table import (
 )
 from fleet.telling import explanation_lines, rollout_lines
 
-_WRONG_USE = (AddressError, BrokerUrlError, PolicyError, UnknownDeviceError)
+_WRONG_USE = (AddressError, BrokerUrlError, PolicyError, TopicError, UnknownDeviceError)
 _PUBLISH_PATIENCE_S = 10.0
 #: Where output goes to a file or a pipe there is no terminal whose width would matter.
 _PIPE_COLUMNS = 200
@@ -78,39 +78,8 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@click.option(
-    "--broker",
-    "broker_url",
-    envvar="EDGEWRIGHT_BROKER",
-    metavar="URL",
-    help="Use the broker at mqtt://HOST:PORT instead of bringing one.  [env: EDGEWRIGHT_BROKER]",
-)
-@click.option(
-    "--listen",
-    default="127.0.0.1:1883",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where the broker that comes along listens; loopback only, port 0 takes any.",
-)
-@db_option
-@click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
-def serve(broker_url: str | None, listen: str, store_url: str | None, *, verbose: bool) -> None:
-    """Run the collector until SIGTERM or Ctrl-C.
-
-    Validates what devices send, stores it, and only then acknowledges it. Prints one line
-    'ready broker=... store=...' as soon as messages arrive; logs go to standard error.
-    """
-    _set_up_logging(verbose=verbose)
-    options = ServiceOptions(
-        store_url=_store_url(store_url),
-        broker=parse_broker_url(broker_url) if broker_url else None,
-        listen=parse_listen_address(listen),
-    )
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run_service(options, stop=stop, on_ready=_say_ready)
+for _command in (serve, enroll, revoke, broker_config):
+    cli.add_command(_command)
 
 
 @cli.command()
@@ -208,12 +177,14 @@ def explain(device_name: str, policy_name: str, store_url: str | None, *, as_jso
     help="Where to publish.  [env: EDGEWRIGHT_BROKER]",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@authority_option
 @db_option
 @json_option
 def apply(
     device_names: tuple[str, ...],
     policy_name: str,
     broker_url: str,
+    authority_folder: Path,
     store_url: str | None,
     *,
     dry_run: bool,
@@ -239,6 +210,7 @@ def apply(
             publish_once(
                 address,
                 wanted,
+                access=fleet_access(address, authority_folder),
                 client_id=f"edgewright-apply-{uuid.uuid4().hex[:12]}",
                 timeout_s=_PUBLISH_PATIENCE_S,
             )
@@ -305,23 +277,6 @@ def _recommend(
         chosen = [find_device(known, name) for name in device_names] or known
         now = time.time()
         return [recommend(connection, device, policy, now=now) for device in chosen]
-
-
-def _set_up_logging(*, verbose: bool) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    logging.getLogger("fleet").setLevel(logging.DEBUG if verbose else logging.INFO)
-    # amqtt reports every client that goes away in mid-message with a traceback; that is
-    # everyday life here, and devices send again what was in flight.
-    logging.getLogger("amqtt").setLevel(logging.WARNING if verbose else logging.CRITICAL)
-
-
-def _say_ready(ready: Ready) -> None:
-    click.echo(f"ready broker={ready.broker} store={ready.store_url}")
-    sys.stdout.flush()
 
 
 def _console() -> Console:

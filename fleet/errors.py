@@ -19,6 +19,10 @@ class BrokerAwayError(FleetError):
     """The broker cannot be reached or refuses us."""
 
 
+class NoCallerError(FleetError):
+    """Whoever connected to the embedded broker does not speak MQTT as one should."""
+
+
 class StoreError(FleetError):
     """The store cannot be opened or is not one of ours."""
 
@@ -42,9 +46,21 @@ class RowRefusedError(StoreError):
     """One value cannot be represented in the store, and never will be."""
 
 
+class AuthorityError(FleetError):
+    """The folder with certificates and accounts cannot be used."""
+
+
+class AuthorityMissingError(AuthorityError):
+    """There is no such folder where one is expected."""
+
+
 class PolicyError(FleetError):
     """A policy is malformed; the message names file, place, expected and got."""
 
 
 class UnknownDeviceError(FleetError):
     """No device, or more than one, goes by the given name."""
+
+
+class UnsuitableBoxError(FleetError):
+    """The agent cannot run on a box; the message says what it would need."""

@@ -284,8 +284,9 @@ class _Batch:
     def _put_away(self, refused: Refused) -> None:
         put_in_quarantine(self._connection, refused, now=self._now)
         self._quarantined += 1
+        # Escaped: strangers' words must not break a line of the log, or its encoding.
         _log.warning(
-            "quarantined topic=%s bytes=%d reason=%s",
+            "quarantined topic=%a bytes=%d reason=%a",
             refused.delivery.topic[:200],
             len(refused.delivery.payload),
             refused.reason[:500],

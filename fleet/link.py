@@ -6,6 +6,8 @@ import contextlib
 import enum
 import logging
 import queue
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +17,9 @@ import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from contract.access import Access, why_tls_failed
 from contract.address import BrokerAddress
+from contract.errors import AccessError
 from contract.messages import Ack, Desired, encode_message
 from contract.topics import Leaf, device_filters, topic_for
 from fleet.delivery import Delivery
@@ -50,6 +54,7 @@ class Link:
         self,
         address: BrokerAddress,
         *,
+        access: Access,
         client_id: str,
         session: Session,
         clock: Callable[[], float] = time.time,
@@ -58,7 +63,8 @@ class Link:
         self._clock = clock
         self._inbox: queue.Queue[Delivery | Subscribed] = queue.Queue(_QUEUE_LENGTH)
         self._closing = threading.Event()
-        self._client = _client(client_id, clean=session is Session.CLEAN)
+        clean = session is Session.CLEAN
+        self._client = _client(address, access, client_id=client_id, clean=clean)
         self._client.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
@@ -104,13 +110,16 @@ class Link:
         _properties: object,
     ) -> None:
         if reason.is_failure:
-            _log.error("broker refused broker=%s reason=%s", self._address, reason)
+            _log.error("broker refused broker=%s reason=%s", self._address, _refused(reason))
             return
         _log.info("connected broker=%s", self._address)
         client.subscribe([(topic, _QOS) for topic in device_filters()])
 
     def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
-        _log.info("broker away, trying again broker=%s", self._address)
+        # paho calls this while it handles the error, and does not say which it was.
+        error = sys.exception()
+        reason = _failed(self._address, error) if isinstance(error, OSError) else error
+        _log.info("broker away, trying again broker=%s reason=%s", self._address, reason)
 
     def _on_disconnect(
         self,
@@ -169,16 +178,22 @@ def publish_once(
     address: BrokerAddress,
     messages: Sequence[Desired],
     *,
+    access: Access,
     client_id: str,
     timeout_s: float,
 ) -> None:
     """Publish retained messages and wait until the broker has them all.
 
     Raises:
-        BrokerAwayError: it cannot be reached, or did not take them within `timeout_s`.
+        BrokerAwayError: it cannot be reached or trusted, refuses us, or did not take them
+            within `timeout_s`.
     """
-    client = _client(client_id, clean=True)
+    client = _client(address, access, client_id=client_id, clean=True)
     deadline = time.monotonic() + timeout_s
+    refusals: list[str] = []
+    client.on_connect = lambda _c, _u, _f, reason, _p: (
+        refusals.append(_refused(reason)) if reason.is_failure else None
+    )
     try:
         client.connect(address.host, address.port, _KEEPALIVE_S)
         client.loop_start()
@@ -187,25 +202,49 @@ def publish_once(
             for message in messages
         ]
         for info in pending:
-            info.wait_for_publish(max(0.0, deadline - time.monotonic()))
+            while not info.is_published() and not refusals and time.monotonic() < deadline:
+                info.wait_for_publish(_PUT_PATIENCE_S)
+            if refusals:
+                message = f"broker {address}: refused: {refusals[0]}"
+                raise BrokerAwayError(message)
             if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS or not info.is_published():
                 message = f"broker {address}: took no message within {timeout_s:g} s"
                 raise BrokerAwayError(message)
-    except (OSError, ValueError, RuntimeError) as error:
-        message = f"broker {address}: {error}; is it running? (--broker URL names another)"
+    except OSError as error:
+        raise BrokerAwayError(_failed(address, error)) from error
+    except (ValueError, RuntimeError) as error:
+        message = f"broker {address}: {error}"
         raise BrokerAwayError(message) from error
     finally:
         client.disconnect()
         client.loop_stop()
 
 
-def _client(client_id: str, *, clean: bool) -> mqtt.Client:
-    return mqtt.Client(
+def _client(address: BrokerAddress, access: Access, *, client_id: str, clean: bool) -> mqtt.Client:
+    client = mqtt.Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         clean_session=clean,
         protocol=MQTTProtocolVersion.MQTTv311,
     )
+    try:
+        if address.tls:
+            client.tls_set_context(access.tls_context())
+        client.username_pw_set(access.username, access.password())
+    except AccessError as error:
+        message = f"broker {address}: {error}"
+        raise BrokerAwayError(message) from error
+    return client
+
+
+def _failed(address: BrokerAddress, error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"broker {why_tls_failed(address, error)}"
+    return f"broker {address}: {error}; is it running? (--broker URL names another)"
+
+
+def _refused(reason: object) -> str:
+    return f"{reason}; expected the fleet's account, of the authority that the broker knows"
 
 
 def _topic_of(message: Ack | Desired) -> str:

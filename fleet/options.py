@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from fleet.authority.authority import default_folder
 from fleet.policy import DEFAULT_POLICY
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -21,6 +24,20 @@ def db_option(command: _Command) -> _Command:
         metavar="URL",
         help="The fleet store, sqlite:///PATH.  [default: edgewright/fleet.db in the user's "
         "data folder; env: EDGEWRIGHT_DB]",
+    )(command)
+
+
+def authority_option(command: _Command) -> _Command:
+    """`--authority`: the folder with certificates and accounts."""
+    return click.option(
+        "--authority",
+        "authority_folder",
+        envvar="EDGEWRIGHT_AUTHORITY",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=lambda: default_folder(os.environ),
+        help="Certificates and accounts of this fleet, used wherever there is TLS.  [default: "
+        "edgewright/authority in the user's data folder; env: EDGEWRIGHT_AUTHORITY]",
     )(command)
 
 

@@ -11,20 +11,30 @@ from pathlib import Path
 import msgspec
 
 from contract.address import BrokerAddress
+from fleet.authority.authority import Authority, fleet_access
+from fleet.authority.names import is_address
 from fleet.broker import EmbeddedBroker
 from fleet.collector import Collector
 from fleet.database import Database, open_database
+from fleet.doorkeeper import Doorkeeper
 from fleet.errors import StoreBusyError
 from fleet.intake import Intake
 from fleet.link import Link, Session
 
+#: What listens on every address is reached from this machine at these.
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+
 
 class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What `serve` was asked to do; `broker` None brings an embedded one at `listen`."""
+    """What `serve` was asked to do; `broker` None brings an embedded one at `listen`.
+
+    The authority is used where TLS is; an embedded broker makes it where it is missing.
+    """
 
     store_url: str
     broker: BrokerAddress | None
     listen: BrokerAddress
+    authority: Path
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,23 +54,54 @@ def run_service(
 
     Raises:
         PortInUseError: the embedded broker cannot listen.
+        AuthorityError: TLS is asked for, and the authority cannot be used.
         StoreError: the store cannot be opened, or another collector uses it.
     """
     database = open_database(options.store_url, create=True)
     with contextlib.closing(database), _sole_collector(database), contextlib.ExitStack() as stack:
-        address = options.broker
-        if address is None:
-            address = stack.enter_context(EmbeddedBroker(options.listen)).address
+        if options.broker is None:
+            where = stack.enter_context(_embedded_broker(options))
             Intake(database).disconnect_all()
-        ready = Ready(broker=address, store_url=database.url)
+        else:
+            where = _Where(inside=options.broker, outside=options.broker)
+        ready = Ready(broker=where.outside, store_url=database.url)
         link = Link(
-            address,
+            where.inside,
+            access=fleet_access(where.inside, options.authority),
             client_id=f"edgewright-fleet-{database.store_id()[:12]}",
             # The embedded broker forgets sessions with its process; another one keeps what
             # arrives while the collector is away.
             session=Session.CLEAN if options.broker is None else Session.KEPT,
         )
         Collector(database, link, on_ready=lambda: on_ready(ready)).run(stop)
+
+
+class _Where(msgspec.Struct, frozen=True):
+    """Where the collector reaches the broker, and where devices do."""
+
+    inside: BrokerAddress
+    outside: BrokerAddress
+
+
+@contextlib.contextmanager
+def _embedded_broker(options: ServiceOptions) -> Iterator[_Where]:
+    if not options.listen.tls:
+        with EmbeddedBroker(options.listen) as broker:
+            yield _Where(broker.address, broker.address)
+        return
+    authority = Authority.open(options.authority)
+    host = options.listen.host
+    if not is_address(host):
+        authority.add_names([host])
+    with EmbeddedBroker(options.listen, Doorkeeper(authority)) as broker:
+        at = broker.address
+        if host not in _EVERYWHERE:
+            yield _Where(at, at)
+            return
+        yield _Where(
+            msgspec.structs.replace(at, host=_EVERYWHERE[host]),
+            msgspec.structs.replace(at, host=authority.public_host()),
+        )
 
 
 @contextlib.contextmanager

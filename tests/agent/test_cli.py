@@ -15,7 +15,7 @@ from agent.comparison import Comparison
 from contract.benchmark import BenchRun, RunStatus
 from support.tiny_bundles import SetMaker
 
-QUICK = ("--min-seconds", "0.1", "--min-runs", "6")
+QUICK = ("--min-seconds", "0.1", "--min-runs", "6", "--rounds", "1")
 
 
 def agent(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -26,7 +26,7 @@ def agent(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_bench_prints_one_list_of_runs_with_the_baseline_first(good_set: Path) -> None:
     """JSON on stdout is a list of BenchRuns with figures, speed-up against the baseline."""
-    done = agent("bench", good_set, "--json", *QUICK)
+    done = agent("bench", good_set, "--json", "--min-seconds", "0.1")
     assert done.returncode == 0, done.stderr
     runs = msgspec.json.decode(done.stdout, type=list[BenchRun])
     assert [run.variant for run in runs] == ["tiny-base", "tiny-dq8", "tiny-sq8"]
@@ -44,6 +44,12 @@ def test_bench_prints_one_list_of_runs_with_the_baseline_first(good_set: Path) -
         assert run.peak_rss_bytes is not None
         assert run.peak_rss_bytes >= run.baseline_rss_bytes > 50_000_000
         assert len(run.samples_ms) == min(run.n, 4096)
+        assert (run.mode, run.processes) == ("quick", 2)
+        assert run.repeatability is not None
+        assert run.peak_anonymous_bytes is not None
+        assert run.steady_anonymous_bytes is not None
+        assert run.steady_rss_bytes is not None
+        assert 10_000_000 < run.steady_anonymous_bytes < run.steady_rss_bytes
     assert base.speedup == 1.0
     assert base.engine is None
     assert static.engine is not None

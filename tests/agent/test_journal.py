@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -63,3 +64,21 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(JournalError, match="state"):
         Journal(tmp_path / "state" / "agent.sqlite", limit_bytes=MEGABYTE)
+
+
+def test_a_journal_of_an_earlier_agent_is_taken_over(tmp_path: Path) -> None:
+    """An upgrade in the field loses nothing: schema 1 gains what schema 2 has."""
+    path = tmp_path / "agent.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(
+            "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+            "CREATE TABLE sweeps (number INTEGER PRIMARY KEY, sweep_id TEXT NOT NULL UNIQUE,"
+            " set_id TEXT NOT NULL, fingerprint TEXT NOT NULL, finished_at REAL);"
+            "INSERT INTO meta VALUES ('epoch', 'e-1'); PRAGMA user_version = 1;"
+        )
+    for _ in range(2):
+        journal = Journal(path, limit_bytes=MEGABYTE)
+        with journal.reading() as connection:
+            assert connection.execute("SELECT value FROM meta").fetchone() == ("e-1",)
+            assert connection.execute("SELECT count(*) FROM turns").fetchone() == (0,)
+        journal.close()

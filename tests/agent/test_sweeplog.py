@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.journal import Journal
+from agent.observation import Observation, Taken
+from agent.protocol import Measured
+from agent.supervisor import Outcome
 from agent.sweeplog import SweepLog
-from contract.benchmark import BenchRun, RunStatus
+from contract.benchmark import BenchRun, Conditions, RunStatus
 from support.measurements import make_run
 
 
@@ -22,19 +25,64 @@ def record(journal: Journal, sweeplog: SweepLog, run: BenchRun) -> None:
         sweeplog.record(connection, run)
 
 
-def test_a_sweep_is_found_again_with_what_was_done(tmp_path: Path) -> None:
-    """After a kill, only the rest is measured, against the same baseline."""
+def taken(number: int) -> Taken:
+    """A turn that went well."""
+    observation = Observation(
+        threads=1,
+        started_at=1000.0,
+        duration_s=2.0,
+        before=Conditions(),
+        after=Conditions(temperature_c=50.0),
+        outcome=Outcome(
+            status=RunStatus.OK,
+            reason=None,
+            events=[
+                Measured(
+                    samples_ms=[1.5, 2.5],
+                    preprocess_ms=0.1,
+                    postprocess_ms=0.1,
+                    steady_rss_bytes=1,
+                    peak_rss_bytes=None,
+                    foreign_load=None,
+                )
+            ],
+            duration_s=2.0,
+            seen_rss_bytes=1,
+            limit_kind=None,
+        ),
+        notes=["odd"],
+    )
+    return Taken(key=("net-p10", 2), number=number, observation=observation)
+
+
+def test_a_sweep_is_found_again_as_far_as_it_got(tmp_path: Path) -> None:
+    """After a kill, only the turns that are missing are taken."""
     journal, sweeplog = open_log(tmp_path)
     begun = sweeplog.begin(set_id="set", fingerprint="fp")
-    record(journal, sweeplog, make_run(sweep_id=begun.sweep_id, p50_ms=8.0))
+    record(journal, sweeplog, make_run(sweep_id=begun.sweep_id))
+    turns = (taken(1), taken(2))
+    for turn in turns:
+        sweeplog.note(begun.sweep_id, turn)
     journal.close()
     _, sweeplog = open_log(tmp_path)
-    found = sweeplog.latest(baseline="net-base")
+    found = sweeplog.latest()
     assert found is not None
     assert (found.sweep_id, found.set_id, found.fingerprint) == (begun.sweep_id, "set", "fp")
     assert found.done == {("net-base", 1)}
-    assert found.baselines_ms == {1: 8.0}
+    assert found.taken == turns
     assert found.finished_at is None
+
+
+def test_turns_are_forgotten_with_the_end_of_their_sweep(tmp_path: Path) -> None:
+    """Also where another sweep begins before that end: their samples are large."""
+    journal, sweeplog = open_log(tmp_path)
+    first = sweeplog.begin(set_id="set", fingerprint="fp")
+    sweeplog.note(first.sweep_id, taken(1))
+    second = sweeplog.begin(set_id="other", fingerprint="fp")
+    sweeplog.note(second.sweep_id, taken(1))
+    sweeplog.finish(second.sweep_id, at=1.0)
+    with journal.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM turns").fetchone() == (0,)
 
 
 def test_the_verdict_is_that_of_the_last_sweep_in_this_environment(tmp_path: Path) -> None:
@@ -69,6 +117,6 @@ def test_old_sweeps_are_forgotten(tmp_path: Path) -> None:
     with journal.reading() as connection:
         assert connection.execute("SELECT count(*) FROM sweeps").fetchone() == (8,)
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (8,)
-    latest = sweeplog.latest(baseline="net-base")
+    latest = sweeplog.latest()
     assert latest is not None
     assert latest.set_id == "set-11"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.courier import Courier, Patience
+from contract.access import Access
 from contract.address import parse_broker_url
 from support.brokers import free_port
 from support.faults.device import DEVICE, SITE, Device, run_of
@@ -81,6 +82,7 @@ def test_while_the_broker_is_away_every_device_waits_for_a_time_of_its_own(
     couriers = [
         Courier(
             address,
+            access=Access(),
             site=SITE,
             device=f"{DEVICE}-{number}",
             boot_id="boot",

@@ -267,3 +267,14 @@ def test_anything_that_is_no_message_is_quarantined_with_a_reason(
 ) -> None:
     assert take(database, deliver(payload)).quarantined == 1
     assert refused(database)[0].reason
+
+
+def test_words_of_strangers_stay_on_one_readable_line_of_the_log(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A topic with a line break or a lone surrogate can neither forge a line nor break it."""
+    take(database, deliver(b"{}", "a/b\n2026-01-01 forged line\ud800"))
+    (record,) = caplog.records
+    line = record.getMessage()
+    assert line.encode("ascii")
+    assert "\n" not in line

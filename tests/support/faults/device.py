@@ -7,10 +7,11 @@ from pathlib import Path
 from agent.activation import STANDING_NAME, Activation
 from agent.journal import Journal
 from agent.keeper import RunKeeper
+from agent.observation import Observation, Taken
 from agent.outbox import Outbox
 from agent.statelock import hold_state_dir
 from agent.sweeplog import SweepLog
-from contract.benchmark import BenchRun
+from contract.benchmark import BenchRun, Conditions
 from contract.messages import Desired
 from support.faults.store import Store
 from support.measurements import make_run
@@ -57,6 +58,20 @@ def run_of(sweep_id: str, name: str, *, variant: str = "net-base", samples: int 
     return make_run(
         variant, sweep_id=sweep_id, run_id=name, samples_ms=[1.2345678 + n for n in range(samples)]
     )
+
+
+def turn_of(variant: str, number: int) -> Taken:
+    """A turn of a sweep, as the sweep notes it before the run is complete."""
+    observation = Observation(
+        threads=1,
+        started_at=1.0,
+        duration_s=1.0,
+        before=Conditions(),
+        after=Conditions(),
+        outcome=None,
+        damage="none; this turn is told by its number",
+    )
+    return Taken(key=(variant, 1), number=number, observation=observation)
 
 
 def desired(generation: int, variant: str) -> Desired:

@@ -28,6 +28,7 @@ class Promised:
     settled: int = 0
     settling: int = 0
     epoch: str | None = None
+    turns: int = 0
 
     @classmethod
     def by(cls, marks: Sequence[str]) -> Promised:
@@ -42,6 +43,7 @@ class Promised:
             summed.settled = one.settled or summed.settled
             summed.settling = one.settling or summed.settling
             summed.epoch = one.epoch or summed.epoch
+            summed.turns = summed.turns if one.turns is None else one.turns
         return summed
 
 
@@ -87,6 +89,9 @@ class Bench:
         generation = device.activation.standing.generation
         if not promised.settled <= generation <= promised.settling:
             yield f"standing at generation {generation}, settled on {promised.settled}"
+        sweep = device.sweeplog.latest()
+        if promised.turns > (len(sweep.taken) if sweep else 0):
+            yield f"a turn of {promised.turns} that were noted is lost"
         measured = _measured(device)
         later = device.sweeplog.begin(set_id="set", fingerprint="fp-1").sweep_id
         device.keeper.keep(run_of(later, "later"))

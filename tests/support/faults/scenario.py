@@ -14,7 +14,7 @@ import msgspec
 
 from agent.outbox import Parcel
 from contract.benchmark import BenchRun
-from support.faults.device import Device, desired, run_of
+from support.faults.device import Device, desired, run_of, turn_of
 from support.faults.store import Store
 
 
@@ -32,6 +32,8 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settled: int = 0
     settling: int = 0
     epoch: str = ""
+    #: How many turns of the sweep in progress are noted; 0 where a sweep begins or ends.
+    turns: int | None = None
 
 
 class Scenario:
@@ -55,7 +57,13 @@ class Scenario:
         self.device.close()
         self.device = self._open()
 
+    def note_turns(self, sweep_id: str, variant: str, count: int) -> None:
+        for number in range(1, count + 1):
+            self.device.sweeplog.note(sweep_id, turn_of(variant, number))
+            self._promise(Promise(turns=number))
+
     def begin_sweep(self) -> str:
+        self._promise(Promise(turns=0))
         return self.device.sweeplog.begin(set_id="set", fingerprint="fp-1").sweep_id
 
     def keep(self, sweep_id: str, name: str, variant: str) -> None:
@@ -84,6 +92,7 @@ class Scenario:
         self._promise(Promise(settled=generation))
 
     def finish(self, sweep_id: str) -> None:
+        self._promise(Promise(turns=0))
         self.device.sweeplog.finish(sweep_id, at=1000.0)
 
     def make_room(self) -> None:
@@ -104,6 +113,7 @@ def main(folder: Path, marks: Path, kind: str) -> None:
 
 def _short(scene: Scenario) -> None:
     first = scene.begin_sweep()
+    scene.note_turns(first, "net-base", 2)
     for number, variant in enumerate(("net-base", "net-p10", "net-sq8"), 1):
         scene.keep(first, f"run-{number}", variant)
     scene.send(2)

@@ -1,0 +1,52 @@
+"""How long each variant is measured, and in how many processes."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.protocol import Bench, Preparation, Sustained
+
+
+class Mode(enum.StrEnum):
+    """What a measurement is to tell."""
+
+    #: What a variant takes on this box as it is now; about five seconds each.
+    QUICK = "quick"
+    #: What it takes once the box is as warm as it gets; minutes each.
+    SUSTAINED = "sustained"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How long a variant is measured, and in how many fresh processes."""
+
+    mode: Mode = Mode.QUICK
+    #: Quick: each process measures until both its time and its count are reached.
+    min_seconds: float = 0.75
+    min_runs: int = 10
+    #: Quick: fresh processes for each variant, spread over the sweep. Two tell how well the box
+    #: repeats itself, all variants taken together; starting them is what takes long.
+    rounds: int = 2
+    #: Sustained: one process measures until the latency has settled, at most so long ...
+    max_seconds: float = 600.0
+    #: ... with a look at heat and trend after each window.
+    window_s: float = 5.0
+
+    @property
+    def processes(self) -> int:
+        """Fresh processes for each variant."""
+        return self.rounds if self.mode is Mode.QUICK else 1
+
+    def task(self, path: Path, *, threads: int, preparation: Preparation) -> Bench:
+        """What a worker is to do."""
+        sustained = Sustained(max_seconds=self.max_seconds, window_s=self.window_s)
+        return Bench(
+            threads=threads,
+            bundle=str(path),
+            preparation=preparation,
+            min_seconds=self.min_seconds,
+            min_runs=self.min_runs,
+            sustained=sustained if self.mode is Mode.SUSTAINED else None,
+        )

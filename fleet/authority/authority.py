@@ -1,0 +1,296 @@
+"""The folder that holds a fleet's certificates and accounts."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from contract.access import Access, username_of
+from contract.address import BrokerAddress
+from contract.files import write_atomically
+from fleet.authority.certificates import KeyPair, is_current, make_authority, make_server, names_in
+from fleet.authority.names import check_host, likely_address, names_of_this_machine
+from fleet.authority.passwords import (
+    hash_password,
+    make_password,
+    parse_accounts,
+    render_accounts,
+)
+from fleet.authority.rules import FLEET
+from fleet.errors import AuthorityError, AuthorityMissingError
+
+_SECRET = 0o600
+_FOLDER_MODE = 0o700
+_DEVICE_CA, _DEVICE_PASSWORD = "ca.pem", "password"
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What one device needs to join; printing it shows no secret."""
+
+    username: str
+    password: str
+    ca_pem: bytes
+
+    def __repr__(self) -> str:
+        """Show whose they are."""
+        return f"Credentials(username={self.username!r})"
+
+    __str__ = __repr__
+
+
+class Authority:
+    """The authority in one folder; `open` makes it, `existing` expects it.
+
+    Every change is made under a lock and appears whole, so commands may run beside each
+    other and beside a broker that reads the same files.
+
+    Args:
+        folder: where everything lies; only its owner may look into it.
+        names: the names of this machine now, for the broker's certificate.
+        now: the present time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        names: Callable[[], set[str]] = names_of_this_machine,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self.folder = folder
+        self._names = names
+        self._now = now
+
+    @classmethod
+    def open(cls, folder: Path) -> Authority:
+        """The authority in `folder`, with whatever was missing made.
+
+        Raises:
+            AuthorityError: the folder cannot be written, or a file in it is damaged.
+        """
+        authority = cls(folder)
+        authority.prepare()
+        return authority
+
+    @classmethod
+    def existing(cls, folder: Path) -> Authority:
+        """The authority in `folder`.
+
+        Raises:
+            AuthorityMissingError: there is none.
+        """
+        authority = cls(folder)
+        if not authority.ca_file.exists():
+            message = (
+                f"{folder}: no authority there; 'edgewright-fleet enroll SITE/DEVICE' makes "
+                "one, --authority names another folder"
+            )
+            raise AuthorityMissingError(message)
+        return authority
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate that devices are given."""
+        return self.folder / "ca.pem"
+
+    @property
+    def server_file(self) -> Path:
+        """The broker's certificate and its private key, in one file so that they fit."""
+        return self.folder / "server.pem"
+
+    @property
+    def accounts_file(self) -> Path:
+        """Accounts with hashes of their passwords, as Mosquitto's `password_file`."""
+        return self.folder / "passwords"
+
+    @property
+    def fleet_access(self) -> Access:
+        """How the collector and the commands connect."""
+        return Access(
+            ca_file=self.ca_file, username=FLEET, password_file=self.folder / "fleet.password"
+        )
+
+    def prepare(self) -> None:
+        """Make what is missing or outdated: certificates, and the fleet's own account.
+
+        The broker's certificate is made anew when this machine got another name or address,
+        when a name was added, and a year before its end.
+
+        Raises:
+            AuthorityError: the folder cannot be written, or a file in it is damaged.
+        """
+        with self._changing():
+            self._make_ca()
+            self._make_server()
+            accounts = self._accounts()
+            access = self.fleet_access
+            if FLEET not in accounts or not _is_there(access.password_file):
+                self._set_password(FLEET, accounts, access.password_file)
+
+    def enroll(self, site: str, device: str) -> Credentials:
+        """New credentials of a device; those that it had before are void.
+
+        Raises:
+            TopicError: `site` or `device` is not a valid identifier.
+            AuthorityError: the folder cannot be written, or a file in it is damaged.
+        """
+        username = username_of(site, device)
+        with self._changing():
+            password = self._set_password(username, self._accounts(), None)
+            return Credentials(
+                username=username, password=password, ca_pem=self.ca_file.read_bytes()
+            )
+
+    def revoke(self, site: str, device: str) -> bool:
+        """Void a device's credentials; False where it has none.
+
+        Raises:
+            TopicError: `site` or `device` is not a valid identifier.
+            AuthorityError: the folder cannot be written, or a file in it is damaged.
+        """
+        username = username_of(site, device)
+        with self._changing():
+            accounts = self._accounts()
+            was_there = accounts.pop(username, None) is not None
+            self._write(self.accounts_file, render_accounts(accounts))
+            return was_there
+
+    def add_names(self, names: Sequence[str]) -> None:
+        """Let devices reach the broker by these host names or addresses as well.
+
+        Raises:
+            AddressError: a name is neither a host name nor an address.
+            AuthorityError: the folder cannot be written, or a file in it is damaged.
+        """
+        with self._changing():
+            known = self.given_names()
+            known += [name for name in map(check_host, names) if name not in known]
+            self._write(self._names_file, "".join(f"{name}\n" for name in known).encode())
+            self._make_server()
+
+    def given_names(self) -> list[str]:
+        """Names that were added, in their order."""
+        if not self._names_file.exists():
+            return []
+        return self._names_file.read_text().split()
+
+    def public_host(self) -> str:
+        """The name or address by which devices most likely reach this machine."""
+        return next(iter(self.given_names()), None) or likely_address()
+
+    def accounts(self) -> Mapping[str, str]:
+        """Hash of each account's password, by account.
+
+        Raises:
+            AuthorityError: the file is missing or damaged.
+        """
+        with _translated(self.folder):
+            return self._accounts()
+
+    @property
+    def _names_file(self) -> Path:
+        return self.folder / "names"
+
+    @property
+    def _ca_key_file(self) -> Path:
+        return self.folder / "ca.key"
+
+    def _make_ca(self) -> None:
+        if self.ca_file.exists() and self._ca_key_file.exists():
+            return
+        if self.ca_file.exists() or self._ca_key_file.exists():
+            # A new one in its place would lock out every device that trusts the old one.
+            message = (
+                "expected both ca.pem and ca.key; restore the other from a backup, or remove "
+                "both and enroll every device again"
+            )
+            raise AuthorityError(message)
+        made = make_authority(now=self._now())
+        self._write(self._ca_key_file, made.key)
+        self._write(self.ca_file, made.certificate)
+
+    def _make_server(self) -> None:
+        names = self._names() | set(self.given_names())
+        ca = KeyPair(self.ca_file.read_bytes(), self._ca_key_file.read_bytes())
+        if self.server_file.exists():
+            present = self.server_file.read_bytes()
+            is_good = is_current(present, ca.certificate, now=self._now())
+            if is_good and names <= names_in(present):
+                return
+        made = make_server(ca, sorted(names), now=self._now())
+        self._write(self.server_file, made.certificate + made.key)
+
+    def _accounts(self) -> dict[str, str]:
+        if not self.accounts_file.exists():
+            return {}
+        return parse_accounts(self.accounts_file.read_bytes())
+
+    def _set_password(self, account: str, accounts: dict[str, str], kept_in: Path | None) -> str:
+        password = make_password()
+        if kept_in is not None:
+            self._write(kept_in, f"{password}\n".encode())
+        self._write(
+            self.accounts_file, render_accounts(accounts | {account: hash_password(password)})
+        )
+        return password
+
+    def _write(self, path: Path, content: bytes) -> None:
+        write_atomically(path, content, mode=_SECRET)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        with _translated(self.folder):
+            self.folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            with (self.folder / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+
+
+def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:
+    """Write a device's files into `folder`: `ca.pem`, and `password` for its owner alone.
+
+    Raises:
+        AuthorityError: the folder cannot be written.
+    """
+    with _translated(folder):
+        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        ca_file, password_file = folder / _DEVICE_CA, folder / _DEVICE_PASSWORD
+        write_atomically(ca_file, credentials.ca_pem)
+        write_atomically(password_file, f"{credentials.password}\n".encode(), mode=_SECRET)
+        return [ca_file, password_file]
+
+
+def fleet_access(address: BrokerAddress, folder: Path) -> Access:
+    """How the fleet connects to a broker: with its account where there is TLS, else with none.
+
+    Raises:
+        AuthorityMissingError: there is no authority in `folder`.
+    """
+    return Authority.existing(folder).fleet_access if address.tls else Access()
+
+
+def default_folder(environment: Mapping[str, str]) -> Path:
+    """Where the authority is unless told: `authority` in the user's data folder."""
+    home = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(home) / "edgewright" / "authority"
+
+
+def _is_there(path: Path | None) -> bool:
+    return path is not None and path.exists()
+
+
+@contextlib.contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except AuthorityError as error:
+        message = f"{folder}: {error}"
+        raise AuthorityError(message) from error
+    except (OSError, ValueError) as error:
+        message = f"{folder}: {error}; restore the folder, or name another with --authority"
+        raise AuthorityError(message) from error

@@ -1,0 +1,65 @@
+"""What an account may read and write: a pure decision, said to amqtt and to Mosquitto alike.
+
+A device writes its own leaves that come from devices, and reads its own others. The fleet
+does the opposite for all devices. Nobody may do anything else.
+"""
+
+from __future__ import annotations
+
+from contract.access import username_of
+from contract.errors import TopicError
+from contract.topics import Leaf, parse_topic, topic_for, topics_of_all
+
+FLEET = "fleet"
+
+
+def may_write(account: str, topic: str) -> bool:
+    """Whether an account may publish to a topic, in a message or in its last will."""
+    try:
+        parsed = parse_topic(topic)
+    except TopicError:
+        return False
+    if account == FLEET:
+        return not parsed.leaf.from_device
+    return parsed.leaf.from_device and account == username_of(parsed.site, parsed.device)
+
+
+def may_read(account: str, topic_filter: str) -> bool:
+    """Whether an account may subscribe to a filter, and be sent what it matches.
+
+    A device may name its own topics one by one; wildcards are for the fleet.
+    """
+    if account == FLEET and topic_filter in _FLEET_FILTERS:
+        return True
+    try:
+        parsed = parse_topic(topic_filter)
+    except TopicError:
+        return False
+    if account == FLEET:
+        return parsed.leaf.from_device
+    return not parsed.leaf.from_device and account == username_of(parsed.site, parsed.device)
+
+
+def mosquitto_acl() -> str:
+    """The same rules as a file for Mosquitto's `acl_file`."""
+    lines = [
+        "# Made by edgewright-fleet. A device's account is SITE/DEVICE: it writes its own topics",
+        "# and reads what the fleet says to it. The fleet does the opposite for all devices.",
+        f"user {FLEET}",
+    ]
+    lines += [
+        f"topic {'read' if leaf.from_device else 'write'} {topics_of_all(leaf)}" for leaf in Leaf
+    ]
+    lines.append("")
+    lines += [
+        f"pattern {'write' if leaf.from_device else 'read'} {_own_topic(leaf)}" for leaf in Leaf
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _own_topic(leaf: Leaf) -> str:
+    # Mosquitto puts the account in the place of %u.
+    return topic_for("site", "device", leaf).replace("site/device", "%u")
+
+
+_FLEET_FILTERS = frozenset(topics_of_all(leaf) for leaf in Leaf if leaf.from_device)

@@ -1,0 +1,115 @@
+"""Lets clients of the embedded broker in, by their account, and out again when it is void."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import ssl
+
+import msgspec
+
+from contract.access import client_name_of
+from fleet.authority.authority import Authority
+from fleet.authority.passwords import is_password
+from fleet.authority.rules import FLEET, may_write
+from fleet.errors import AuthorityError
+
+_log = logging.getLogger(__name__)
+
+
+class Refusal(enum.IntEnum):
+    """Why a client may not enter, as CONNACK says it (MQTT 3.1.1, table 3.1)."""
+
+    IDENTIFIER = 2
+    NOT_AUTHORIZED = 5
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client says of itself in its first packet."""
+
+    client_id: str
+    username: str | None
+    password: str | None
+    will_topic: str | None
+
+    def __repr__(self) -> str:
+        """Show who it says it is, and no password."""
+        return f"Caller(client_id={self.client_id!r}, username={self.username!r})"
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """With whose credentials a client came in; `proof` is the hash that they fitted."""
+
+    account: str
+    proof: str
+
+
+class Doorkeeper:
+    """Knows the accounts of an authority and notices when they, or its certificate, change."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+        # First, or a change in between would not be noticed.
+        self._seen = _Seen.of(authority)
+        self._accounts = dict(authority.accounts())
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.tls.load_cert_chain(authority.server_file)
+
+    def admit(self, caller: Caller) -> Pass | Refusal:
+        """A pass for a caller whose credentials fit, whose id is its own, and whose will may be."""
+        account = caller.username
+        proof = self._accounts.get(account or "")
+        if account is None or proof is None or not is_password(caller.password or "", proof):
+            return _refuse(caller, Refusal.NOT_AUTHORIZED, "no such account, or another password")
+        if account != FLEET and not _is_own_id(account, caller.client_id):
+            return _refuse(caller, Refusal.IDENTIFIER, "the client id is not of this device")
+        if caller.will_topic is not None and not may_write(account, caller.will_topic):
+            return _refuse(caller, Refusal.NOT_AUTHORIZED, "its will is for another's topic")
+        return Pass(account, proof)
+
+    def is_welcome(self, given: Pass) -> bool:
+        """Whether the credentials of somebody who is in are still those of the account."""
+        return self._accounts.get(given.account) == given.proof
+
+    def look_again(self) -> None:
+        """Take up accounts and a certificate that have changed since; cheap where none did."""
+        seen = _Seen.of(self._authority)
+        if seen == self._seen:
+            return
+        try:
+            self._accounts = dict(self._authority.accounts())
+            self.tls.load_cert_chain(self._authority.server_file)
+        except (AuthorityError, OSError) as error:
+            # Those who were let in stay, and the files are looked at again.
+            _log.error("authority unreadable reason=%s", error)
+            return
+        self._seen = seen
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """When the files were last replaced, in nanoseconds; None where one is missing."""
+
+    accounts_ns: int | None
+    server_ns: int | None
+
+    @classmethod
+    def of(cls, authority: Authority) -> _Seen:
+        times: list[int | None] = []
+        for path in (authority.accounts_file, authority.server_file):
+            try:
+                times.append(path.stat().st_mtime_ns)
+            except OSError:
+                times.append(None)
+        return cls(*times)
+
+
+def _is_own_id(account: str, client_id: str) -> bool:
+    site, _, device = account.partition("/")
+    own = client_name_of(site, device)
+    return client_id == own or client_id.startswith(f"{own}.")
+
+
+def _refuse(caller: Caller, refusal: Refusal, reason: str) -> Refusal:
+    _log.warning("refused username=%r reason=%s", caller.username, reason)
+    return refusal

@@ -1,0 +1,467 @@
+"""The agent on an emulated 64-bit ARM core: install, prove, measure, predict, deliver.
+
+Started by `scripts/arm64-smoke`, which makes the root and calls this in a mount namespace where
+/proc, /sys and the folder `work` are mounted below it. What runs inside the root is the
+project's wheel as any device gets it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NoReturn
+
+from digits import write_digits
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from rich.console import Console
+from rich.table import Table
+
+from fleet.torchpin import BoxPython, torch_pin
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = Path("scripts/lib/arm64-recipe.toml")
+ARCHITECTURE, INPUT_SIZE, EPOCHS = "resnet18", 32, 2
+ENGINES = ("x86", "qnnpack")
+SITE, DEVICE = "smoke", "arm64"
+READY_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 20
+#: Emulation is slow, and its speed is nobody's figure: just enough to have measured.
+EFFORT = {"min_seconds": 0.2, "min_runs": 3, "timeout_s": 300}
+#: What the wheels may ask of the C library; Debian bookworm has 2.36.
+GLIBC = ("2_17", "2_24", "2_26", "2_27", "2_28", "2_31", "2_34", "2_36")
+#: Torch's own requirements. Those of the torch installed here may be those of a CUDA build.
+TORCH_NEEDS = (
+    "filelock", "fsspec", "jinja2", "networkx", "setuptools", "sympy", "typing_extensions",
+)  # fmt: skip
+
+console = Console(highlight=False)
+Row = dict[str, Any]
+
+
+class Smoke:
+    """One run in its folder: `root`, an ARM system, and `work`, which that sees as `/mnt`."""
+
+    def __init__(self, folder: Path, *, python: str, torch: str, cpu: str) -> None:
+        self._root = folder / "root"
+        self._work = folder / "work"
+        self._wheels = folder / "wheels"
+        self._database = f"sqlite:///{folder / 'fleet.db'}"
+        self._python = python
+        self._torch = torch
+        self._cpu = cpu
+        self._broker = f"mqtt://127.0.0.1:{_free_port()}"
+
+    def run(self) -> list[str]:
+        """Walk the whole way once; what failed, one sentence each."""
+        with _step(f"2. torch {self._torch} for aarch64, the agent's packages, the wheel"):
+            self._install()
+        with _step("3. Bundles, built here on x86"):
+            self._build()
+        with _step(f"4. What the agent finds on an emulated {self._cpu}"):
+            self._probe()
+        with _step("5. Golden vectors of every bundle on every engine"):
+            numerics = self._prove()
+        with _step("6. Bench: every variant in a process of its own"):
+            benched = self._bench()
+        with _step("7. Predict"):
+            self._predict()
+        with _step("8. Measured, and delivered to a fleet on the loopback"), self._fleet():
+            self._deliver()
+            stored = self._stored()
+        return [
+            *wrong_numerics(numerics),
+            *wrong_runs(benched, "bench"),
+            *wrong_runs(stored["runs"], "fleet"),
+            *wrong_delivery(stored, expected=len(self._members())),
+        ]
+
+    def _install(self) -> None:
+        packages = self._root / "opt/packages"
+        wanted = requirements(self._torch)
+        done = self._root / "opt/packages.txt"
+        if done.exists() and done.read_text().splitlines() == wanted:
+            console.print(f"   installed before: {len(wanted)} packages")
+        else:
+            shutil.rmtree(packages, ignore_errors=True)
+            _pip("install", "--no-deps", "--target", packages, *self._platform(), *wanted)
+            done.write_text("\n".join(wanted) + "\n")
+            console.print(f"   {', '.join(wanted)}")
+        shutil.rmtree(self._wheels, ignore_errors=True)
+        _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", self._wheels, ".")
+        (wheel,) = self._wheels.glob("*.whl")
+        agent = self._root / "opt/agent"
+        shutil.rmtree(agent, ignore_errors=True)
+        _pip("install", "--no-deps", "--target", agent, *self._platform(), wheel)
+        console.print(f"   {wheel.name}")
+
+    def _platform(self) -> list[object]:
+        """Lines that make pip choose for the root and not for this machine."""
+        tags = [f"--platform=manylinux_{version}_aarch64" for version in GLIBC]
+        return [
+            *tags, "--platform=manylinux2014_aarch64", f"--python-version={self._python}",
+            "--implementation=cp", "--only-binary=:all:",
+        ]  # fmt: skip
+
+    def _build(self) -> None:
+        data, weights = self._work / "digits", self._work / "weights.pt"
+        write_digits(data)
+        if not weights.exists():
+            _run(
+                "edgewright-builder", "train", ARCHITECTURE, "--data", data, "--epochs", EPOCHS,
+                "--input-size", INPUT_SIZE, "--out", weights,
+            )  # fmt: skip
+        engines = [word for engine in ENGINES for word in ("--engine", engine)]
+        _run(
+            "edgewright-builder", "build", ARCHITECTURE, "--data", data, "--weights", weights,
+            "--input-size", INPUT_SIZE, "--recipe", RECIPE, *engines, "--no-report",
+            "--out", self._work / "bundles",
+        )  # fmt: skip
+
+    def _members(self) -> list[str]:
+        return sorted(path.stem for path in (self._work / "bundles").glob("*.pt"))
+
+    def _probe(self) -> None:
+        facts = json.loads(self._agent("probe", "--json"))
+        python = self._inside("/usr/bin/python3", "-c", "import platform as p; print(p.machine())")
+        console.print(f"   {facts['os']}, {python.strip()}")
+        console.print(
+            "   [dim]/proc and /sys are the host's: the emulator has none of its own, so the "
+            f"model stands there as {facts['cpu']['model']}[/dim]"
+        )
+
+    def _prove(self) -> list[Row]:
+        shutil.copy(ROOT / "scripts/lib/arm64_numerics.py", self._work)
+        lines = self._inside("/usr/bin/python3", "/mnt/arm64_numerics.py", "/mnt/bundles")
+        rows = [json.loads(line) for line in lines.splitlines()]
+        console.print(numerics_table(rows))
+        return rows
+
+    def _bench(self) -> list[Row]:
+        """Base and static INT8; all variants are measured once more before they are delivered."""
+        runs: list[Row] = json.loads(
+            self._agent(
+                "bench", "/mnt/bundles", "--variant", f"{ARCHITECTURE}-sq8", "--json",
+                "--min-seconds", EFFORT["min_seconds"], "--min-runs", EFFORT["min_runs"],
+                "--timeout-s", EFFORT["timeout_s"],
+            )
+        )  # fmt: skip
+        console.print(runs_table(runs))
+        return runs
+
+    def _predict(self) -> None:
+        image = next((self._work / "digits/val/7").glob("*.png")).relative_to(self._work)
+        (answer,) = json.loads(
+            self._agent(
+                "predict", Path("/mnt") / image, "--bundles", "/mnt/bundles", "--json",
+                "--variant", f"{ARCHITECTURE}-dq8",
+            )
+        )  # fmt: skip
+        for opinion in answer["opinions"]:
+            best = opinion["top"][0]
+            console.print(
+                f"   a 7, {opinion['variant']}: {best['label']} ({best['probability']:.1%})"
+            )
+
+    def _deliver(self) -> None:
+        config = self._work / "agent.toml"
+        lines = [
+            f'site = "{SITE}"',
+            f'device = "{DEVICE}"',
+            f'emulates = "{self._cpu} under user-mode emulation; times say nothing about a board"',
+            f'broker = "{self._broker}"',
+            'bundles = "bundles"',
+            'state_dir = "state"',
+            *(f"{key} = {value}" for key, value in EFFORT.items()),
+        ]
+        config.write_text("\n".join(lines) + "\n")
+        # A new box each time: an outbox of an earlier run would have nothing left to deliver.
+        shutil.rmtree(self._work / "state", ignore_errors=True)
+        words = ("run", "--once", "--config", "/mnt/agent.toml")
+        _show("edgewright-agent", *words)
+        command = self._command("/usr/bin/python3", "-m", "agent", *words)
+        log = self._work / "agent.log"
+        with log.open("w") as log_file:
+            agent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            with _ended(agent):
+                for line in agent.stderr or ():
+                    log_file.write(line)
+                    variant = _stored_variant(line)
+                    if variant:
+                        console.print(f"   in the outbox: {variant}")
+                agent.wait()
+        if agent.returncode != 0:
+            _fail(f"the agent ended with exit code {agent.returncode}:\n{log.read_text()}")
+
+    def _stored(self) -> Row:
+        def ask(*words: str) -> list[Row]:
+            command = [_program("edgewright-fleet"), *words, "--db", self._database, "--json"]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            rows: list[Row] = json.loads(done.stdout)
+            return rows
+
+        (device,) = ask("devices")
+        runs = ask("results", f"{SITE}/{DEVICE}")
+        inventory = device["inventory"]
+        console.print(
+            f"   stored by the fleet: {len(runs)} runs of {SITE}/{DEVICE} ({inventory['arch']}, "
+            f"torch {inventory['torch']}, engines {', '.join(inventory['engines'])}), "
+            f"{device['missing']} missing, {device['quarantined']} refused"
+        )
+        console.print(f"   it emulates: {inventory['emulates']}")
+        console.print(runs_table(runs))
+        return {"device": device, "runs": runs}
+
+    @contextlib.contextmanager
+    def _fleet(self) -> Iterator[None]:
+        for file in self._work.parent.glob("fleet.db*"):
+            file.unlink()
+        log = self._work / "fleet.log"
+        command = [
+            _program("edgewright-fleet"), "serve", "--listen",
+            self._broker.removeprefix("mqtt://"), "--db", self._database,
+        ]  # fmt: skip
+        with log.open("w") as log_file:
+            collector = subprocess.Popen(command, stdout=log_file, stderr=log_file)
+        with _ended(collector):
+            deadline = time.monotonic() + READY_TIMEOUT_S
+            while "ready" not in log.read_text():
+                if collector.poll() is not None or time.monotonic() > deadline:
+                    _fail(f"the fleet did not start:\n{log.read_text()}")
+                time.sleep(0.1)
+            yield
+
+    def _agent(self, *words: object) -> str:
+        _show("edgewright-agent", *words)
+        return self._inside("/usr/bin/python3", "-m", "agent", *words)
+
+    def _inside(self, *words: object) -> str:
+        """What a command prints inside the root."""
+        done = subprocess.run(
+            self._command(*words), check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        if done.returncode != 0:
+            last = "\n".join(done.stderr.splitlines()[-12:])
+            _fail(f"inside the root, exit code {done.returncode}:\n{done.stdout}{last}")
+        return done.stdout
+
+    def _command(self, *words: object) -> list[str]:
+        settings = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": "/tmp",  # noqa: S108 - that of the root
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": "/opt/agent:/opt/packages",
+            "QEMU_CPU": self._cpu,
+        }
+        pairs = [f"{key}={value}" for key, value in settings.items()]
+        return ["chroot", str(self._root), "/usr/bin/env", "-i", *pairs, *map(str, words)]
+
+
+def requirements(torch: str) -> list[str]:
+    """The agent's packages for aarch64, exactly: `name==version`, those that are installed here.
+
+    Args:
+        torch: its version, which is another one than here.
+    """
+    needed: dict[str, str] = {"torch": torch}
+    waiting = [*TORCH_NEEDS, "edgewright[agent]"]
+    environment = {"platform_machine": "aarch64", "extra": ""}
+    while waiting:
+        one = Requirement(waiting.pop())
+        name = canonicalize_name(one.name)
+        if name in needed:
+            continue
+        installed = metadata.distribution(name)
+        if name != "edgewright":
+            needed[name] = installed.version
+        extras = one.extras or {""}
+        for line in installed.requires or ():
+            marker = Requirement(line).marker
+            if marker is None or any(marker.evaluate(environment | {"extra": e}) for e in extras):
+                waiting.append(line)
+    return sorted(f"{name}=={version}" for name, version in needed.items())
+
+
+def wrong_numerics(rows: list[Row]) -> list[str]:
+    """What the engine that the agent takes computes otherwise than the builder's."""
+    found = []
+    for row in rows:
+        where = f"{row['variant']} on {row['engine'] or 'floats'}"
+        if "error" in row:
+            found.append(f"{where}: {row['error']}")
+        elif not row["ok"]:
+            found.append(f"{where}: off by {row['max_error']:.2g} of the range of its logits")
+    return found
+
+
+def wrong_runs(runs: list[Row], who: str) -> list[str]:
+    """Runs that did not end well."""
+    return [
+        f"{who}: {run['variant']}: {run['status']}: {run['reason']}"
+        for run in runs
+        if run["status"] != "ok"
+    ]
+
+
+def wrong_delivery(stored: Row, *, expected: int) -> list[str]:
+    """What did not arrive, or arrived otherwise than it left."""
+    device = stored["device"]
+    found = []
+    if len({run["variant"] for run in stored["runs"]}) != expected:
+        found.append(f"fleet: expected runs of {expected} variants, got {len(stored['runs'])} runs")
+    if device["missing"] or device["quarantined"]:
+        found.append(f"fleet: {device['missing']} missing, {device['quarantined']} refused")
+    if device["inventory"]["arch"] != "aarch64":
+        found.append(f"fleet: expected an aarch64 device, got {device['inventory']['arch']}")
+    return found
+
+
+def _stored_variant(line: str) -> str | None:
+    """Variant whose run a line of the agent's log says to be in the outbox."""
+    words = dict(word.split("=", 1) for word in shlex.split(line) if "=" in word)
+    return words.get("variant") if words.get("event") == "run_stored" else None
+
+
+def numerics_table(rows: list[Row]) -> Table:
+    """One line for each bundle and engine; the agent's own choice is marked."""
+    table = _table("variant", "built for", "engine on ARM", "max error", "tolerance", "")
+    for row in rows:
+        error, tolerance = row.get("max_error"), row.get("tolerance")
+        table.add_row(
+            row["variant"],
+            row["built_for"] or "-",
+            f"{row['engine'] or '-'}{' (chosen)' if row['engine'] and row['is_chosen'] else ''}",
+            _share(error),
+            _share(tolerance),
+            row.get("error") or ("ok" if row["ok"] else "WRONG"),
+        )
+    return table
+
+
+def runs_table(runs: list[Row]) -> Table:
+    """Everything of runs that emulation leaves meaningful: no times, no memory."""
+    table = _table("variant", "scheme", "engine on ARM", "status", "max error", "tolerance")
+    for run in runs:
+        golden = run["golden"] or {}
+        table.add_row(
+            run["variant"],
+            run["scheme"],
+            run["engine"] or "-",
+            run["status"],
+            _share(golden.get("max_error")),
+            _share(golden.get("tolerance")),
+        )
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+@contextlib.contextmanager
+def _step(title: str) -> Iterator[None]:
+    started = time.monotonic()
+    console.print(f"\n[bold cyan]{title}[/bold cyan]")
+    yield
+    console.print(f"   [dim]{time.monotonic() - started:.0f} s[/dim]")
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """See to it that a process has ended after the block, however that ends."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _show(*words: object) -> None:
+    text = shlex.join(str(word) for word in words)
+    console.print(f"[dim]$ {text}[/dim]", soft_wrap=True)
+
+
+def _run(program: str, *arguments: object) -> None:
+    words = [str(argument) for argument in arguments]
+    _show(program, *words)
+    if subprocess.run([_program(program), *words], check=False).returncode != 0:
+        _fail(f"{program} {words[0]} failed")
+
+
+def _pip(*words: object) -> None:
+    command = [sys.executable, "-m", "pip", *map(str, words), "--disable-pip-version-check"]
+    done = subprocess.run([*command, "--quiet"], check=False, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        _fail(f"pip {words[0]} failed:\n{done.stderr}")
+
+
+def _fail(text: str) -> NoReturn:
+    console.print(f"[bold red]It stopped:[/bold red] {text}", markup=True)
+    raise SystemExit(1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def main() -> None:
+    """Parse what the shell part hands over, and run."""
+    parser = argparse.ArgumentParser(prog="scripts/arm64-smoke", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--python", required=True, help="version of Python in the root")
+    parser.add_argument("--since", type=float, required=True, help="when the shell part began")
+    parser.add_argument("--torch")
+    parser.add_argument("--cpu", default="cortex-a72")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    os.chdir(ROOT)
+    major, minor = map(int, options.python.split("."))
+    board = BoxPython(
+        machine="aarch64", pointer_bits=64, version=(major, minor), glibc=(2, 36)
+    )  # fmt: skip
+    torch = options.torch or torch_pin(board).version
+    failed = Smoke(options.folder, python=options.python, torch=torch, cpu=options.cpu).run()
+    for sentence in failed:
+        console.print(f"[bold red]{sentence}[/bold red]")
+    verdict = "failed" if failed else "all is well"
+    console.print(
+        f"\n[bold]Emulated {options.cpu}: {verdict}, in {time.time() - options.since:.0f} s.[/bold] "
+        "These times, like all under emulation, say nothing about a board."
+    )
+    raise SystemExit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
