@@ -23,8 +23,9 @@ from agent.logs import fields
 from agent.observation import Taken
 from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
+from agent.rebench import Rebench
 from agent.samples import SampleArchive
-from agent.schedule import plan
+from agent.schedule import Job, plan
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
@@ -39,7 +40,6 @@ _SAMPLES_NAME = "samples"
 _LOOK_SECONDS = 1.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
-_SECONDS_PER_HOUR = 3600.0
 
 
 class Daemon:
@@ -70,6 +70,7 @@ class Daemon:
         self._outbox = Outbox(self._journal, site=config.site, device=config.device)
         self._sweeplog = SweepLog(self._journal)
         self._keeper = RunKeeper(self._journal, self._outbox, self._sweeplog)
+        self._rebench = Rebench(config.rebench_hours)
         self._archive = SampleArchive(state_dir / _SAMPLES_NAME)
         self._effort = config.effort
         limits = Limits(
@@ -191,9 +192,14 @@ class Daemon:
             self._archive.keep(finished)
             self._keeper.keep(finished.run)
             self._follow()
-        if self._keeper.backlog == 0:
+        if self._keeper.backlog == 0 and self._has_all(jobs):
             self._sweeplog.finish(state.sweep_id, at=time.time())
             _log.info("sweep_ends", extra=fields(sweep_id=state.sweep_id))
+
+    def _has_all(self, jobs: list[Job]) -> bool:
+        """Whether every run is on record: a disk that refused many for long cost the oldest."""
+        state = self._sweeplog.latest()
+        return state is not None and all(job.key in state.done for job in jobs)
 
     def _note(self, sweep_id: str, taken: Taken) -> None:
         """Note a turn that was taken, and look for desires between the turns."""
@@ -218,16 +224,10 @@ class Daemon:
         if (
             state is not None
             and (state.set_id, state.fingerprint) == (bundle_set.set_id, self._fingerprint)
-            and not self._is_stale(state)
+            and not self._rebench.is_due(state)
         ):
             return state
         return self._sweeplog.begin(set_id=bundle_set.set_id, fingerprint=self._fingerprint)
-
-    def _is_stale(self, state: SweepState) -> bool:
-        hours = self._config.rebench_hours
-        if state.finished_at is None or hours is None:
-            return False
-        return time.time() - state.finished_at > hours * _SECONDS_PER_HOUR
 
     def _sweep(self, shelf: Shelf, state: SweepState) -> Sweep:
         return Sweep(
