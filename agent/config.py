@@ -35,11 +35,17 @@ rebench_hours = 168      # measure again after this time; default never
 groups = ["cold-hall"]   # the fleet's policies may name them
 emulates = "a small board" # where it stands for another device
 outbox_limit_mb = 64     # space for results not acknowledged yet
+serve_port = 8080        # serve the active variant over HTTP; default: no serving
+serve_host = "127.0.0.1" # address to listen on; another one than this takes
+serve_allow_remote = false # ... true, for there is no authentication
+serve_fast_decode = false # decode large JPEGs at a fraction of their size
 log_level = "info"       # debug, info, warning or error
 # The environment can replace any key: EDGEWRIGHT_AGENT_THREADS='[1, 2]'; flags win over both.
 """
 _ENVIRONMENT_PREFIX = "EDGEWRIGHT_AGENT_"
 _BYTES_PER_MB = 1_000_000
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8080
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
@@ -66,6 +72,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     groups: list[str] = []
     emulates: str | None = None
     outbox_limit_mb: _Some = 64.0
+    serve_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    serve_host: str = LOOPBACK
+    serve_allow_remote: bool = False
+    serve_fast_decode: bool = False
     log_level: LogLevel = "info"
 
     @property

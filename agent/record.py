@@ -157,6 +157,7 @@ def _with_worker_figures(run: BenchRun, outcome: Outcome) -> BenchRun:
     return msgspec.structs.replace(
         run,
         engine=loaded.engine,
+        preparation=loaded.preparation.value if loaded.preparation else None,
         load_ms=loaded.load_ms,
         first_ms=loaded.first_ms,
         baseline_rss_bytes=loaded.baseline_rss_bytes,
