@@ -25,6 +25,7 @@ from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
 from agent.samples import SampleArchive
 from agent.schedule import plan
+from agent.serving_child import ServingChild, serve_command
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
@@ -93,6 +94,7 @@ class Daemon:
             device=config.device,
             say=self._courier.say,
         )
+        self._server: ServingChild | None = None
         self._watch = SetWatch(self._folder)
         self._shelf: Shelf | None = None
         self._engines: list[str] = []
@@ -109,6 +111,8 @@ class Daemon:
         try:
             self._engines = self._list_engines()
             self._reopen_shelf(must=once)
+            if not once:
+                self._start_server()
             self._follower.report()
             self._courier.start(on_desired=self._follower.hear)
             try:
@@ -118,8 +122,19 @@ class Daemon:
         except StoppedError as error:
             _log.info("stopped", extra=fields(reason=error))
         finally:
+            if self._server:
+                self._server.stop()
             self._journal.close()
             self._lock.close()
+
+    def _start_server(self) -> None:
+        """Serve beside measuring, in a process of its own, where that is asked for."""
+        if self._config.serve_port is None:
+            return
+        words = serve_command(self._config)
+        self._server = ServingChild(words, on_report=self._follower.hear_server)
+        self._follower.expect_server()
+        self._server.start()
 
     def _work(self, *, once: bool) -> None:
         while not self._stop.is_set():

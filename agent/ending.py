@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from typing import IO
 
 import click
 
@@ -21,6 +23,17 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     return stop
+
+
+def stop_at_end_of(pipe: IO[bytes], stop: threading.Event) -> None:
+    """Set `stop` once nobody holds the pipe's other end: whoever started this process is gone."""
+
+    def wait() -> None:
+        while os.read(pipe.fileno(), 1):
+            pass
+        stop.set()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextlib.contextmanager

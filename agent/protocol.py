@@ -113,6 +113,7 @@ class Loaded(_Event, frozen=True, kw_only=True, tag="loaded"):
     load_ms: float
     first_ms: float
     peak_was_reset: bool
+    preparation: Preparation | None = None
     #: Why the worker is not held to its cores, where it is not.
     affinity_problem: str | None = None
 

@@ -157,6 +157,7 @@ def _ready(
             load_ms=load_ms,
             first_ms=first_ms,
             peak_was_reset=peak_was_reset,
+            preparation=task.preparation,
             affinity_problem=affinity_problem,
         ),
     )
