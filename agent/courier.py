@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.bell import Bell
 from agent.errors import JournalError, LinkError
 from agent.link import Link
 from agent.logs import fields
@@ -45,6 +46,8 @@ class Patience:
     #: A message that the fleet did not acknowledge is sent again, later each time.
     resend_first_s: float = 5.0
     resend_most_s: float = 60.0
+    #: Longest sleep with nothing to do: well within the keepalive, which is sent when awake.
+    idle_s: float = 10.0
 
 
 @dataclass(kw_only=True)
@@ -86,6 +89,7 @@ class Courier:
         self._patience = patience or Patience()
         self._connection_number = 0
         self._stopping = threading.Event()
+        self._bell = Bell()
         self._lock = threading.Lock()
         #: Latest word per retained leaf, and what of it the broker already has.
         self._words: dict[Leaf, bytes] = {}
@@ -103,13 +107,20 @@ class Courier:
     def stop(self) -> None:
         """Say offline, disconnect, and end the thread."""
         self._stopping.set()
+        self._bell.ring()
         self._thread.join()
+        self._bell.close()
+
+    def collect(self) -> None:
+        """Look into the outbox now: something was put there."""
+        self._bell.ring()
 
     def say(self, message: Inventory | Update) -> None:
         """Publish a retained message now and after every reconnect, until the next one."""
         leaf = Leaf.INVENTORY if isinstance(message, Inventory) else Leaf.UPDATE
         with self._lock:
             self._words[leaf] = encode_message(message)
+        self._bell.ring()
 
     def _run(self) -> None:
         failures = 0
@@ -161,8 +172,7 @@ class Courier:
         link.step()
         while not self._stopping.is_set():
             self._speak(link)
-            self._deliver(link)
-            link.step()
+            link.step(self._deliver(link), bell=self._bell)
             self._crowd -= link.take_delivered()
         self._part(link)
 
@@ -174,22 +184,23 @@ class Courier:
                 link.publish(self._topic(leaf), payload, retain=True)
                 self._said[leaf] = payload
 
-    def _deliver(self, link: Link) -> None:
+    def _deliver(self, link: Link) -> float:
+        """Send what is due; returns the seconds until something else may be."""
         now = time.monotonic()
-        waiting = [seq for seq, trip in self._trips.items() if trip.due_at > now]
         room = _WINDOW - len(self._crowd)
         if room <= 0:
-            return
+            # The broker's next acknowledgement makes room, and ends the sleep.
+            return self._patience.idle_s
         try:
             epoch = self._outbox.epoch
             if epoch != self._epoch:
                 self._epoch = epoch
                 self._trips.clear()
-                waiting = []
+            waiting = [seq for seq, trip in self._trips.items() if trip.due_at > now]
             parcels = self._outbox.pending(room, besides=waiting)
         except JournalError as error:
             _log.error("outbox_unreadable", extra=fields(error=error))
-            return
+            return self._patience.idle_s
         for parcel in parcels:
             mid = link.publish(self._topic(Leaf.RESULT), parcel.payload, retain=False)
             self._crowd.add(mid)
@@ -198,6 +209,9 @@ class Courier:
             wait_s = wait_s or self._patience.resend_first_s
             self._trips[parcel.seq] = _Trip(due_at=now + wait_s, wait_s=wait_s)
             _log.debug("result_sent", extra=fields(seq=parcel.seq, bytes=len(parcel.payload)))
+        # What was due and is not pending any more (rejected, or dropped) is due no more.
+        due = [trip.due_at - now for trip in self._trips.values() if trip.due_at > now]
+        return min([*due, self._patience.idle_s])
 
     def _receive(self, topic: str, payload: bytes) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import struct
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from agent.bell import Bell
 from agent.errors import LinkError
 from contract.address import BrokerAddress
 
@@ -128,14 +130,18 @@ class Link:
         self._check(info.rc)
         return info.mid
 
-    def step(self, timeout_s: float = _STEP_SECONDS) -> None:
-        """Do the network's work for up to `timeout_s`, or until something arrives.
+    def step(self, timeout_s: float = _STEP_SECONDS, *, bell: Bell | None = None) -> None:
+        """Do the network's work once something arrives, `bell` rings, or the time is up.
+
+        paho sends its keepalive from within: it wants a step every few seconds.
 
         Raises:
             LinkError: the connection is lost, or the broker refused it.
         """
         try:
-            code = self._client.loop(timeout_s)
+            if bell is not None:
+                self._sleep(timeout_s, bell)
+            code = self._client.loop(0.0 if bell else timeout_s)
         except (OSError, ValueError, struct.error) as error:
             message = f"{self._address}: {error}; the broker sent what is no MQTT"
             raise LinkError(message) from error
@@ -143,6 +149,15 @@ class Link:
         if self._refusal is not None:
             message = f"{self._address}: refused: {self._refusal}"
             raise LinkError(message)
+
+    def _sleep(self, timeout_s: float, bell: Bell) -> None:
+        socket = self._client.socket()
+        # A TLS connection may hold bytes that were read and decrypted already.
+        if socket is None or getattr(socket, "pending", int)():
+            return
+        writing = [socket] if self._client.want_write() else []
+        select.select([socket, bell], writing, [], timeout_s)
+        bell.take()
 
     def take_delivered(self) -> set[int]:
         """Numbers of messages that the broker has since acknowledged; it has them, no more."""
