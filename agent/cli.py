@@ -1,8 +1,10 @@
-"""Command line of the agent; `serve` has a file of its own."""
+"""Command line of the agent; `run` and `serve` have files of their own.
+
+What a daemon does not need (rich, numpy) is imported where a command needs it.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
 import uuid
 from pathlib import Path
@@ -10,41 +12,33 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agent.affinity import usable_cores
 from agent.bench import Effort
 from agent.boxfacts import read_box
 from agent.bundles import Shelf, Unreadable, open_shelf
-from agent.config import EXAMPLE, LOG_LEVELS, load_config
-from agent.daemon import Daemon
-from agent.ending import clear_errors, stop_on_signals
+from agent.ending import clear_errors
 from agent.facts_text import facts_lines
 from agent.fingerprint import fingerprint
-from agent.logs import start_logging
 from agent.probes.command import run_command, run_nothing
 from agent.probes.disk import space_of
+from agent.run_command import run
 from agent.serve_command import serve
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Job, Sweep, plan
-from agent.table import bench_remarks, bench_table
 from agent.versions import agent_version
 from contract.benchmark import BenchRun, RunStatus
 from contract.exits import Exit
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
     from agent.comparison import Comparison
 
 _ROOT = Path("/")
 _BYTES_PER_MB = 1_000_000
 _PIPE_COLUMNS = 120
-#: The keys are explained once, where they are defined; click reads \b as "keep these lines".
-_CONFIG_HELP = f"""\b
-FILE, with all that can be said in it:
-
-\b
-{EXAMPLE}"""
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _PLACE = click.Path(file_okay=False, path_type=Path)
 
@@ -60,6 +54,7 @@ def cli() -> None:
     """Measure and run variants of an image classifier on this very box."""
 
 
+cli.add_command(run)
 cli.add_command(serve)
 
 
@@ -254,46 +249,6 @@ def probe(*, bundles: Path, state_dir: Path, root: Path, as_json: bool) -> None:
     sys.exit(Exit.DONE)
 
 
-@cli.command(epilog=_CONFIG_HELP)
-@click.option(
-    "--config",
-    "config_path",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="TOML file, explained below.",
-)
-@click.option("--once", is_flag=True, help="Measure once, deliver everything, then end.")
-@click.option("--broker", metavar="URL", help="Replaces broker of the file.")
-@click.option("--bundles", metavar="DIR", help="Replaces bundles of the file.")
-@click.option("--state-dir", metavar="DIR", help="Replaces state_dir of the file.")
-@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Replaces log_level of the file.")
-def run(
-    config_path: Path,
-    *,
-    once: bool,
-    broker: str | None,
-    bundles: str | None,
-    state_dir: str | None,
-    log_level: str | None,
-) -> None:
-    """Measure this device's bundle set and deliver the results to the fleet.
-
-    It announces the device to the broker, measures every variant, and keeps each result
-    until the fleet says that it is stored. Where the broker is away it goes on measuring
-    and delivers later. It measures again when the set or the environment changes, and
-    makes the variant that the fleet desires its active one. SIGTERM ends it cleanly.
-
-    """
-    flags = {"broker": broker, "bundles": bundles, "state_dir": state_dir, "log_level": log_level}
-    stop = stop_on_signals()
-    with clear_errors():
-        config = load_config(config_path, environment=os.environ, flags=flags)
-        start_logging(config.log_level)
-        Daemon(config, stop=stop).run(once=once)
-    sys.exit(Exit.DONE)
-
-
 def _say_why_silent(comparisons: list[Comparison]) -> None:
     """Name each variant that failed once, however many images it failed on."""
     reasons = {o.variant: o.reason for c in comparisons for o in c.opinions if o.reason}
@@ -303,6 +258,15 @@ def _say_why_silent(comparisons: list[Comparison]) -> None:
 
 def _progress() -> Progress:
     """Progress bar on standard error that leaves nothing behind."""
+    from rich.console import Console  # noqa: PLC0415 - not for a daemon
+    from rich.progress import (  # noqa: PLC0415 - likewise
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -353,6 +317,8 @@ def _report_bench(runs: list[BenchRun], unreadable: list[Unreadable], *, as_json
             click.echo(f"{one.member.variant}: unreadable: {one.reason}", err=True)
         click.echo(msgspec.json.encode(runs))
         return
+    from agent.table import bench_remarks, bench_table  # noqa: PLC0415 - rich, as above
+
     console = _console()
     console.print(bench_table(runs, unreadable))
     for remark in bench_remarks(runs, unreadable):
@@ -361,6 +327,8 @@ def _report_bench(runs: list[BenchRun], unreadable: list[Unreadable], *, as_json
 
 def _console() -> Console:
     """Console on stdout; a pipe gets lines as long as a wide terminal's."""
+    from rich.console import Console  # noqa: PLC0415 - not for a daemon
+
     return Console() if sys.stdout.isatty() else Console(width=_PIPE_COLUMNS)
 
 

@@ -86,6 +86,7 @@ class Courier:
         self._boot_id = boot_id
         self._outbox = outbox
         self._on_desired: Callable[[Desired], None] = lambda _desired: None
+        self._on_ack: Callable[[], None] = lambda: None
         self._patience = patience or Patience()
         self._connection_number = 0
         self._stopping = threading.Event()
@@ -99,9 +100,20 @@ class Courier:
         self._epoch = ""
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
-    def start(self, *, on_desired: Callable[[Desired], None]) -> None:
-        """Begin to connect; `on_desired` hears every desired state, in the courier's thread."""
+    def start(
+        self,
+        *,
+        on_desired: Callable[[Desired], None],
+        on_ack: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin to connect.
+
+        Args:
+            on_desired: hears every desired state, in the courier's thread.
+            on_ack: called there when the fleet stored something.
+        """
         self._on_desired = on_desired
+        self._on_ack = on_ack
         self._thread.start()
 
     def stop(self) -> None:
@@ -247,6 +259,7 @@ class Courier:
             for seq, trip in self._trips.items()
             if seq > mine.through
         }
+        self._on_ack()
 
     def _part(self, link: Link) -> None:
         farewell = encode_message(self._state(Presence.OFFLINE))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.activation import STANDING_NAME, Activation
 from agent.affinity import usable_cores
+from agent.bell import Bell
 from agent.bench import Effort
 from agent.bundles import Shelf, open_shelf
 from agent.config import AgentConfig
@@ -29,11 +30,13 @@ from agent.sweep import Sweep, plan
 from agent.sweeplog import SweepLog, SweepState
 from agent.watch import SetWatch
 from contract.errors import BundleError
+from contract.messages import Desired
 
 _log = logging.getLogger(__name__)
 
 _JOURNAL_NAME = "agent.sqlite"
-_LOOK_SECONDS = 1.0
+#: What rings no bell: another bundle set, a disk that takes writes again, a sweep grown old.
+_LOOK_SECONDS = 2.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
 _SECONDS_PER_HOUR = 3600.0
@@ -45,6 +48,7 @@ class Daemon:
     Args:
         config: everything that it needs to know.
         stop: set from elsewhere (a signal) to end it.
+        bell: rung when `stop` is set, so that it need not be looked at.
         root: where `/proc` and `/sys` are found.
         patience: how long the courier waits before trying again.
     """
@@ -54,11 +58,13 @@ class Daemon:
         config: AgentConfig,
         *,
         stop: threading.Event,
+        bell: Bell,
         root: Path = Path("/"),
         patience: Patience | None = None,
     ) -> None:
         self._config = config
         self._stop = stop
+        self._bell = bell
         self._root = root
         self._folder = Path(config.bundles)
         state_dir = Path(config.state_dir)
@@ -102,11 +108,13 @@ class Daemon:
             JournalError: the state folder cannot be used.
         """
         try:
-            self._engines = self._list_engines()
             self._reopen_shelf(must=once)
             self._follower.report()
-            self._courier.start(on_desired=self._follower.hear)
+            self._courier.start(on_desired=self._hear, on_ack=self._bell.ring)
             try:
+                # Announced before this: asking torch takes seconds, in a process of its own.
+                self._engines = self._list_engines()
+                self._announce()
                 self._work(once=once)
             finally:
                 self._courier.stop()
@@ -119,7 +127,7 @@ class Daemon:
     def _work(self, *, once: bool) -> None:
         while not self._stop.is_set():
             try:
-                self._keeper.flush()
+                self._flush()
                 self._sweep_what_is_missing()
                 self._follow()
                 if once and self._is_delivered():
@@ -129,7 +137,16 @@ class Daemon:
             except JournalError as error:
                 # A disk may be full for a while; the agent outlives that.
                 _log.error("journal_unusable", extra=fields(error=error))
-            self._stop.wait(_LOOK_SECONDS)
+            self._bell.wait(_LOOK_SECONDS)
+
+    def _hear(self, desired: Desired) -> None:
+        self._follower.hear(desired)
+        self._bell.ring()
+
+    def _flush(self) -> None:
+        if self._keeper.backlog > 0:
+            self._keeper.flush()
+            self._courier.collect()
 
     def _is_delivered(self) -> bool:
         return self._keeper.backlog == 0 and self._outbox.unacknowledged() == 0
@@ -183,6 +200,7 @@ class Daemon:
         _log.info("sweep_begins", extra=extra)
         for run in sweep.runs(jobs):
             self._keeper.keep(run)
+            self._courier.collect()
             self._follow()
         if self._keeper.backlog == 0:
             self._sweeplog.finish(state.sweep_id, at=time.time())
