@@ -19,7 +19,7 @@ class Bell:
     def __init__(self) -> None:
         self._ear, self._hand = socket.socketpair()
         for end in (self._ear, self._hand):
-            end.setblocking(False)
+            end.settimeout(0.0)
 
     def ring(self) -> None:
         """End the present wait, or the next one; nothing happens once the bell is closed."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from agent.bell import Bell
 from agent.errors import JournalError, LinkError
+from agent.letters import Letters
 from agent.link import Link
 from agent.logs import fields
 from agent.outbox import Outbox
@@ -26,6 +27,7 @@ from contract.messages import (
     decode_message,
     encode_message,
 )
+from contract.question import Answer, Request
 from contract.topics import Leaf, topic_for
 
 _log = logging.getLogger(__name__)
@@ -86,11 +88,13 @@ class Courier:
         self._boot_id = boot_id
         self._outbox = outbox
         self._on_desired: Callable[[Desired], None] = lambda _desired: None
+        self._on_request: Callable[[Request], None] = lambda _request: None
         self._on_ack: Callable[[], None] = lambda: None
         self._patience = patience or Patience()
         self._connection_number = 0
         self._stopping = threading.Event()
         self._bell = Bell()
+        self._letters = Letters()
         self._lock = threading.Lock()
         #: Latest word per retained leaf, and what of it the broker already has.
         self._words: dict[Leaf, bytes] = {}
@@ -104,15 +108,18 @@ class Courier:
         self,
         *,
         on_desired: Callable[[Desired], None],
+        on_request: Callable[[Request], None] = lambda _request: None,
         on_ack: Callable[[], None] = lambda: None,
     ) -> None:
-        """Begin to connect.
+        """Begin to connect; what is given is called in the courier's thread.
 
         Args:
-            on_desired: hears every desired state, in the courier's thread.
-            on_ack: called there when the fleet stored something.
+            on_desired: hears every desired state.
+            on_request: hears every question.
+            on_ack: called when the fleet stored something.
         """
         self._on_desired = on_desired
+        self._on_request = on_request
         self._on_ack = on_ack
         self._thread.start()
 
@@ -132,6 +139,11 @@ class Courier:
         leaf = Leaf.INVENTORY if isinstance(message, Inventory) else Leaf.UPDATE
         with self._lock:
             self._words[leaf] = encode_message(message)
+        self._bell.ring()
+
+    def answer(self, answer: Answer) -> None:
+        """Publish an answer once, as soon as the broker takes it."""
+        self._letters.post(self._topic(Leaf.ANSWER), encode_message(answer))
         self._bell.ring()
 
     def _run(self) -> None:
@@ -176,16 +188,21 @@ class Courier:
         self._said.clear()
         self._trips.clear()
         self._crowd.clear()
+        self._letters.connection_lost()
         # The retained acknowledgement comes first, lest stored results are sent again.
-        topics = [self._topic(Leaf.DESIRED), self._topic(Leaf.ACK)]
+        topics = [self._topic(leaf) for leaf in (Leaf.DESIRED, Leaf.ACK, Leaf.REQUEST)]
         link.subscribe(topics, should_stop=self._stopping.is_set)
         online = encode_message(self._state(Presence.ONLINE))
         link.publish(self._topic(Leaf.STATE), online, retain=True)
         link.step()
         while not self._stopping.is_set():
             self._speak(link)
+            self._post(link)
             link.step(self._deliver(link), bell=self._bell)
-            self._crowd -= link.take_delivered()
+            delivered = link.take_delivered()
+            self._crowd -= delivered
+            self._letters.delivered(delivered)
+        self._post(link)
         self._part(link)
 
     def _speak(self, link: Link) -> None:
@@ -195,6 +212,9 @@ class Courier:
             if self._said.get(leaf) != payload:
                 link.publish(self._topic(leaf), payload, retain=True)
                 self._said[leaf] = payload
+
+    def _post(self, link: Link) -> None:
+        self._letters.send_all(lambda one: link.publish(one.topic, one.payload, retain=False))
 
     def _deliver(self, link: Link) -> float:
         """Send what is due; returns the seconds until something else may be."""
@@ -225,7 +245,7 @@ class Courier:
         due = [trip.due_at - now for trip in self._trips.values() if trip.due_at > now]
         return min([*due, self._patience.idle_s])
 
-    def _receive(self, topic: str, payload: bytes) -> None:
+    def _receive(self, topic: str, payload: bytes, is_retained: bool = False) -> None:  # noqa: FBT001, FBT002 - as the link calls it
         try:
             _, message = decode_message(topic, payload)
         except ContractError as error:
@@ -239,6 +259,11 @@ class Courier:
             self._acknowledge(message)
         elif isinstance(message, Desired):
             self._on_desired(message)
+        elif isinstance(message, Request) and is_retained:
+            # Kept by the broker for whoever connects: nobody waits for its answer any more.
+            _log.warning("request_of_the_past", extra=fields(id=message.id))
+        elif isinstance(message, Request):
+            self._on_request(message)
 
     def _acknowledge(self, message: Ack) -> None:
         try:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from agent.activation import STANDING_NAME, Activation
@@ -24,11 +25,14 @@ from agent.keeper import RunKeeper
 from agent.logs import fields
 from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
+from agent.questions import Questions
+from agent.respondent import Respondent
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep, plan
 from agent.sweeplog import SweepLog, SweepState
 from agent.watch import SetWatch
+from contract.benchmark import BenchRun
 from contract.errors import BundleError
 from contract.messages import Desired
 
@@ -40,6 +44,8 @@ _LOOK_SECONDS = 2.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
 _SECONDS_PER_HOUR = 3600.0
+#: What a worker takes before it measures, on a slow box: most of it is importing torch.
+_START_SECONDS = 5.0
 
 
 class Daemon:
@@ -78,7 +84,7 @@ class Daemon:
             timeout_s=config.timeout_s,
             memory_limit_bytes=config.memory_limit_bytes,
         )
-        self._supervisor = Supervisor(limits, stop=stop, root=root)
+        self._supervisor = self._supervise(limits)
         self._courier = Courier(
             config.broker_address,
             site=config.site,
@@ -87,8 +93,11 @@ class Daemon:
             outbox=self._outbox,
             patience=patience,
         )
+        self._questions = Questions(send=self._courier.answer, on_question=bell.ring)
+        self._respondent = Respondent(limits, supervise=self._supervise, send=self._courier.answer)
+        self._activation = Activation(state_dir / STANDING_NAME)
         self._follower = Follower(
-            Activation(state_dir / STANDING_NAME),
+            self._activation,
             self._sweeplog,
             site=config.site,
             device=config.device,
@@ -97,6 +106,8 @@ class Daemon:
         self._watch = SetWatch(self._folder)
         self._shelf: Shelf | None = None
         self._engines: list[str] = []
+        #: What the last run took: the next one may take as long.
+        self._run_s = config.min_seconds + _START_SECONDS
         self._fingerprint = self._take_fingerprint()
         self._environment_due = time.monotonic() + _ENVIRONMENT_SECONDS
 
@@ -110,13 +121,19 @@ class Daemon:
         try:
             self._reopen_shelf(must=once)
             self._follower.report()
-            self._courier.start(on_desired=self._hear, on_ack=self._bell.ring)
+            self._courier.start(
+                on_desired=self._hear,
+                on_request=self._questions.hear,
+                on_ack=self._bell.ring,
+            )
             try:
                 # Announced before this: asking torch takes seconds, in a process of its own.
-                self._engines = self._list_engines()
+                with self._questions.occupied("starting", about_s=_START_SECONDS):
+                    self._engines = self._list_engines()
                 self._announce()
                 self._work(once=once)
             finally:
+                self._questions.close("the agent was stopped")
                 self._courier.stop()
         except StoppedError as error:
             _log.info("stopped", extra=fields(reason=error))
@@ -128,6 +145,7 @@ class Daemon:
         while not self._stop.is_set():
             try:
                 self._flush()
+                self._answer_questions()
                 self._sweep_what_is_missing()
                 self._follow()
                 if once and self._is_delivered():
@@ -198,13 +216,29 @@ class Daemon:
         sweep = self._sweep(shelf, state)
         extra = fields(sweep_id=state.sweep_id, runs=len(jobs), done=len(state.done))
         _log.info("sweep_begins", extra=extra)
-        for run in sweep.runs(jobs):
+        for run in self._undisturbed(sweep.runs(jobs)):
             self._keeper.keep(run)
             self._courier.collect()
             self._follow()
+            self._answer_questions()
         if self._keeper.backlog == 0:
             self._sweeplog.finish(state.sweep_id, at=time.time())
             _log.info("sweep_ends", extra=fields(sweep_id=state.sweep_id))
+
+    def _undisturbed(self, runs: Iterator[BenchRun]) -> Iterator[BenchRun]:
+        """The same runs; questions wait while one is made."""
+        while True:
+            with self._questions.occupied("measuring", about_s=self._run_s):
+                run = next(runs, None)
+            if run is None:
+                return
+            self._run_s = run.duration_s
+            yield run
+
+    def _answer_questions(self) -> None:
+        while (question := self._questions.take()) is not None:
+            active = self._activation.standing.active_variant
+            self._respondent.respond(question, self._shelf, active=active)
 
     def _present_sweep(self, shelf: Shelf) -> SweepState:
         """The last sweep where it still holds, else a new one."""
@@ -234,6 +268,13 @@ class Daemon:
             root=self._root,
             baselines_ms=state.baselines_ms,
         )
+
+    def _supervise(self, limits: Limits) -> Supervisor:
+        return Supervisor(limits, stop=self._stop, root=self._root, on_look=self._beat)
+
+    def _beat(self) -> None:
+        """Show that this thread is alive, many times a second while a worker runs."""
+        self._questions.expire()
 
     def _follow(self) -> None:
         self._follower.follow(self._shelf, fingerprint=self._fingerprint)

@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -23,6 +23,9 @@ _STEP_SECONDS = 0.1
 #: At least once; the store knows duplicates (DESIGN section 4).
 _QOS = 1
 
+#: Hears topic, payload, and whether the broker had kept the message for who comes late.
+Hear = Callable[[str, bytes, bool], None]
+
 
 class Link:
     """An open connection; made by `Link.open`, used from one thread.
@@ -37,7 +40,7 @@ class Link:
         self._refusal: str | None = None
         self._is_accepted = False
         self._subscribed: set[int] = set()
-        self._on_message: Callable[[str, bytes], None] = lambda _topic, _payload: None
+        self._on_message: Hear = lambda _topic, _payload, _is_retained: None
         client.on_connect = self._connected
         client.on_subscribe = self._subscribe_answered
         client.on_publish = self._published
@@ -52,7 +55,7 @@ class Link:
         client_id: str,
         will_topic: str,
         will: bytes,
-        on_message: Callable[[str, bytes], None],
+        on_message: Hear,
         should_stop: Callable[[], bool],
     ) -> Link:
         """Connect and wait until the broker accepts.
@@ -62,7 +65,7 @@ class Link:
             client_id: the broker lets only one connection have it.
             will_topic: where the broker publishes the last will, retained.
             will: what it says.
-            on_message: called with topic and payload from within `step`.
+            on_message: called from within `step`.
             should_stop: asked while waiting.
 
         Raises:
@@ -151,12 +154,12 @@ class Link:
             raise LinkError(message)
 
     def _sleep(self, timeout_s: float, bell: Bell) -> None:
-        socket = self._client.socket()
+        line: Any = self._client.socket()
         # A TLS connection may hold bytes that were read and decrypted already.
-        if socket is None or getattr(socket, "pending", int)():
+        if line is None or getattr(line, "pending", int)():
             return
-        writing = [socket] if self._client.want_write() else []
-        select.select([socket, bell], writing, [], timeout_s)
+        writing = [line] if self._client.want_write() else []
+        select.select([line, bell], writing, [], timeout_s)
         bell.take()
 
     def take_delivered(self) -> set[int]:
@@ -225,4 +228,4 @@ class Link:
         _userdata: object,
         message: paho.MQTTMessage,
     ) -> None:
-        self._on_message(message.topic, bytes(message.payload))
+        self._on_message(message.topic, bytes(message.payload), message.retain)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeVar
@@ -89,6 +90,7 @@ class Supervisor:
         limits: time and memory of one worker.
         stop: set from elsewhere to end the present worker and every later one.
         root: where `/proc` and `/sys` are found.
+        on_look: called again and again, many times a second, while a worker is attended.
     """
 
     def __init__(
@@ -97,10 +99,12 @@ class Supervisor:
         *,
         stop: threading.Event | None = None,
         root: Path = Path("/"),
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._limits = limits
         self._stop = stop or threading.Event()
         self._root = root
+        self._on_look = on_look
 
     @property
     def limits(self) -> Limits:
@@ -188,6 +192,7 @@ class Supervisor:
         process = _process(worker.pid)
         limit_bytes = self._limits.memory_limit_bytes
         while True:
+            self._on_look()
             if self._stop.is_set():
                 message = f"stopped while {watch.stage.value}"
                 raise StoppedError(message)

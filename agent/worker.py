@@ -21,7 +21,7 @@ from PIL import Image
 
 from agent import images, memory
 from agent.affinity import keep_to_cores, usable_cores
-from agent.answering import Queries, Tagger
+from agent.answering import Queries, Tagger, refusal
 from agent.errors import AgentError, NetworkError, UnsupportedNetworkError
 from agent.golden import GoldenVectors, compare, read_golden
 from agent.network import Network, Runtime
@@ -120,11 +120,14 @@ def _perform(task: Task, send: Send) -> None:
             if subject is not None:
                 send(_measure(task, subject, send))
         case Predict():
+            refused = refusal([Path(i).read_bytes() for i in task.images if task.is_foreign])
+            if refused is not None:
+                send(refused)
+                return
             subject = _ready(task, affinity_problem, send)
             if subject is not None:
                 send(Entered(stage=Stage.ANSWERING))
-                answers = [_answer(Path(image), task.top_k, subject) for image in task.images]
-                send(Predicted(answers=answers))
+                send(Predicted(answers=[_answer(image, task, subject) for image in task.images]))
 
 
 def _serve(task: Serve, queries: Queries, send: Send) -> None:
@@ -239,10 +242,11 @@ def _side_step_ms(work: Callable[[], object]) -> float:
     return typical_ms(work, max_seconds=_SIDE_STEP_SECONDS, max_runs=_SIDE_STEPS)
 
 
-def _answer(path: Path, top_k: int, subject: _Subject) -> Answer:
-    network = subject.network
+def _answer(image: str, task: Predict, subject: _Subject) -> Answer:
+    network, path = subject.network, Path(image)
     watch = Stopwatch()
-    picture = images.open_image(path)
+    is_foreign = task.is_foreign
+    picture = images.decode_image(path.read_bytes()) if is_foreign else images.open_image(path)
     decode_ms = watch.elapsed_ms()
     watch = Stopwatch()
     inputs = images.network_input(picture, subject.manifest.preprocessing)
@@ -255,9 +259,9 @@ def _answer(path: Path, top_k: int, subject: _Subject) -> Answer:
         max_runs=_ANSWER_REPEATS,
     )
     watch = Stopwatch()
-    top = rank(logits, subject.labels, top_k)
+    top = rank(logits, subject.labels, task.top_k)
     return Answer(
-        image=str(path),
+        image=image,
         top=top,
         decode_ms=decode_ms,
         preprocess_ms=preprocess_ms,

@@ -189,7 +189,9 @@ def test_any_request_survives_the_round_trip(
     reason=st.none() | st.text(max_size=50),
     variant=st.none() | variants,
     number=st.integers(1, 64),
-    top=st.lists(st.tuples(st.text(max_size=20), st.integers(0, 10**6), st.floats(0, 1)), max_size=5),
+    top=st.lists(
+        st.tuples(st.text(max_size=20), st.integers(0, 10**6), st.floats(0, 1)), max_size=5
+    ),
     load_ms=st.none() | st.floats(0, 1e6),
 )
 def test_any_answer_survives_the_round_trip(
