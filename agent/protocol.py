@@ -66,6 +66,8 @@ class Predict(_Task, frozen=True, kw_only=True, tag="predict"):
     preparation: Preparation
     images: list[str]
     top_k: int
+    #: Whether somebody else sent the images: then only usual formats are read.
+    is_foreign: bool = False
 
 
 class Serve(_Task, frozen=True, kw_only=True, tag="serve"):
@@ -206,7 +208,10 @@ class Fault(enum.StrEnum):
 
 
 class Refused(_Event, frozen=True, kw_only=True, tag="refused"):
-    """The other answer to a `Query`: the image is at fault, and the worker goes on."""
+    """The other answer to a `Query`, or to a `Predict` of foreign images: the image is at fault.
+
+    A serving worker goes on.
+    """
 
     fault: Fault
     reason: str

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeVar
@@ -88,6 +89,7 @@ class Supervisor:
         limits: time and memory of one worker.
         stop: set from elsewhere to end the present worker and every later one.
         root: where `/proc` and `/sys` are found.
+        on_look: called again and again, many times a second, while a worker is attended.
     """
 
     def __init__(
@@ -96,10 +98,12 @@ class Supervisor:
         *,
         stop: threading.Event | None = None,
         root: Path = Path("/"),
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._limits = limits
         self._stop = stop or threading.Event()
         self._root = root
+        self._on_look = on_look
 
     @property
     def limits(self) -> Limits:
@@ -177,6 +181,7 @@ class Supervisor:
             worker.stdin.flush()
         events = _listen(worker.stdout)
         while True:
+            self._on_look()
             if self._stop.is_set():
                 message = f"stopped while {watch.stage.value}"
                 raise StoppedError(message)
