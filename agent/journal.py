@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.errors import JournalError, JournalFullError
+from contract.files import make_folder
 
 _SCHEMA = 2
 _TABLES = """
@@ -71,7 +72,7 @@ class Journal:
         self._path = path
         self._lock = threading.RLock()
         with self._translated():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._connection = sqlite3.connect(
                 path,
                 timeout=_BUSY_SECONDS,

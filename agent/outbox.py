@@ -7,6 +7,7 @@ for them again by acknowledging less than before.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sqlite3
 import uuid
@@ -17,6 +18,7 @@ import msgspec
 from agent.errors import JournalFullError
 from agent.journal import Journal
 from agent.logs import fields
+from agent.tombstones import lay_tombstone
 from contract.benchmark import BenchRun
 from contract.messages import EpochAck, Result, Tombstone, encode_message
 
@@ -95,11 +97,12 @@ class Outbox:
     def acknowledge(self, ack: EpochAck) -> None:
         """Take the fleet's word for what is stored; less than before means: send it again.
 
-        An acknowledgement beyond the last place comes from results that this outbox forgot
-        (its disk was restored): it then starts a new epoch, lest two results share a place.
+        An acknowledgement of what this outbox did not send comes from results that it forgot
+        (its disk was restored) or never had (its disk was copied to another box): it then
+        starts a new epoch, lest two results share a place.
         """
         with self._journal.transaction() as connection:
-            if ack.through >= int(_meta(connection, "next_seq") or 1):
+            if self._is_of_another(connection, ack):
                 self._start_over(connection, ack.through)
                 return
             before = int(_meta(connection, "through") or 0)
@@ -120,7 +123,7 @@ class Outbox:
     def make_room(self) -> None:
         """Drop what is needed least: acknowledged, then superseded, then oldest results.
 
-        What the fleet never got leaves a tombstone in its place.
+        What the fleet never got leaves a tombstone in its place, one for a whole range.
 
         Raises:
             JournalFullError: there is nothing left to drop, or not even room for that.
@@ -139,12 +142,20 @@ class Outbox:
                 raise JournalFullError(message)
             for seq, variant, threads, is_superseded in doomed:
                 why = "superseded" if is_superseded else "oldest"
-                connection.execute(
-                    "UPDATE outbox SET payload = ?, is_tombstone = 1 WHERE seq = ?",
-                    (self._tombstone(connection, seq, seq, f"outbox full, {why} dropped"), seq),
-                )
+                self._close(connection, seq, seq, f"outbox full, {why} dropped")
                 extra = fields(seq=seq, variant=variant, threads=threads, why=why)
                 _log.warning("result_dropped", extra=extra)
+
+    def _is_of_another(self, connection: sqlite3.Connection, ack: EpochAck) -> bool:
+        if ack.through >= int(_meta(connection, "next_seq") or 1):
+            return True
+        for place in ack.stored:
+            mine = connection.execute(
+                "SELECT payload FROM outbox WHERE seq = ? AND NOT is_tombstone", (place.seq,)
+            ).fetchone()
+            if mine is not None and hashlib.sha256(mine[0]).hexdigest() != place.sha256:
+                return True
+        return False
 
     def _insert(self, connection: sqlite3.Connection, seq: int, run: BenchRun) -> None:
         epoch = _meta(connection, "epoch") or ""
@@ -154,23 +165,16 @@ class Outbox:
             (seq, seq, encode_message(result), run.variant, run.threads),
         )
 
-    def _tombstone(
-        self,
-        connection: sqlite3.Connection,
-        seq: int,
-        last_seq: int,
-        reason: str,
-    ) -> bytes:
-        return encode_message(
-            Tombstone(
-                site=self._site,
-                device=self._device,
-                epoch=_meta(connection, "epoch") or "",
-                seq=seq,
-                last_seq=last_seq,
-                reason=reason,
-            ),
+    def _close(self, connection: sqlite3.Connection, seq: int, last_seq: int, reason: str) -> None:
+        stone = Tombstone(
+            site=self._site,
+            device=self._device,
+            epoch=_meta(connection, "epoch") or "",
+            seq=seq,
+            last_seq=last_seq,
+            reason=reason,
         )
+        lay_tombstone(connection, stone)
 
     def _report_rejections(self, connection: sqlite3.Connection, ack: EpochAck) -> None:
         for rejection in ack.rejected:
@@ -188,16 +192,13 @@ class Outbox:
         last_lost = int(first_kept or _meta(connection, "next_seq") or 1) - 1
         if last_lost > through:
             reason = "acknowledged before, and no longer kept on the device"
-            payload = self._tombstone(connection, through + 1, last_lost, reason)
-            connection.execute(
-                "INSERT INTO outbox (seq, last_seq, payload, is_tombstone) VALUES (?, ?, ?, 1)",
-                (through + 1, last_lost, payload),
-            )
+            self._close(connection, through + 1, last_lost, reason)
 
     def _start_over(self, connection: sqlite3.Connection, through: int) -> None:
-        _log.warning("outbox_behind_fleet", extra=fields(through=through))
+        _log.warning("outbox_of_another_history", extra=fields(through=through))
+        # What was acknowledged may have been another's; the fleet knows its own runs by their id.
         kept = connection.execute(
-            "SELECT payload FROM outbox WHERE NOT is_tombstone AND NOT is_acked ORDER BY seq",
+            "SELECT payload FROM outbox WHERE NOT is_tombstone ORDER BY seq",
         ).fetchall()
         connection.execute("DELETE FROM outbox")
         _start_epoch(connection)

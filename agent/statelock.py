@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from agent.errors import JournalError
+from contract.files import make_folder
 
 _NAME = "agent.lock"
 
@@ -18,7 +19,7 @@ def hold_state_dir(folder: Path) -> IO[bytes]:
         JournalError: the folder cannot be made, or another agent holds it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         file = (folder / _NAME).open("ab")
     except OSError as error:
         message = f"{folder}: {error.strerror}; check state_dir"

@@ -32,13 +32,27 @@ def replacing(path: Path, *, mode: int = _PUBLIC) -> Iterator[Path]:
     try:
         yield scratch
         with scratch.open("rb+") as file:
+            scratch.chmod(mode)
             os.fsync(file.fileno())
-        scratch.chmod(mode)
         scratch.replace(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it where they are missing, so that a power cut leaves them.
+
+    What is synced in a folder is lost all the same while the folder's own name is not.
+
+    Raises:
+        OSError: one of them is a file, or cannot be made.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        _sync_folder(one.parent)
 
 
 def expect_writable(folder: Path) -> None:

@@ -152,11 +152,21 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class StoredPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """SHA-256 of the message that is stored in one outbox place, as hexadecimal digits."""
+
+    seq: Seq
+    sha256: str
+
+
 class EpochAck(msgspec.Struct, frozen=True, kw_only=True):
     """What is safe of one outbox: every `seq` up to `through` is stored or closed."""
 
     through: Count
     rejected: list[Rejection] = []
+    #: For the device to compare with its own: place `through`, and places for which other
+    #: bytes came than are stored.
+    stored: list[StoredPlace] = []
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from contract.files import make_folder
 from fleet.errors import (
     AddressError,
     RowRefusedError,
@@ -115,7 +116,7 @@ def open_database(url: str, *, create: bool) -> Database:
             )
             raise StoreMissingError(message)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as error:
             message = f"{path.parent}: {error.strerror}; name another place with --db"
             raise StoreError(message) from error

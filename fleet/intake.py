@@ -22,6 +22,8 @@ from fleet.schema import devices, results, samples, tombstones
 
 _log = logging.getLogger(__name__)
 
+_BOOTS = msgspec.json.Decoder(tuple[str, ...])
+
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one batch, once it is durable."""
@@ -153,9 +155,14 @@ class _Batch:
                     "expected the same bytes: two devices may share one identity"
                 )
                 self._put_away(refuse(delivery, reason))
+                self._outboxes.dispute(place)
                 return
             self._outboxes.unreject(place)
         run = result.run
+        if self._is_stored_elsewhere(place, run):
+            self._outboxes.close(place)
+            self._duplicates += 1
+            return
         interval = p95_interval(run.samples_ms)
         self._connection.execute(
             sa.insert(results).values(
@@ -170,6 +177,7 @@ class _Batch:
                 p95_ci_low_ms=interval.low if interval else None,
                 p95_ci_high_ms=interval.high if interval else None,
                 run=_without_samples(run),
+                run_id=run.run_id,
             ),
         )
         if run.samples_ms:
@@ -187,6 +195,24 @@ class _Batch:
                 results.c.device == place.device,
                 results.c.epoch == place.epoch,
                 results.c.seq == place.seq,
+            ),
+        )
+
+    def _is_stored_elsewhere(self, place: Place, run: BenchRun) -> bool:
+        """Whether another outbox of this device brought this run already.
+
+        A device whose disk was restored or replaced sends again, from a new outbox, what it
+        cannot know to be stored.
+        """
+        return bool(
+            self._connection.scalar(
+                sa.select(sa.literal(1)).where(
+                    results.c.site == place.site,
+                    results.c.device == place.device,
+                    results.c.run_id == run.run_id,
+                    results.c.epoch != place.epoch,
+                    results.c.run == _without_samples(run),
+                ),
             ),
         )
 
@@ -216,11 +242,18 @@ class _Batch:
                 devices.c.boot_id,
                 devices.c.connection,
                 devices.c.state_at,
+                devices.c.earlier_boots,
             ).where(this),
         ).one()
         known = None
         if row.presence is not None:
-            known = Connection(Presence(row.presence), row.boot_id, row.connection, row.state_at)
+            known = Connection(
+                Presence(row.presence),
+                row.boot_id,
+                row.connection,
+                row.state_at,
+                _BOOTS.decode(row.earlier_boots or "[]"),
+            )
         new = next_connection(known, state)
         if new != known:
             self._connection.execute(
@@ -231,6 +264,7 @@ class _Batch:
                     boot_id=new.boot_id,
                     connection=new.number,
                     state_at=new.at,
+                    earlier_boots=msgspec.json.encode(new.earlier_boots).decode(),
                 ),
             )
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import sqlalchemy as sa
 
-from contract.messages import Ack, EpochAck, Rejection
+from contract.messages import Ack, EpochAck, Rejection, StoredPlace
 from fleet.delivery import Place
-from fleet.schema import epochs, rejections
+from fleet.schema import disputes, epochs, rejections, results
 from fleet.watermark import Watermark
 
 #: An ack is one retained message: it names the newest outboxes and rejections only.
 _ACKED_EPOCHS = 8
 _ACKED_REJECTIONS = 50
+_ACKED_DISPUTES = 16
 _REASON_CHARACTERS = 160
 
 _ISLANDS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
@@ -67,6 +68,17 @@ class Outboxes:
                 rejections.c.seq == place.seq,
             ),
         )
+
+    def dispute(self, place: Place) -> None:
+        """Note that other bytes came for a place than are stored in it."""
+        this = msgspec.structs.asdict(place)
+        known = self._connection.execute(
+            sa.update(disputes)
+            .where(*(disputes.c[name] == value for name, value in this.items()))
+            .values(last_at=self._now),
+        )
+        if not known.rowcount:
+            self._connection.execute(sa.insert(disputes).values(**this, last_at=self._now))
 
     def save(self) -> None:
         """Write the watermarks that changed."""
@@ -138,6 +150,7 @@ def _ack_of(connection: sa.Connection, site: str, device: str, at: float) -> Ack
         .order_by(rejections.c.rejected_at.desc(), rejections.c.seq.desc())
         .limit(_ACKED_REJECTIONS),
     ).all()
+    comparable = _comparable(connection, site, device, newest)
     return Ack(
         site=site,
         device=device,
@@ -145,6 +158,7 @@ def _ack_of(connection: sa.Connection, site: str, device: str, at: float) -> Ack
         epochs={
             epoch: EpochAck(
                 through=mark.through,
+                stored=comparable.get(epoch, []),
                 rejected=sorted(
                     (
                         Rejection(seq=row.seq, reason=row.reason)
@@ -157,6 +171,33 @@ def _ack_of(connection: sa.Connection, site: str, device: str, at: float) -> Ack
             for epoch, mark in newest.items()
         },
     )
+
+
+def _comparable(
+    connection: sa.Connection,
+    site: str,
+    device: str,
+    marks: Mapping[str, Watermark],
+) -> dict[str, list[StoredPlace]]:
+    """What is stored in the places that a device should compare with its own, by epoch."""
+    this = sa.and_(results.c.site == site, results.c.device == device)
+    disputed = connection.execute(
+        sa.select(disputes.c.epoch, disputes.c.seq)
+        .where(disputes.c.site == site, disputes.c.device == device)
+        .order_by(disputes.c.last_at.desc(), disputes.c.seq.desc())
+        .limit(_ACKED_DISPUTES),
+    )
+    places = {(row.epoch, row.seq) for row in disputed if row.epoch in marks}
+    places |= {(epoch, mark.through) for epoch, mark in marks.items()}
+    rows = connection.execute(
+        sa.select(results.c.epoch, results.c.seq, results.c.body_sha256)
+        .where(this, sa.tuple_(results.c.epoch, results.c.seq).in_(sorted(places)))
+        .order_by(results.c.seq),
+    )
+    found: dict[str, list[StoredPlace]] = {}
+    for row in rows:
+        found.setdefault(row.epoch, []).append(StoredPlace(seq=row.seq, sha256=row.body_sha256))
+    return found
 
 
 def _key(place: Place) -> _Key:

@@ -40,6 +40,7 @@ devices = sa.Table(
     sa.Column("state_at", sa.Float, comment="by the device's clock"),
     sa.Column("inventory", sa.Text),
     sa.Column("progress", sa.Text, comment="the last update message"),
+    sa.Column("earlier_boots", sa.Text, comment="newest first"),
 )
 
 epochs = sa.Table(
@@ -73,8 +74,10 @@ results = sa.Table(
     sa.Column("p95_ci_low_ms", sa.Float),
     sa.Column("p95_ci_high_ms", sa.Float),
     sa.Column("run", sa.Text, nullable=False, comment="the run without its raw samples"),
+    sa.Column("run_id", sa.Text),
     sa.UniqueConstraint("site", "device", "epoch", "seq"),
     sa.Index(None, "site", "device", "set_id", "fingerprint", "variant", "threads"),
+    sa.Index(None, "site", "device", "run_id"),
 )
 
 samples = sa.Table(
@@ -108,6 +111,17 @@ rejections = sa.Table(
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("rejected_at", sa.Float, nullable=False),
+)
+
+disputes = sa.Table(
+    "disputes",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("device", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("last_at", sa.Float, nullable=False),
+    comment="Places for which other bytes came than are stored.",
 )
 
 quarantine = sa.Table(

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from support.brokers import Mosquitto
+from support.faults.table import fault, pytest_terminal_summary
+
+__all__ = ["fault", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session", autouse=True)

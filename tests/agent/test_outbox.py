@@ -178,11 +178,15 @@ def test_a_full_outbox_drops_superseded_results_first_and_says_so(tmp_path: Path
         with journal.transaction() as connection:
             outbox.append(connection, make_run(variant))
     outbox.make_room()
-    messages = [decoded(parcel.payload) for parcel in outbox.pending(8)]
-    assert [type(m).__name__ for m in messages] == ["Result", "Tombstone", "Tombstone", "Result"]
+    old, stone, net = [decoded(parcel.payload) for parcel in outbox.pending(8)]
+    assert isinstance(stone, Tombstone)
+    assert (old.seq, stone.seq, stone.last_seq, net.seq) == (1, 2, 3, 4)
+    assert stone.reason == "outbox full, superseded dropped"
     outbox.make_room()  # nothing is superseded any more: the oldest goes
-    messages = [decoded(parcel.payload) for parcel in outbox.pending(8)]
-    assert [type(m).__name__ for m in messages] == ["Tombstone"] * 3 + ["Result"]
+    stone, net = [decoded(parcel.payload) for parcel in outbox.pending(8)]
+    assert isinstance(stone, Tombstone)
+    assert (stone.seq, stone.last_seq, net.seq) == (1, 3, 4)
+    assert stone.reason == "outbox full, oldest dropped; outbox full, superseded dropped"
     outbox.make_room()
     with pytest.raises(JournalFullError, match="nothing that could be dropped"):
         outbox.make_room()

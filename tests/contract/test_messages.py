@@ -38,6 +38,7 @@ GOLDEN_NAMES = [
     "request",
     "answer",
     "answer-refused",
+    "ack-stored",
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from contract.messages import Presence, State
 from fleet.presence import Connection, next_connection
 
@@ -46,9 +48,23 @@ def test_a_late_last_will_of_an_earlier_boot_does_not_hide_the_next_boot() -> No
     )
 
 
-def test_a_death_whose_birth_was_missed_counts() -> None:
+def test_a_late_last_will_does_not_hide_a_boot_whose_clock_starts_in_1970() -> None:
     assert (
-        after(said(Presence.ONLINE, "b", 5, at=10), said(Presence.OFFLINE, "c", 1, at=20))
+        after(
+            said(Presence.ONLINE, "b", 5, at=1_700_000_000),
+            said(Presence.ONLINE, "c", 1, at=60),
+            said(Presence.ONLINE, "d", 1, at=60),
+            said(Presence.OFFLINE, "c", 1, at=60),
+            said(Presence.OFFLINE, "b", 5, at=1_700_000_000),
+        )
+        is Presence.ONLINE
+    )
+
+
+@pytest.mark.parametrize("at", [20.0, 5.0])
+def test_a_death_whose_birth_was_missed_counts_whatever_its_clock_says(at: float) -> None:
+    assert (
+        after(said(Presence.ONLINE, "b", 5, at=10), said(Presence.OFFLINE, "c", 1, at=at))
         is Presence.OFFLINE
     )
     assert after(said(Presence.ONLINE, "b", 5), said(Presence.OFFLINE, "b", 6)) is Presence.OFFLINE

@@ -1,0 +1,1 @@
+"""Power cuts, broken disks and wrong clocks, done to the programs' real code."""
