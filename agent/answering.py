@@ -8,7 +8,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 import msgspec
@@ -106,11 +106,8 @@ class Tagger:
         """
         try:
             return self.tag(content, top_k)
-        except ImageError as error:
-            return Refused(fault=_fault(error), reason=str(error))
-        except MemoryError:
-            reason = "image: this box has too little memory for it; scale it down first"
-            return Refused(fault=Fault.TOO_MUCH_MEMORY, reason=reason)
+        except (ImageError, MemoryError) as error:
+            return _refused(error)
 
     def tag(self, content: bytes, top_k: int) -> Tagged:
         """Best classes of one image file's bytes.
@@ -137,6 +134,23 @@ class Tagger:
             inference_ms=inference_ms,
             postprocess_ms=watch.elapsed_ms(),
         )
+
+
+def refusal(contents: Iterable[bytes]) -> Refused | None:
+    """What is wrong with the first image file that cannot be decoded, or None."""
+    try:
+        for content in contents:
+            images.decode_image(content)
+    except (ImageError, MemoryError) as error:
+        return _refused(error)
+    return None
+
+
+def _refused(error: ImageError | MemoryError) -> Refused:
+    if isinstance(error, ImageError):
+        return Refused(fault=_fault(error), reason=str(error))
+    reason = "image: this box has too little memory for it; scale it down first"
+    return Refused(fault=Fault.TOO_MUCH_MEMORY, reason=reason)
 
 
 def _fault(error: ImageError) -> Fault:

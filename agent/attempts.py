@@ -17,7 +17,7 @@ Attempt = Callable[[Preparation], Outcome]
 _OPTIMIZED_FIRST = (Preparation.OPTIMIZED, Preparation.FROZEN, Preparation.AS_BUILT)
 _FROZEN_FIRST = (Preparation.FROZEN, Preparation.AS_BUILT)
 #: What another preparation may cure: rewritten graphs need more memory and other kernels.
-CURABLE = frozenset(
+_CURABLE = frozenset(
     {
         RunStatus.CRASHED,
         RunStatus.OOM,
@@ -36,15 +36,28 @@ class _Kind:
     threads: int
 
 
-def preparations(manifest: Manifest) -> Sequence[Preparation]:
+def preparations(manifest: Manifest, *, known: str | None = None) -> Sequence[Preparation]:
     """Ways to prepare a network, the one to try first in front.
 
     Static INT8 and bfloat16 have nothing to optimise and are only frozen. Dynamic INT8 takes
     part like FP32, for its convolutions are FP32.
+
+    Args:
+        manifest: of the network.
+        known: the fastest one, as it was measured here; None where nothing is known.
     """
-    if manifest.quantization.scheme in {Scheme.STATIC_INT8, Scheme.BF16}:
-        return _FROZEN_FIRST
-    return _OPTIMIZED_FIRST
+    is_plain = manifest.quantization.scheme in {Scheme.STATIC_INT8, Scheme.BF16}
+    ladder: Sequence[Preparation] = _FROZEN_FIRST if is_plain else _OPTIMIZED_FIRST
+    values = [preparation.value for preparation in ladder]
+    return ladder[values.index(known) :] if known in values else ladder
+
+
+def below(ladder: Sequence[Preparation], status: RunStatus) -> Sequence[Preparation]:
+    """What is left to try once the first of a ladder failed with a status."""
+    if status not in _CURABLE:
+        return ()
+    # The network as it was built needs least memory.
+    return ladder[1:][-1:] if status is RunStatus.OOM else ladder[1:]
 
 
 class Contest:
@@ -76,7 +89,7 @@ class Contest:
     ) -> tuple[Outcome, list[str]]:
         """Outcome of the fastest preparation that works, and notes on the others."""
         ladder = preparations(manifest)
-        if ladder is _FROZEN_FIRST:
+        if ladder == _FROZEN_FIRST:
             return climb_down(ladder, attempt)
         kind = _kind(manifest, threads)
         known = self._is_optimizing_slower.get(kind)
@@ -116,16 +129,13 @@ def climb_down(
     Each attempt is a fresh process, so that figures never carry a failed one's memory.
     """
     notes: list[str] = []
-    rest = list(ladder)
     while True:
-        preparation = rest.pop(0)
+        preparation = ladder[0]
         outcome = attempt(preparation)
         if outcome.status is RunStatus.OK:
             return outcome, notes
-        if outcome.status not in CURABLE or not rest:
+        ladder = below(ladder, outcome.status)
+        if not ladder:
             # Every way failed, so none of the preparations is to blame.
             return outcome, []
         notes.append(f"not {preparation.value}: {outcome.status.value}: {outcome.reason}")
-        if outcome.status is RunStatus.OOM:
-            # The network as it was built needs least.
-            rest = rest[-1:]

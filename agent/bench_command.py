@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -19,7 +21,6 @@ from agent.samples import SampleArchive
 from agent.schedule import Job, Turn, plan
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
-from agent.table import bench_remarks, bench_table
 from contract.benchmark import BenchRun, RunStatus
 from contract.exits import Exit
 
@@ -161,10 +162,13 @@ def _swept(
     with progress_bar() as progress:
         bar = progress.add_task("measuring")
 
-        def announce(turn: Turn) -> None:
+        @contextlib.contextmanager
+        def shown(turn: Turn) -> Iterator[None]:
             variant, threads = turn.job.key
             name = f"{variant} ({threads} threads)" if threads > 1 else variant
             progress.update(bar, description=name)
+            yield
+            progress.advance(bar)
 
         sweep = Sweep(
             shelf,
@@ -176,8 +180,7 @@ def _swept(
             ),
             effort=effort,
             supervisor=supervisor,
-            on_start=announce,
-            on_taken=lambda _taken: progress.advance(bar),
+            during=shown,
         )
         progress.update(bar, total=len(sweep.turns(jobs)))
         runs = {}
@@ -200,6 +203,8 @@ def _report(runs: list[BenchRun], unreadable: list[Unreadable], *, as_json: bool
             click.echo(f"{one.member.variant}: unreadable: {one.reason}", err=True)
         click.echo(msgspec.json.encode(runs))
         return
+    from agent.table import bench_remarks, bench_table  # noqa: PLC0415 - rich, not for a daemon
+
     terminal = console()
     terminal.print(bench_table(runs, unreadable))
     for remark in bench_remarks(runs, unreadable):

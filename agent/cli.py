@@ -1,8 +1,10 @@
-"""Command line of the agent; `bench` and `serve` have files of their own."""
+"""Command line of the agent; `bench`, `run` and `serve` have files of their own.
+
+What a daemon does not need (rich, numpy) is imported where a command needs it.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +15,12 @@ import msgspec
 from agent.bench_command import bench
 from agent.boxfacts import read_box
 from agent.bundles import open_shelf
-from agent.config import EXAMPLE, LOG_LEVELS, load_config
 from agent.console import check_variants, console, progress_bar
-from agent.daemon import Daemon
-from agent.ending import clear_errors, stop_on_signals
+from agent.ending import clear_errors
 from agent.facts_text import facts_lines
-from agent.logs import start_logging
 from agent.probes.command import run_command, run_nothing
 from agent.probes.disk import space_of
+from agent.run_command import run
 from agent.schedule import plan
 from agent.serve_command import serve
 from agent.supervisor import Limits, Supervisor
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
     from agent.comparison import Comparison
 
 _ROOT = Path("/")
-#: The keys are explained once, where they are defined; click reads \b as "keep these lines".
-_CONFIG_HELP = f"""\b
-FILE, with all that can be said in it:
-
-\b
-{EXAMPLE}"""
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _PLACE = click.Path(file_okay=False, path_type=Path)
 
@@ -53,6 +47,7 @@ def cli() -> None:
 
 
 cli.add_command(bench)
+cli.add_command(run)
 cli.add_command(serve)
 
 
@@ -169,46 +164,6 @@ def probe(*, bundles: Path, state_dir: Path, root: Path, as_json: bool) -> None:
         click.echo(msgspec.json.encode(facts))
     else:
         click.echo("\n".join(facts_lines(facts)))
-    sys.exit(Exit.DONE)
-
-
-@cli.command(epilog=_CONFIG_HELP)
-@click.option(
-    "--config",
-    "config_path",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="TOML file, explained below.",
-)
-@click.option("--once", is_flag=True, help="Measure once, deliver everything, then end.")
-@click.option("--broker", metavar="URL", help="Replaces broker of the file.")
-@click.option("--bundles", metavar="DIR", help="Replaces bundles of the file.")
-@click.option("--state-dir", metavar="DIR", help="Replaces state_dir of the file.")
-@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Replaces log_level of the file.")
-def run(
-    config_path: Path,
-    *,
-    once: bool,
-    broker: str | None,
-    bundles: str | None,
-    state_dir: str | None,
-    log_level: str | None,
-) -> None:
-    """Measure this device's bundle set and deliver the results to the fleet.
-
-    It announces the device to the broker, measures every variant, and keeps each result
-    until the fleet says that it is stored. Where the broker is away it goes on measuring
-    and delivers later. It measures again when the set or the environment changes, and
-    makes the variant that the fleet desires its active one. SIGTERM ends it cleanly.
-
-    """
-    flags = {"broker": broker, "bundles": bundles, "state_dir": state_dir, "log_level": log_level}
-    stop = stop_on_signals()
-    with clear_errors():
-        config = load_config(config_path, environment=os.environ, flags=flags)
-        start_logging(config.log_level)
-        Daemon(config, stop=stop).run(once=once)
     sys.exit(Exit.DONE)
 
 

@@ -40,6 +40,10 @@ rebench_hours = 168      # measure again after this time; default never
 groups = ["cold-hall"]   # the fleet's policies may name them
 emulates = "a small board" # where it stands for another device
 outbox_limit_mb = 64     # space for results not acknowledged yet
+serve_port = 8080        # serve the active variant over HTTP; default: no serving
+serve_host = "127.0.0.1" # address to listen on; another one than this takes
+serve_allow_remote = false # ... true, for there is no authentication
+serve_fast_decode = false # decode large JPEGs at a fraction of their size
 log_level = "info"       # debug, info, warning or error
 # For broker = "mqtts://HOST:8883"; 'edgewright-fleet enroll' writes both files:
 ca_file = "ca.pem"       # whom to trust; default the system's authorities
@@ -52,6 +56,8 @@ _BYTES_PER_MB = 1_000_000
 _SECONDS_PER_MINUTE = 60.0
 _PATH_KEYS = ("bundles", "state_dir", "ca_file", "password_file")
 _TEXT_KEYS = {"emulates", "log_level", "mode", "ca_file", "password_file", "username"}
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8080
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
@@ -81,6 +87,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     groups: list[str] = []
     emulates: str | None = None
     outbox_limit_mb: _Some = 64.0
+    serve_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    serve_host: str = LOOPBACK
+    serve_allow_remote: bool = False
+    serve_fast_decode: bool = False
     log_level: LogLevel = "info"
     ca_file: str | None = None
     password_file: str | None = None

@@ -1,25 +1,42 @@
-"""What the agent's commands have in common on a terminal."""
+"""What the agent's commands have in common on a terminal.
+
+rich is imported where it is used: a daemon's process has the commands in memory too.
+"""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agent.bundles import Shelf
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 _PIPE_COLUMNS = 120
 
 
 def console() -> Console:
     """Console on stdout; a pipe gets lines as long as a wide terminal's."""
+    from rich.console import Console  # noqa: PLC0415 - not for a daemon
+
     return Console() if sys.stdout.isatty() else Console(width=_PIPE_COLUMNS)
 
 
 def progress_bar() -> Progress:
     """Progress bar on standard error that leaves nothing behind."""
+    from rich.console import Console  # noqa: PLC0415 - not for a daemon
+    from rich.progress import (  # noqa: PLC0415 - likewise
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.bell import Bell
 from agent.errors import JournalError, LinkError
+from agent.letters import Letters
 from agent.link import Link
 from agent.logs import fields
 from agent.outbox import Outbox
@@ -26,6 +28,7 @@ from contract.messages import (
     decode_message,
     encode_message,
 )
+from contract.question import Answer, Request
 from contract.topics import Leaf, topic_for
 
 _log = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class Patience:
     #: A message that the fleet did not acknowledge is sent again, later each time.
     resend_first_s: float = 5.0
     resend_most_s: float = 60.0
+    #: Longest sleep with nothing to do: well within the keepalive, which is sent when awake.
+    idle_s: float = 10.0
 
 
 @dataclass(kw_only=True)
@@ -87,9 +92,13 @@ class Courier:
         self._boot_id = boot_id
         self._outbox = outbox
         self._on_desired: Callable[[Desired], None] = lambda _desired: None
+        self._on_request: Callable[[Request], None] = lambda _request: None
+        self._on_ack: Callable[[], None] = lambda: None
         self._patience = patience or Patience()
         self._connection_number = 0
         self._stopping = threading.Event()
+        self._bell = Bell()
+        self._letters = Letters()
         self._lock = threading.Lock()
         #: Latest word per retained leaf, and what of it the broker already has.
         self._words: dict[Leaf, bytes] = {}
@@ -99,21 +108,47 @@ class Courier:
         self._epoch = ""
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
-    def start(self, *, on_desired: Callable[[Desired], None]) -> None:
-        """Begin to connect; `on_desired` hears every desired state, in the courier's thread."""
+    def start(
+        self,
+        *,
+        on_desired: Callable[[Desired], None],
+        on_request: Callable[[Request], None] = lambda _request: None,
+        on_ack: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin to connect; what is given is called in the courier's thread.
+
+        Args:
+            on_desired: hears every desired state.
+            on_request: hears every question.
+            on_ack: called when the fleet stored something.
+        """
         self._on_desired = on_desired
+        self._on_request = on_request
+        self._on_ack = on_ack
         self._thread.start()
 
     def stop(self) -> None:
         """Say offline, disconnect, and end the thread."""
         self._stopping.set()
+        self._bell.ring()
         self._thread.join()
+        self._bell.close()
+
+    def collect(self) -> None:
+        """Look into the outbox now: something was put there."""
+        self._bell.ring()
 
     def say(self, message: Inventory | Update) -> None:
         """Publish a retained message now and after every reconnect, until the next one."""
         leaf = Leaf.INVENTORY if isinstance(message, Inventory) else Leaf.UPDATE
         with self._lock:
             self._words[leaf] = encode_message(message)
+        self._bell.ring()
+
+    def answer(self, answer: Answer) -> None:
+        """Publish an answer once, as soon as the broker takes it."""
+        self._letters.post(self._topic(Leaf.ANSWER), encode_message(answer))
+        self._bell.ring()
 
     def _run(self) -> None:
         failures = 0
@@ -158,17 +193,21 @@ class Courier:
         self._said.clear()
         self._trips.clear()
         self._crowd.clear()
+        self._letters.connection_lost()
         # The retained acknowledgement comes first, lest stored results are sent again.
-        topics = [self._topic(Leaf.DESIRED), self._topic(Leaf.ACK)]
+        topics = [self._topic(leaf) for leaf in (Leaf.DESIRED, Leaf.ACK, Leaf.REQUEST)]
         link.subscribe(topics, should_stop=self._stopping.is_set)
         online = encode_message(self._state(Presence.ONLINE))
         link.publish(self._topic(Leaf.STATE), online, retain=True)
         link.step()
         while not self._stopping.is_set():
             self._speak(link)
-            self._deliver(link)
-            link.step()
-            self._crowd -= link.take_delivered()
+            self._post(link)
+            link.step(self._deliver(link), bell=self._bell)
+            delivered = link.take_delivered()
+            self._crowd -= delivered
+            self._letters.delivered(delivered)
+        self._post(link)
         self._part(link)
 
     def _speak(self, link: Link) -> None:
@@ -179,22 +218,26 @@ class Courier:
                 link.publish(self._topic(leaf), payload, retain=True)
                 self._said[leaf] = payload
 
-    def _deliver(self, link: Link) -> None:
+    def _post(self, link: Link) -> None:
+        self._letters.send_all(lambda one: link.publish(one.topic, one.payload, retain=False))
+
+    def _deliver(self, link: Link) -> float:
+        """Send what is due; returns the seconds until something else may be."""
         now = time.monotonic()
-        waiting = [seq for seq, trip in self._trips.items() if trip.due_at > now]
         room = _WINDOW - len(self._crowd)
         if room <= 0:
-            return
+            # The broker's next acknowledgement makes room, and ends the sleep.
+            return self._patience.idle_s
         try:
             epoch = self._outbox.epoch
             if epoch != self._epoch:
                 self._epoch = epoch
                 self._trips.clear()
-                waiting = []
+            waiting = [seq for seq, trip in self._trips.items() if trip.due_at > now]
             parcels = self._outbox.pending(room, besides=waiting)
         except JournalError as error:
             _log.error("outbox_unreadable", extra=fields(error=error))
-            return
+            return self._patience.idle_s
         for parcel in parcels:
             mid = link.publish(self._topic(Leaf.RESULT), parcel.payload, retain=False)
             self._crowd.add(mid)
@@ -203,8 +246,11 @@ class Courier:
             wait_s = wait_s or self._patience.resend_first_s
             self._trips[parcel.seq] = _Trip(due_at=now + wait_s, wait_s=wait_s)
             _log.debug("result_sent", extra=fields(seq=parcel.seq, bytes=len(parcel.payload)))
+        # What was due and is not pending any more (rejected, or dropped) is due no more.
+        due = [trip.due_at - now for trip in self._trips.values() if trip.due_at > now]
+        return min([*due, self._patience.idle_s])
 
-    def _receive(self, topic: str, payload: bytes) -> None:
+    def _receive(self, topic: str, payload: bytes, is_retained: bool = False) -> None:  # noqa: FBT001, FBT002 - as the link calls it
         try:
             _, message = decode_message(topic, payload)
         except ContractError as error:
@@ -218,6 +264,11 @@ class Courier:
             self._acknowledge(message)
         elif isinstance(message, Desired):
             self._on_desired(message)
+        elif isinstance(message, Request) and is_retained:
+            # Kept by the broker for whoever connects: nobody waits for its answer any more.
+            _log.warning("request_of_the_past", extra=fields(id=message.id))
+        elif isinstance(message, Request):
+            self._on_request(message)
 
     def _acknowledge(self, message: Ack) -> None:
         try:
@@ -238,6 +289,7 @@ class Courier:
             for seq, trip in self._trips.items()
             if seq > mine.through
         }
+        self._on_ack()
 
     def _part(self, link: Link) -> None:
         farewell = encode_message(self._state(Presence.OFFLINE))

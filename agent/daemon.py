@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.activation import STANDING_NAME, Activation
 from agent.affinity import usable_cores
+from agent.bell import Bell
 from agent.bundles import Shelf, open_shelf
 from agent.config import AgentConfig
 from agent.courier import Courier, Patience
@@ -23,23 +24,30 @@ from agent.logs import fields
 from agent.observation import Taken
 from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
+from agent.questions import Questions
 from agent.rebench import Rebench
+from agent.respondent import Respondent
 from agent.samples import SampleArchive
 from agent.schedule import Job, plan
+from agent.serving_child import ServingChild, serve_command
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
 from agent.sweeplog import SweepLog, SweepState
 from agent.watch import SetWatch
 from contract.errors import BundleError
+from contract.messages import Desired
 
 _log = logging.getLogger(__name__)
 
 _JOURNAL_NAME = "agent.sqlite"
 _SAMPLES_NAME = "samples"
-_LOOK_SECONDS = 1.0
+#: What rings no bell: another bundle set, a disk that takes writes again, a sweep grown old.
+_LOOK_SECONDS = 2.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
+#: What a worker takes before it measures, on a slow box: most of it is importing torch.
+_START_SECONDS = 5.0
 
 
 class Daemon:
@@ -48,6 +56,7 @@ class Daemon:
     Args:
         config: everything that it needs to know.
         stop: set from elsewhere (a signal) to end it.
+        bell: rung when `stop` is set, so that it need not be looked at.
         root: where `/proc` and `/sys` are found.
         patience: how long the courier waits before trying again.
     """
@@ -57,11 +66,13 @@ class Daemon:
         config: AgentConfig,
         *,
         stop: threading.Event,
+        bell: Bell,
         root: Path = Path("/"),
         patience: Patience | None = None,
     ) -> None:
         self._config = config
         self._stop = stop
+        self._bell = bell
         self._root = root
         self._folder = Path(config.bundles)
         state_dir = Path(config.state_dir)
@@ -77,7 +88,7 @@ class Daemon:
             timeout_s=config.timeout_s,
             memory_limit_bytes=config.memory_limit_bytes,
         )
-        self._supervisor = Supervisor(limits, stop=stop, root=root)
+        self._supervisor = self._supervise(limits)
         self._courier = Courier(
             config.broker_address,
             access=config.broker_access,
@@ -87,16 +98,22 @@ class Daemon:
             outbox=self._outbox,
             patience=patience,
         )
+        self._questions = Questions(send=self._courier.answer, on_question=bell.ring)
+        self._respondent = Respondent(limits, supervise=self._supervise, send=self._courier.answer)
+        self._activation = Activation(state_dir / STANDING_NAME)
         self._follower = Follower(
-            Activation(state_dir / STANDING_NAME),
+            self._activation,
             self._sweeplog,
             site=config.site,
             device=config.device,
             say=self._courier.say,
         )
+        self._server: ServingChild | None = None
         self._watch = SetWatch(self._folder)
         self._shelf: Shelf | None = None
         self._engines: list[str] = []
+        #: What the last run took: the next one may take as long.
+        self._turn_s = config.min_seconds + _START_SECONDS
         self._fingerprint = self._take_fingerprint()
         self._environment_due = time.monotonic() + _ENVIRONMENT_SECONDS
 
@@ -108,24 +125,46 @@ class Daemon:
             JournalError: the state folder cannot be used.
         """
         try:
-            self._engines = self._list_engines()
             self._reopen_shelf(must=once)
+            if not once:
+                self._start_server()
             self._follower.report()
-            self._courier.start(on_desired=self._follower.hear)
+            self._courier.start(
+                on_desired=self._hear,
+                on_request=self._questions.hear,
+                on_ack=self._bell.ring,
+            )
             try:
+                # Announced before this: asking torch takes seconds, in a process of its own.
+                with self._questions.occupied("starting", about_s=_START_SECONDS):
+                    self._engines = self._list_engines()
+                self._announce()
                 self._work(once=once)
             finally:
+                self._questions.close("the agent was stopped")
                 self._courier.stop()
         except StoppedError as error:
             _log.info("stopped", extra=fields(reason=error))
         finally:
+            if self._server:
+                self._server.stop()
             self._journal.close()
             self._lock.close()
+
+    def _start_server(self) -> None:
+        """Serve beside measuring, in a process of its own, where that is asked for."""
+        if self._config.serve_port is None:
+            return
+        words = serve_command(self._config)
+        self._server = ServingChild(words, on_report=self._follower.hear_server)
+        self._follower.expect_server()
+        self._server.start()
 
     def _work(self, *, once: bool) -> None:
         while not self._stop.is_set():
             try:
-                self._keeper.flush()
+                self._flush()
+                self._answer_questions()
                 self._sweep_what_is_missing()
                 self._follow()
                 if once and self._is_delivered():
@@ -135,7 +174,16 @@ class Daemon:
             except JournalError as error:
                 # A disk may be full for a while; the agent outlives that.
                 _log.error("journal_unusable", extra=fields(error=error))
-            self._stop.wait(_LOOK_SECONDS)
+            self._bell.wait(_LOOK_SECONDS)
+
+    def _hear(self, desired: Desired) -> None:
+        self._follower.hear(desired)
+        self._bell.ring()
+
+    def _flush(self) -> None:
+        if self._keeper.backlog > 0:
+            self._keeper.flush()
+            self._courier.collect()
 
     def _is_delivered(self) -> bool:
         return self._keeper.backlog == 0 and self._outbox.unacknowledged() == 0
@@ -191,7 +239,9 @@ class Daemon:
         for finished in sweep.finish(jobs):
             self._archive.keep(finished)
             self._keeper.keep(finished.run)
+            self._courier.collect()
             self._follow()
+            self._answer_questions()
         if self._keeper.backlog == 0 and self._has_all(jobs):
             self._sweeplog.finish(state.sweep_id, at=time.time())
             _log.info("sweep_ends", extra=fields(sweep_id=state.sweep_id))
@@ -202,8 +252,9 @@ class Daemon:
         return state is not None and all(job.key in state.done for job in jobs)
 
     def _note(self, sweep_id: str, taken: Taken) -> None:
-        """Note a turn that was taken, and look for desires between the turns."""
+        """Note a turn that was taken, and look for desires and questions between the turns."""
         variant, threads = taken.key
+        self._turn_s = taken.observation.duration_s
         extra = fields(
             variant=variant, threads=threads, turn=taken.number, p50_ms=taken.observation.p50_ms
         )
@@ -216,6 +267,12 @@ class Daemon:
         else:
             _log.info("turn_taken", extra=extra)
         self._follow()
+        self._answer_questions()
+
+    def _answer_questions(self) -> None:
+        while (question := self._questions.take()) is not None:
+            active = self._activation.standing.active_variant
+            self._respondent.respond(question, self._shelf, active=active)
 
     def _present_sweep(self, shelf: Shelf) -> SweepState:
         """The last sweep where it still holds, else a new one."""
@@ -238,8 +295,16 @@ class Daemon:
             supervisor=self._supervisor,
             root=self._root,
             taken=state.taken,
+            during=lambda _turn: self._questions.occupied("measuring", about_s=self._turn_s),
             on_taken=lambda taken: self._note(state.sweep_id, taken),
         )
+
+    def _supervise(self, limits: Limits) -> Supervisor:
+        return Supervisor(limits, stop=self._stop, root=self._root, on_look=self._beat)
+
+    def _beat(self) -> None:
+        """Show that this thread is alive, many times a second while a worker runs."""
+        self._questions.expire()
 
     def _follow(self) -> None:
         self._follower.follow(self._shelf, fingerprint=self._fingerprint)

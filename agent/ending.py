@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import IO
 
 import click
 
@@ -15,12 +18,28 @@ from contract.errors import ContractError
 from contract.exits import Exit
 
 
-def stop_on_signals() -> threading.Event:
-    """Event that SIGTERM and SIGINT set."""
+def stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> threading.Event:
+    """Event that SIGTERM and SIGINT set; `on_stop` is called from their handler then."""
     stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        on_stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, end)
     return stop
+
+
+def stop_at_end_of(pipe: IO[bytes], stop: threading.Event) -> None:
+    """Set `stop` once nobody holds the pipe's other end: whoever started this process is gone."""
+
+    def wait() -> None:
+        while os.read(pipe.fileno(), 1):
+            pass
+        stop.set()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextlib.contextmanager

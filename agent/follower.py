@@ -1,4 +1,4 @@
-"""Follows what the fleet desires: decides, keeps the decision, and only then reports it."""
+"""Follows what the fleet desires: decides, keeps the decision, and reports what became of it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import queue
 import time
 from collections.abc import Callable
 
-from agent.activation import Activation, Standing
+from agent.activation import Activation, Pick, Standing
 from agent.bundles import Shelf
 from agent.errors import JournalError
 from agent.logs import fields
+from agent.serving.report import ServingReport
 from agent.sweeplog import SweepLog
 from contract.benchmark import RunStatus
 from contract.bundleset import verify_member
 from contract.errors import BundleError
-from contract.messages import Desired, Update
+from contract.messages import Desired, Phase, Update
 
 _log = logging.getLogger(__name__)
+
+#: For the server to serve what was accepted, or to say why not: a worker has 120 s to start.
+_SERVED_WITHIN_SECONDS = 180.0
 
 
 class Follower:
@@ -29,6 +33,8 @@ class Follower:
         site: the device's site, as updates state it.
         device: the device.
         say: publishes an update.
+        served_within_s: time in which what was accepted must be served, where a server is
+            expected.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class Follower:
         site: str,
         device: str,
         say: Callable[[Update], None],
+        served_within_s: float = _SERVED_WITHIN_SECONDS,
     ) -> None:
         self._activation = activation
         self._sweeplog = sweeplog
@@ -48,10 +55,24 @@ class Follower:
         self._heard: queue.SimpleQueue[Desired] = queue.SimpleQueue()
         #: What is desired while this device cannot tell yet whether it runs here.
         self._undecided: Desired | None = None
+        self._served_within_s = served_within_s
+        self._expects_server = False
+        self._report: ServingReport | None = None
+        self._judge_by = 0.0
+        self._said: tuple[Phase, Pick | None, int, str | None] | None = None
 
     def hear(self, desired: Desired) -> None:
         """Take note of a desired state; from any thread."""
         self._heard.put(desired)
+
+    def expect_server(self) -> None:
+        """From now on, only what a server reports to serve is active."""
+        self._expects_server = True
+        self._judge_by = time.monotonic() + self._served_within_s
+
+    def hear_server(self, report: ServingReport) -> None:
+        """Take note of what the server is at; from any thread."""
+        self._report = report
 
     def reconsider(self) -> None:
         """Decide again on what was desired last: the bundles on this device are others now."""
@@ -69,23 +90,47 @@ class Follower:
             newest = self._undecided.generation if self._undecided else 0
             if self._activation.is_news(desired) and desired.generation > newest:
                 self._undecided = desired
-        if self._undecided is None:
-            return
-        standing = self._decide(self._undecided, shelf, fingerprint)
-        if standing is not None and self._settle(standing):
-            self._undecided = None
+        if self._undecided is not None:
+            standing = self._decide(self._undecided, shelf, fingerprint)
+            if standing is not None and self._settle(standing):
+                self._undecided = None
+        if self._expects_server:
+            self._judge()
 
     def report(self) -> None:
-        """Say where the device stands."""
+        """Say where the device stands, if it is known."""
+        if not self._expects_server:
+            self._tell(self._activation.standing.active)
+
+    def _judge(self) -> None:
+        """Settle what the server was told to serve, by what it reports."""
+        report = self._report
+        standing = judged(self._activation.standing, report)
+        if standing is None:
+            if time.monotonic() < self._judge_by:
+                return
+            seconds = f"{self._served_within_s:g} s"
+            standing = self._activation.standing.failing(f"it is not served after {seconds}")
+        else:
+            self._judge_by = time.monotonic() + self._served_within_s
+        if self._settle(standing):
+            self._tell(report.served if report else None)
+
+    def _tell(self, active: Pick | None) -> None:
+        """Say where the device stands, unless that was said last."""
         standing = self._activation.standing
+        news = standing.phase, active, standing.generation, standing.reason
+        if news == self._said:
+            return
+        self._said = news
         self._say(
             Update(
                 site=self._site,
                 device=self._device,
                 at=time.time(),
                 phase=standing.phase,
-                active_variant=standing.active_variant,
-                active_sha256=standing.active_sha256,
+                active_variant=active.variant if active else None,
+                active_sha256=active.sha256 if active else None,
                 generation=standing.generation,
                 reason=standing.reason,
             ),
@@ -99,16 +144,24 @@ class Follower:
     ) -> Standing | None:
         """Return the new standing, or None while the bundle is not measured yet."""
         standing = self._activation.standing
+        if self._expects_server and desired.generation == standing.active_generation:
+            # It was accepted, and the server notices by itself what became of its bundle.
+            return standing
         obstacle = _obstacle(desired, shelf)
         if obstacle is not None:
             return standing.refusing(desired, obstacle)
-        verdict = self._sweeplog.verdict(desired.sha256, fingerprint=fingerprint)
+        verdict = self._sweeplog.verdict(
+            desired.sha256, fingerprint=fingerprint, threads=desired.threads
+        )
         if verdict is None:
             return None
         if verdict.status is not RunStatus.OK:
             reason = f"it does not run here: {verdict.status.value}: {verdict.reason}"
             return standing.refusing(desired, reason)
-        return standing.adopting(desired)
+        if self._expects_server:
+            self._judge_by = time.monotonic() + self._served_within_s
+            return standing.choosing(desired, preparation=verdict.preparation)
+        return standing.adopting(desired, preparation=verdict.preparation)
 
     def _settle(self, standing: Standing) -> bool:
         """Keep and report a standing; False where the disk refuses it for now."""
@@ -119,17 +172,40 @@ class Follower:
         except JournalError as error:
             _log.error("standing_not_kept", extra=fields(error=error))
             return False
+        underway = standing.underway
         _log.info(
-            "desired_settled",
+            "desired_accepted" if underway else "desired_settled",
             extra=fields(
-                generation=standing.generation,
-                phase=standing.phase.value,
+                generation=underway.generation if underway else standing.generation,
+                phase=None if underway else standing.phase.value,
                 active=standing.active_variant,
-                reason=standing.reason,
+                reason=None if underway else standing.reason,
             ),
         )
         self.report()
         return True
+
+
+def judged(standing: Standing, report: ServingReport | None) -> Standing | None:
+    """Standing by what a server reports; None while that says nothing yet.
+
+    Args:
+        standing: what the device was told, and accepted.
+        report: what the server is at; None where none was heard.
+    """
+    if report is None or report.generation not in {None, standing.active_generation}:
+        return None
+    if report.served is None and report.problem is None:
+        return None
+    active, served = standing.active, report.served
+    if served is not None:
+        standing = standing.remembering(served)
+    if active is None:
+        # Nothing was ever accepted: the baseline stands in, and a refusal stays.
+        return standing if standing.is_refused else standing.idling(report.problem)
+    if active.is_like(served):
+        return standing.serving(report.problem)
+    return standing.failing(report.problem) if report.problem is not None else None
 
 
 def _obstacle(desired: Desired, shelf: Shelf | None) -> str | None:

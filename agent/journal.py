@@ -39,6 +39,7 @@ CREATE TABLE runs (
     status TEXT NOT NULL,
     reason TEXT,
     p50_ms REAL,
+    preparation TEXT,
     PRIMARY KEY (sweep_id, variant, threads)
 ) WITHOUT ROWID;
 """
@@ -99,6 +100,10 @@ class Journal:
             tables = _TURNS if version else _TABLES + _TURNS
             script = f"BEGIN IMMEDIATE; {tables} PRAGMA user_version = {_SCHEMA}; COMMIT;"
             self._connection.executescript(script)
+        columns = {name for _, name, *_ in execute("PRAGMA table_info(runs)")}
+        if "preparation" not in columns:
+            # No new schema: an older agent, put back after this one, works on with the column.
+            execute("ALTER TABLE runs ADD COLUMN preparation TEXT")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

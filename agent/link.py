@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import select
 import ssl
 import struct
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from agent.bell import Bell
 from agent.errors import LinkError
 from contract.access import Access, client_id_of, why_tls_failed
 from contract.address import BrokerAddress
@@ -28,6 +30,9 @@ _WHAT_TO_DO = (
     "'edgewright-fleet enroll SITE/DEVICE' makes new ones"
 )
 
+#: Hears topic, payload, and whether the broker had kept the message for who comes late.
+Hear = Callable[[str, bytes, bool], None]
+
 
 class Link:
     """An open connection; made by `Link.open`, used from one thread.
@@ -42,7 +47,7 @@ class Link:
         self._refusal: str | None = None
         self._is_accepted = False
         self._subscribed: set[int] = set()
-        self._on_message: Callable[[str, bytes], None] = lambda _topic, _payload: None
+        self._on_message: Hear = lambda _topic, _payload, _is_retained: None
         client.on_connect = self._connected
         client.on_subscribe = self._subscribe_answered
         client.on_publish = self._published
@@ -58,7 +63,7 @@ class Link:
         client_name: str,
         will_topic: str,
         will: bytes,
-        on_message: Callable[[str, bytes], None],
+        on_message: Hear,
         should_stop: Callable[[], bool],
     ) -> Link:
         """Connect and wait until the broker accepts.
@@ -71,7 +76,7 @@ class Link:
                 connection have an id.
             will_topic: where the broker publishes the last will, retained.
             will: what it says.
-            on_message: called with topic and payload from within `step`.
+            on_message: called from within `step`.
             should_stop: asked while waiting.
 
         Raises:
@@ -149,14 +154,18 @@ class Link:
         self._check(info.rc)
         return info.mid
 
-    def step(self, timeout_s: float = _STEP_SECONDS) -> None:
-        """Do the network's work for up to `timeout_s`, or until something arrives.
+    def step(self, timeout_s: float = _STEP_SECONDS, *, bell: Bell | None = None) -> None:
+        """Do the network's work once something arrives, `bell` rings, or the time is up.
+
+        paho sends its keepalive from within: it wants a step every few seconds.
 
         Raises:
             LinkError: the connection is lost, or the broker refused it.
         """
         try:
-            code = self._client.loop(timeout_s)
+            if bell is not None:
+                self._sleep(timeout_s, bell)
+            code = self._client.loop(0.0 if bell else timeout_s)
         except (OSError, ValueError, struct.error) as error:
             message = f"{self._address}: {error}; the broker sent what is no MQTT"
             raise LinkError(message) from error
@@ -164,6 +173,15 @@ class Link:
         if self._refusal is not None:
             message = f"{self._address}: refused: {self._refusal}"
             raise LinkError(message)
+
+    def _sleep(self, timeout_s: float, bell: Bell) -> None:
+        line: Any = self._client.socket()
+        # A TLS connection may hold bytes that were read and decrypted already.
+        if line is None or getattr(line, "pending", int)():
+            return
+        writing = [line] if self._client.want_write() else []
+        select.select([line, bell], writing, [], timeout_s)
+        bell.take()
 
     def take_delivered(self) -> set[int]:
         """Numbers of messages that the broker has since acknowledged; it has them, no more."""
@@ -231,4 +249,4 @@ class Link:
         _userdata: object,
         message: paho.MQTTMessage,
     ) -> None:
-        self._on_message(message.topic, bytes(message.payload))
+        self._on_message(message.topic, bytes(message.payload), message.retain)

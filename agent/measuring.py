@@ -74,7 +74,7 @@ def measure(task: Bench, subject: Subject, send: Callable[[Event], None]) -> Mea
     joules = energy.joules()
     foreign_load = meter.foreign_share()
     steady_rss_bytes = memory.resident_bytes()
-    steady_anonymous_bytes = memory.anonymous_bytes()
+    steady_anonymous_bytes = memory.held().anonymous
 
     picture = Image.fromarray(subject.vectors.images[0])
     logits = network.logits(inputs)[0]
@@ -88,7 +88,7 @@ def measure(task: Bench, subject: Subject, send: Callable[[Event], None]) -> Mea
         postprocess_ms=_side_step_ms(lambda: rank(logits, subject.labels, _RANKED)),
         steady_rss_bytes=steady_rss_bytes,
         steady_anonymous_bytes=steady_anonymous_bytes,
-        peak_rss_bytes=memory.peak_bytes(),
+        peak_rss_bytes=memory.held().peak,
         foreign_load=foreign_load,
         energy_mj=per_inference_mj(joules, len(course.samples_ms)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -28,23 +29,22 @@ def reset_peak(proc: Path = _PROC) -> bool:
     return True
 
 
-def peak_bytes(pid: int | None = None, proc: Path = _PROC) -> int | None:
-    """Peak resident set size (VmHWM) of a process, by default this one; None if unknown."""
-    return _status_bytes("VmHWM:", pid, proc)
+class Held(NamedTuple):
+    """What the kernel says of a process's resident memory, in bytes; None where it does not."""
+
+    #: Most since the start, or since the peak was reset (VmHWM).
+    peak: int | None
+    #: What no file backs (RssAnon), told since Linux 4.5.
+    anonymous: int | None
 
 
-def anonymous_bytes(pid: int | None = None, proc: Path = _PROC) -> int | None:
-    """Resident memory that no file backs (RssAnon), of this process by default; None if unknown.
-
-    The kernel tells it since Linux 4.5: proc_pid_status(5).
-    """
-    return _status_bytes("RssAnon:", pid, proc)
-
-
-def _status_bytes(key: str, pid: int | None, proc: Path) -> int | None:
+def held(pid: int | None = None, proc: Path = _PROC) -> Held:
+    """Read what a process holds, by default this one: `/proc/PID/status`, once."""
     folder = "self" if pid is None else str(pid)
+    found: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in (proc / folder / "status").read_text().splitlines():
-            if line.startswith(key):
-                return int(line.split()[1]) * _KIBIBYTE
-    return None
+            name, _, value = line.partition(":")
+            if name in {"VmHWM", "RssAnon"}:
+                found[name] = int(value.split()[0]) * _KIBIBYTE
+    return Held(peak=found.get("VmHWM"), anonymous=found.get("RssAnon"))

@@ -66,6 +66,8 @@ class Predict(_Task, frozen=True, kw_only=True, tag="predict"):
     preparation: Preparation
     images: list[str]
     top_k: int
+    #: Whether somebody else sent the images: then only usual formats are read.
+    is_foreign: bool = False
 
 
 class Serve(_Task, frozen=True, kw_only=True, tag="serve"):
@@ -113,6 +115,7 @@ class Loaded(_Event, frozen=True, kw_only=True, tag="loaded"):
     load_ms: float
     first_ms: float
     peak_was_reset: bool
+    preparation: Preparation | None = None
     #: Why the worker is not held to its cores, where it is not.
     affinity_problem: str | None = None
 
@@ -205,7 +208,10 @@ class Fault(enum.StrEnum):
 
 
 class Refused(_Event, frozen=True, kw_only=True, tag="refused"):
-    """The other answer to a `Query`: the image is at fault, and the worker goes on."""
+    """The other answer to a `Query`, or to a `Predict` of foreign images: the image is at fault.
+
+    A serving worker goes on.
+    """
 
     fault: Fault
     reason: str

@@ -164,6 +164,7 @@ def _with_worker_figures(run: BenchRun, seen: Sequence[Observation]) -> BenchRun
     return msgspec.structs.replace(
         run,
         engine=loaded[0].engine,
+        preparation=loaded[-1].preparation.value if loaded[-1].preparation else None,
         load_ms=statistics.median(told.load_ms for told in loaded),
         first_ms=statistics.median(told.first_ms for told in loaded),
         baseline_rss_bytes=int(statistics.median(told.baseline_rss_bytes for told in loaded)),

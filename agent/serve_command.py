@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from agent.activation import STANDING_NAME
-from agent.config import LOG_LEVELS, load_config
-from agent.ending import clear_errors, stop_on_signals
+from agent.config import DEFAULT_PORT, LOG_LEVELS, LOOPBACK, load_config
+from agent.ending import clear_errors, stop_at_end_of, stop_on_signals
+from agent.errors import AgentError
 from agent.logs import start_logging
+from agent.serving.report import ServingReport
 from contract.exits import Exit
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+if TYPE_CHECKING:
+    from agent.serving.server import Server
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -24,7 +33,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "config_path",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The file of 'run': its bundles, state_dir and log_level are used.",
+    help="The file of 'run': what it says of serving is used where no option says otherwise.",
 )
 @click.option(
     "--state-dir",
@@ -33,13 +42,11 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="State folder of 'run', which keeps the active variant.",
 )
 @click.option("--variant", metavar="NAME", help="Serve this one, whatever is active.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
 @click.option(
     "--port",
     type=click.IntRange(min=0, max=65535),
-    default=8080,
-    show_default=True,
-    help="0 takes a free one.",
+    help="0 takes a free one. [default: 8080]",
 )
 @click.option(
     "--allow-remote",
@@ -64,6 +71,18 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Decode large JPEGs at a half, a quarter or an eighth of their size, never below twice "
     "what the network needs. Answers may differ a little from those of 'predict'.",
 )
+@click.option(
+    "--memory-limit-mb",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MB",
+    help="Memory of the worker, in 10^6 bytes; one that holds more is replaced.",
+)
+@click.option(
+    "--supervised",
+    is_flag=True,
+    hidden=True,
+    help="Started by 'run': ends with standard input, and reports on standard output.",
+)
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="[default: info]")
 def serve(
     *,
@@ -71,19 +90,22 @@ def serve(
     config_path: Path | None,
     state_dir: Path | None,
     variant: str | None,
-    host: str,
-    port: int,
+    host: str | None,
+    port: int | None,
     allow_remote: bool,
     threads: int | None,
     top: int,
     fast_decode: bool,
+    memory_limit_mb: float | None,
+    supervised: bool,
     log_level: str | None,
 ) -> None:
     """Answer images over HTTP with one variant, kept warm in a process of its own.
 
     Serves --variant, else the variant that is active on this device (--state-dir or --config) and
     from then on whatever becomes active, else the set's baseline. A change drops no request:
-    the new variant is loaded and proven beside the old one, which serves on until then.
+    the new variant is loaded and proven beside the old one, which serves on until then. Where the
+    active one cannot be loaded, the last one that was good here is served, else the baseline.
 
     \b
     POST /v1/predict?top=5   an image as the body, or as a form's file; JSON
@@ -107,6 +129,11 @@ def serve(
             folder = folder or Path(config.bundles)
             state_dir = state_dir or Path(config.state_dir)
             log_level = log_level or config.log_level
+            host = host or config.serve_host
+            port = config.serve_port if port is None else port
+            allow_remote = allow_remote or config.serve_allow_remote
+            fast_decode = fast_decode or config.serve_fast_decode
+            memory_limit_mb = memory_limit_mb or config.memory_limit_mb
         if folder is None:
             message = "--bundles or --config is needed"
             raise click.UsageError(message)
@@ -115,11 +142,32 @@ def serve(
         chooser = Chooser(folder, variant=variant, standing=standing, threads=threads)
         server = Server(
             chooser,
-            host=host,
-            port=port,
+            host=host or LOOPBACK,
+            port=DEFAULT_PORT if port is None else port,
             allow_remote=allow_remote,
             top=top,
             fast_decode=fast_decode,
+            memory_limit_bytes=None if memory_limit_mb is None else int(memory_limit_mb * 1e6),
         )
-        server.run(stop, on_listening=lambda address: click.echo(f"listening on {address}"))
+        if supervised:
+            _serve_supervised(server, stop)
+        else:
+            server.run(stop, on_listening=lambda address: click.echo(f"listening on {address}"))
     sys.exit(Exit.DONE)
+
+
+def _serve_supervised(server: Server, stop: threading.Event) -> None:
+    """Serve for as long as the agent that started this process lives."""
+    stop_at_end_of(sys.stdin.buffer, stop)
+    try:
+        server.run(stop, on_report=_report)
+    except AgentError as error:
+        _report(ServingReport(problem=str(error)))
+        raise
+
+
+def _report(report: ServingReport) -> None:
+    # Where the agent is gone, nobody hears it, and standard input ends as well.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+        sys.stdout.buffer.flush()

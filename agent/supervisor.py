@@ -11,19 +11,17 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeVar
 
 import msgspec
-import psutil
 
-from agent import memory
-from agent.cgroup import MemoryGroup
+from agent.confinement import Confinement
 from agent.errors import StoppedError
 from agent.logs import fields
-from agent.postmortem import explain_death, kernel_oom_kills, last_words
+from agent.postmortem import explain_death, last_words
 from agent.protocol import Entered, Event, Failed, Stage, Task
 from contract.benchmark import LimitKind, RunStatus
 
@@ -33,7 +31,8 @@ _log = logging.getLogger(__name__)
 WORKER = [sys.executable, "-P", "-m", "agent.worker"]
 #: Short against a load, long against the microseconds that one look costs.
 _LOOK_SECONDS = 0.02
-_MEGABYTE = 1e6
+#: While the worker measures: where both share a core, every look is in the samples.
+_QUIET_LOOK_SECONDS = 0.25
 _EXIT_SECONDS = 5.0
 
 Kind = TypeVar("Kind", bound=Event)
@@ -72,8 +71,6 @@ class _Watch:
 
     stage: Stage = Stage.STARTING
     events: list[Event] = field(default_factory=list)
-    seen_rss_bytes: int = 0
-    seen_anonymous_bytes: int = 0
     failed: Failed | None = None
 
     def take(self, event: Event) -> None:
@@ -92,6 +89,7 @@ class Supervisor:
         limits: time and memory of one worker.
         stop: set from elsewhere to end the present worker and every later one.
         root: where `/proc` and `/sys` are found.
+        on_look: called again and again, many times a second, while a worker is attended.
     """
 
     def __init__(
@@ -100,10 +98,12 @@ class Supervisor:
         *,
         stop: threading.Event | None = None,
         root: Path = Path("/"),
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._limits = limits
         self._stop = stop or threading.Event()
         self._root = root
+        self._on_look = on_look
 
     @property
     def limits(self) -> Limits:
@@ -121,7 +121,6 @@ class Supervisor:
             StoppedError: the agent was asked to stop; the worker is gone.
         """
         started = time.monotonic()
-        kills_before = kernel_oom_kills(self._root)
         with tempfile.TemporaryFile() as stderr:
             worker = subprocess.Popen(
                 WORKER,
@@ -130,67 +129,48 @@ class Supervisor:
                 stderr=stderr,
                 env=worker_environment(task.threads),
             )
-            group = self._confine(worker.pid)
+            confinement = Confinement(worker.pid, self._limits.memory_limit_bytes, self._root)
             watch = _Watch()
             try:
                 verdict = self._attend(
                     worker,
                     task,
                     watch,
+                    confinement,
                     timeout_s=self._limits.timeout_s + extra_s,
-                    confined=group is not None,
                 )
                 code = _exit_code(worker) if verdict is None else 0
                 if watch.failed is not None:
                     verdict = watch.failed.status, watch.failed.reason
                 elif code != 0:
-                    kills = kernel_oom_kills(self._root) - kills_before
                     verdict = explain_death(
                         code,
                         stage=watch.stage,
                         last_words=last_words(stderr),
-                        oom_killed=group.killed_for_memory() if group else kills > 0,
+                        oom_killed=confinement.killed_for_memory(),
                     )
             finally:
                 _end(worker)
-                if group:
-                    group.remove()
+                confinement.lift()
         status, reason = verdict or (RunStatus.OK, None)
         return Outcome(
             status=status,
             reason=reason,
             events=watch.events,
             duration_s=time.monotonic() - started,
-            seen_rss_bytes=watch.seen_rss_bytes,
-            seen_anonymous_bytes=watch.seen_anonymous_bytes,
-            limit_kind=self._limit_kind(group),
+            seen_rss_bytes=confinement.seen_rss_bytes,
+            seen_anonymous_bytes=confinement.seen_anonymous_bytes,
+            limit_kind=confinement.kind,
         )
-
-    def _confine(self, pid: int) -> MemoryGroup | None:
-        limit_bytes = self._limits.memory_limit_bytes
-        if limit_bytes is None:
-            return None
-        name = f"edgewright-{uuid.uuid4().hex[:12]}"
-        group = MemoryGroup.create(self._root, name=name, limit_bytes=limit_bytes)
-        # The worker waits for its task, so it holds next to nothing when it moves.
-        if group is not None and not group.admit(pid):
-            group.remove()
-            return None
-        return group
-
-    def _limit_kind(self, group: MemoryGroup | None) -> LimitKind | None:
-        if self._limits.memory_limit_bytes is None:
-            return None
-        return LimitKind.CGROUP if group else LimitKind.WATCHDOG
 
     def _attend(
         self,
         worker: subprocess.Popen[bytes],
         task: Task,
         watch: _Watch,
+        confinement: Confinement,
         *,
         timeout_s: float,
-        confined: bool,
     ) -> tuple[RunStatus, str] | None:
         """Hear the worker out; a verdict where a limit ended it."""
         deadline = time.monotonic() + timeout_s
@@ -200,27 +180,22 @@ class Supervisor:
             worker.stdin.write(msgspec.json.encode(task) + b"\n")
             worker.stdin.flush()
         events = _listen(worker.stdout)
-        process = _process(worker.pid)
-        limit_bytes = self._limits.memory_limit_bytes
         while True:
+            self._on_look()
             if self._stop.is_set():
                 message = f"stopped while {watch.stage.value}"
                 raise StoppedError(message)
             try:
-                event = events.get(timeout=_LOOK_SECONDS)
+                event = events.get(timeout=_pause_s(watch.stage, confinement))
             except queue.Empty:
                 event = None
             else:
                 if event is None:
                     return None
                 watch.take(event)
-            rss_bytes = _rss_bytes(process)
-            watch.seen_rss_bytes = max(watch.seen_rss_bytes, rss_bytes)
-            watch.seen_anonymous_bytes = max(
-                watch.seen_anonymous_bytes, memory.anonymous_bytes(worker.pid) or 0
-            )
-            if limit_bytes is not None and not confined and watch.seen_rss_bytes > limit_bytes:
-                return RunStatus.OOM, _over_limit(watch.seen_rss_bytes, limit_bytes, watch.stage)
+            excess = confinement.look(watch.stage)
+            if excess is not None:
+                return RunStatus.OOM, excess
             if time.monotonic() > deadline:
                 reason = f"no answer within {timeout_s:g} s, while {watch.stage.value}"
                 return RunStatus.TIMEOUT, reason
@@ -253,30 +228,10 @@ def _listen(pipe: IO[bytes]) -> queue.Queue[Event | None]:
     return events
 
 
-def _process(pid: int) -> psutil.Process | None:
-    try:
-        return psutil.Process(pid)
-    except psutil.Error:
-        return None
-
-
-def _rss_bytes(process: psutil.Process | None) -> int:
-    """Most that a worker has held so far, as far as it still can be seen."""
-    if process is None:
-        return 0
-    try:
-        rss: int = process.memory_info().rss
-    except psutil.Error:
-        return 0
-    # The kernel's own peak also sees what came and went between two looks.
-    return max(rss, memory.peak_bytes(process.pid) or 0)
-
-
-def _over_limit(rss_bytes: int, limit_bytes: int, stage: Stage) -> str:
-    return (
-        f"held {rss_bytes / _MEGABYTE:.0f} MB while {stage.value}, "
-        f"over its limit of {limit_bytes / _MEGABYTE:.0f} MB"
-    )
+def _pause_s(stage: Stage, confinement: Confinement) -> float:
+    """How long to wait before the next look."""
+    is_quiet = stage is Stage.MEASURING and not confinement.needs_looking
+    return _QUIET_LOOK_SECONDS if is_quiet else _LOOK_SECONDS
 
 
 def _exit_code(worker: subprocess.Popen[bytes]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Sweep:
         supervisor: starts the workers.
         root: where `/proc` and `/sys` are found.
         taken: turns of the same sweep that were taken before an interruption.
-        on_start: told of each turn before it begins.
+        during: makes what is entered while a turn is taken.
         on_taken: told of each turn as soon as it is over.
     """
 
@@ -56,7 +57,7 @@ class Sweep:
         supervisor: Supervisor,
         root: Path = Path("/"),
         taken: Sequence[Taken] = (),
-        on_start: Callable[[Turn], None] = lambda _turn: None,
+        during: Callable[[Turn], AbstractContextManager[None]] = lambda _turn: nullcontext(),
         on_taken: Callable[[Taken], None] = lambda _taken: None,
     ) -> None:
         self._shelf = shelf
@@ -69,7 +70,7 @@ class Sweep:
         self._effort = effort
         self._supervisor = supervisor
         self._root = root
-        self._on_start = on_start
+        self._during = during
         self._on_taken = on_taken
         self._contest = Contest(median_ms)
         self._seen: dict[Key, dict[int, Observation]] = defaultdict(dict)
@@ -114,16 +115,16 @@ class Sweep:
             yield Finished(run=run, samples_ms=one.samples_ms)
 
     def _take(self, turn: Turn) -> None:
-        self._on_start(turn)
-        observation = observe(
-            self._shelf,
-            turn.job.bundle,
-            threads=turn.job.threads,
-            effort=self._effort,
-            supervisor=self._supervisor,
-            contest=self._contest,
-            root=self._root,
-        )
+        with self._during(turn):
+            observation = observe(
+                self._shelf,
+                turn.job.bundle,
+                threads=turn.job.threads,
+                effort=self._effort,
+                supervisor=self._supervisor,
+                contest=self._contest,
+                root=self._root,
+            )
         self._seen[turn.job.key][turn.number] = observation
         self._on_taken(Taken(key=turn.job.key, number=turn.number, observation=observation))
 

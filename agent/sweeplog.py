@@ -36,6 +36,8 @@ class Verdict:
 
     status: RunStatus
     reason: str | None
+    #: The preparation that was fastest; None where that is not known.
+    preparation: str | None
 
 
 class SweepLog:
@@ -120,8 +122,8 @@ class SweepLog:
         """Record a run within the caller's transaction, beside its place in the outbox."""
         connection.execute(
             "INSERT OR REPLACE INTO runs "
-            "(sweep_id, variant, threads, sha256, status, reason, p50_ms) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "(sweep_id, variant, threads, sha256, status, reason, p50_ms, preparation) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 run.sweep_id,
                 run.variant,
@@ -130,6 +132,7 @@ class SweepLog:
                 run.status.value,
                 run.reason,
                 run.p50_ms,
+                run.preparation,
             ),
         )
 
@@ -143,20 +146,27 @@ class SweepLog:
             # Their runs are on record; samples of a long sweep are large.
             connection.execute("DELETE FROM turns WHERE sweep_id = ?", (sweep_id,))
 
-    def verdict(self, sha256: str, *, fingerprint: str) -> Verdict | None:
+    def verdict(
+        self,
+        sha256: str,
+        *,
+        fingerprint: str,
+        threads: int | None = None,
+    ) -> Verdict | None:
         """How a bundle fared in the last sweep of this environment that measured it.
 
-        Well at any thread count is well.
+        Well at any thread count is well; where it was well at `threads`, that is what is told.
         """
         with self._journal.reading() as connection:
             rows = connection.execute(
-                "SELECT number, status, reason FROM runs JOIN sweeps USING (sweep_id) "
-                "WHERE sha256 = ? AND fingerprint = ? ORDER BY number DESC, threads",
-                (sha256, fingerprint),
+                "SELECT number, status, reason, preparation "
+                "FROM runs JOIN sweeps USING (sweep_id) WHERE sha256 = ? AND fingerprint = ? "
+                "ORDER BY number DESC, threads IS NOT ?, threads",
+                (sha256, fingerprint, threads),
             ).fetchall()
         verdicts = [
-            Verdict(status=RunStatus(status), reason=reason)
-            for number, status, reason in rows
+            Verdict(status=RunStatus(status), reason=reason, preparation=preparation)
+            for number, status, reason, preparation in rows
             if number == rows[0][0]
         ]
         well = (verdict for verdict in verdicts if verdict.status is RunStatus.OK)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from agent import images, memory
 from agent.affinity import keep_to_cores
-from agent.answering import Queries, Tagger
+from agent.answering import Queries, Tagger, refusal
 from agent.errors import AgentError, NetworkError, UnsupportedNetworkError
 from agent.golden import compare, read_golden
 from agent.measuring import measure
@@ -101,11 +101,14 @@ def _perform(task: Task, send: Send) -> None:
             if subject is not None:
                 send(measure(task, subject, send))
         case Predict():
+            refused = refusal([Path(i).read_bytes() for i in task.images if task.is_foreign])
+            if refused is not None:
+                send(refused)
+                return
             subject = _ready(task, affinity_problem, send)
             if subject is not None:
                 send(Entered(stage=Stage.ANSWERING))
-                answers = [_answer(Path(image), task.top_k, subject) for image in task.images]
-                send(Predicted(answers=answers))
+                send(Predicted(answers=[_answer(image, task, subject) for image in task.images]))
 
 
 def _serve(task: Serve, queries: Queries, send: Send) -> None:
@@ -157,6 +160,7 @@ def _ready(
             load_ms=load_ms,
             first_ms=first_ms,
             peak_was_reset=peak_was_reset,
+            preparation=task.preparation,
             affinity_problem=affinity_problem,
         ),
     )
@@ -186,10 +190,11 @@ def _is_proven(subject: Subject, inputs: npt.NDArray[np.float32], send: Send) ->
     return verdict.ok
 
 
-def _answer(path: Path, top_k: int, subject: Subject) -> Answer:
-    network = subject.network
+def _answer(image: str, task: Predict, subject: Subject) -> Answer:
+    network, path = subject.network, Path(image)
     watch = Stopwatch()
-    picture = images.open_image(path)
+    is_foreign = task.is_foreign
+    picture = images.decode_image(path.read_bytes()) if is_foreign else images.open_image(path)
     decode_ms = watch.elapsed_ms()
     watch = Stopwatch()
     inputs = images.network_input(picture, subject.manifest.preprocessing)
@@ -202,9 +207,9 @@ def _answer(path: Path, top_k: int, subject: Subject) -> Answer:
         max_runs=_ANSWER_REPEATS,
     )
     watch = Stopwatch()
-    top = rank(logits, subject.labels, top_k)
+    top = rank(logits, subject.labels, task.top_k)
     return Answer(
-        image=str(path),
+        image=image,
         top=top,
         decode_ms=decode_ms,
         preprocess_ms=preprocess_ms,

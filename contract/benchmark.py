@@ -91,6 +91,8 @@ class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     threads: Positive
     engine: str | None = None
+    #: What was done to the network after loading it, the fastest of what was tried here.
+    preparation: str | None = None
     fingerprint: str
     memory_limit_bytes: Count | None = None
     memory_limit_kind: LimitKind | None = None

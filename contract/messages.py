@@ -11,6 +11,7 @@ from contract.benchmark import BenchRun
 from contract.box import Board, CoreType, Disk, Memory
 from contract.errors import MessageError
 from contract.manifest import Count, Positive, Variant
+from contract.question import Answer, Request
 from contract.topics import Id, Leaf, Topic, parse_topic
 
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -177,7 +178,7 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     epochs: dict[str, EpochAck]
 
 
-Message = State | Inventory | Result | Tombstone | Update | Desired | Ack
+Message = State | Inventory | Result | Tombstone | Update | Desired | Ack | Request | Answer
 
 _DECODERS: dict[Leaf, msgspec.json.Decoder[Message]] = {
     Leaf.STATE: msgspec.json.Decoder(State),
@@ -186,6 +187,8 @@ _DECODERS: dict[Leaf, msgspec.json.Decoder[Message]] = {
     Leaf.UPDATE: msgspec.json.Decoder(Update),
     Leaf.DESIRED: msgspec.json.Decoder(Desired),
     Leaf.ACK: msgspec.json.Decoder(Ack),
+    Leaf.REQUEST: msgspec.json.Decoder(Request),
+    Leaf.ANSWER: msgspec.json.Decoder(Answer),
 }
 _ENCODER = msgspec.json.Encoder()
 

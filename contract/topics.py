@@ -29,16 +29,18 @@ class Leaf(enum.StrEnum):
     UPDATE = "update"
     DESIRED = "desired"
     ACK = "ack"
+    REQUEST = "request"
+    ANSWER = "answer"
 
     @property
     def from_device(self) -> bool:
         """Whether devices write this leaf (and the fleet reads it)."""
-        return self not in (Leaf.DESIRED, Leaf.ACK)
+        return self not in (Leaf.DESIRED, Leaf.ACK, Leaf.REQUEST)
 
     @property
     def retained(self) -> bool:
         """Whether the broker keeps the last message of this leaf for late readers."""
-        return self is not Leaf.RESULT
+        return self not in (Leaf.RESULT, Leaf.REQUEST, Leaf.ANSWER)
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -102,5 +104,9 @@ def topics_of_all(leaf: Leaf) -> str:
 
 
 def device_filters() -> list[str]:
-    """Subscriptions that cover everything devices write, one per leaf."""
-    return [topics_of_all(leaf) for leaf in Leaf if leaf.from_device]
+    """Subscriptions that cover everything devices report, one per leaf.
+
+    Answers are not among it: they are for whoever asked.
+    """
+    reported = (leaf for leaf in Leaf if leaf.from_device and leaf is not Leaf.ANSWER)
+    return [topics_of_all(leaf) for leaf in reported]

@@ -1,17 +1,20 @@
-"""Which variant is to be served: the one asked for, else the active one, else the baseline."""
+"""What is to be served: the variant asked for or the active one, and what stands in for it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.activation import Activation
+import msgspec
+
+from agent.activation import Activation, Pick, Standing
 from agent.bench import fit_to_load
 from agent.bundles import Bundle, Shelf, open_shelf
 from agent.errors import ServeError
-from contract.bundleset import SET_NAME
+from contract.bundleset import SET_NAME, read_set
 
-_Stamp = tuple[int, int, int] | None
+Stamp = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +24,11 @@ class Choice:
     variant: str
     sha256: str
     threads: int
+    pick: Pick = field(compare=False, repr=False)
     shelf: Shelf = field(compare=False, repr=False)
     bundle: Bundle = field(compare=False, repr=False)
+    #: Changes whenever the file is written anew, whatever stands in it.
+    stamp: Stamp = field(compare=False, repr=False)
 
     def fit_to_load(self) -> Path:
         """Path of its bundle, verified.
@@ -31,6 +37,25 @@ class Choice:
             BundleDamagedError: it must not be loaded.
         """
         return fit_to_load(self.shelf, self.bundle)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """What is to be served, and what is served instead where that cannot be."""
+
+    #: None where the folder does not hold what is to be served.
+    first: Choice | None
+    #: In the order to try them. Each proves itself when it is loaded, as the first does.
+    substitutes: Sequence[Choice] = ()
+    #: Why there is no first.
+    problem: str | None = None
+    #: The generation that asked for it.
+    generation: int = 0
+
+    @property
+    def choices(self) -> list[Choice]:
+        """All of them, the best first."""
+        return [*([self.first] if self.first else []), *self.substitutes]
 
 
 class Chooser:
@@ -55,48 +80,96 @@ class Chooser:
         self._variant = variant
         self._standing = standing
         self._threads = threads
-        self._chosen: Path | None = None
-        self._seen: list[_Stamp] = []
+        self._files: list[Path] = []
+        self._seen: dict[Path, Stamp] = {}
 
-    def choose(self) -> Choice:
+    def choose(self) -> Ranking:
         """Return what is to be served now.
+
+        A variant that was asked for has no substitutes. For the active one there are those that
+        were served here before, the latest first, and then the set's baseline.
 
         Raises:
             BundleError: the bundle set cannot be read.
-            ServeError: the variant is not in the set, or no longer the bundle that was chosen.
+            ServeError: the variant asked for is not in the set, or there is nothing to serve.
         """
-        self.has_changed()
+        self._seen = self._look()
+        members = read_set(self._folder).members
+        self._files = [self._folder / member.file for member in members]
+        # Before anything is read of them, so that nothing is written unnoticed meanwhile.
+        self._seen = self._look()
         shelf = open_shelf(self._folder)
-        name, sha256, threads = self._variant, None, None
-        if name is None and self._standing is not None:
-            standing = Activation(self._standing).standing
-            name, sha256 = standing.active_variant, standing.active_sha256
-            threads = standing.active_threads
-        bundle = _find(shelf, name or shelf.bundle_set.baseline)
-        self._chosen = self._folder / bundle.member.file
-        # The file itself is looked at from now on, and has not changed by that.
-        self.has_changed()
-        if sha256 is not None and sha256 != bundle.member.sha256:
-            message = (
-                f"variant '{name}': the fleet chose the bundle with SHA-256 {sha256[:12]}..., "
-                f"and {self._folder} has {bundle.member.sha256[:12]}...: apply it again"
-            )
-            raise ServeError(message)
-        return Choice(
-            variant=bundle.member.variant,
-            sha256=bundle.member.sha256,
-            threads=self._threads or threads or 1,
-            shelf=shelf,
-            bundle=bundle,
-        )
+        if self._variant is not None:
+            return Ranking(first=self._choice(shelf, _find(shelf, self._variant)))
+        if self._standing is None:
+            return self._ranking(shelf, Standing())
+        return self._ranking(shelf, Activation(self._standing).standing)
 
     def has_changed(self) -> bool:
         """Whether a file that the choice rests on was replaced since the last look."""
-        paths = (self._folder / SET_NAME, self._standing, self._chosen)
-        now = [_stamp(path) for path in paths]
+        now = self._look()
         changed = now != self._seen
         self._seen = now
         return changed
+
+    def _ranking(self, shelf: Shelf, standing: Standing) -> Ranking:
+        baseline = None if shelf.baseline is None else self._choice(shelf, shelf.baseline)
+        first, problem = baseline, None
+        if standing.active is not None:
+            try:
+                first = self._choice(shelf, _chosen(shelf, standing.active), standing.active)
+            except ServeError as error:
+                first, problem = None, str(error)
+        before = []
+        for pick in standing.good:
+            bundle = shelf.bundle(pick.variant)
+            if bundle is not None and bundle.member.sha256 == pick.sha256:
+                before.append(self._choice(shelf, bundle, pick))
+        substitutes = [*before, *([baseline] if baseline else [])]
+        if first is None and not substitutes:
+            baseline_name = shelf.bundle_set.baseline
+            message = problem or f"{shelf.folder}: the baseline '{baseline_name}' is unreadable"
+            raise ServeError(message)
+        return Ranking(
+            first=first,
+            substitutes=[one for one in dict.fromkeys(substitutes) if one != first],
+            problem=problem,
+            generation=standing.active_generation,
+        )
+
+    def _choice(self, shelf: Shelf, bundle: Bundle, pick: Pick | None = None) -> Choice:
+        member = bundle.member
+        if pick is None:
+            pick = Pick(variant=member.variant, sha256=member.sha256, threads=self._threads or 1)
+        elif self._threads is not None:
+            pick = msgspec.structs.replace(pick, threads=self._threads)
+        return Choice(
+            variant=pick.variant,
+            sha256=pick.sha256,
+            threads=pick.threads,
+            pick=pick,
+            shelf=shelf,
+            bundle=bundle,
+            stamp=self._seen.get(shelf.folder / member.file),
+        )
+
+    def _look(self) -> dict[Path, Stamp]:
+        paths = [self._folder / SET_NAME, *self._files]
+        if self._standing is not None:
+            paths.append(self._standing)
+        return {path: _stamp(path) for path in paths}
+
+
+def _chosen(shelf: Shelf, pick: Pick) -> Bundle:
+    bundle = _find(shelf, pick.variant)
+    if pick.sha256 != bundle.member.sha256:
+        message = (
+            f"variant '{pick.variant}': the fleet chose the bundle with SHA-256 "
+            f"{pick.sha256[:12]}..., and {shelf.folder} has {bundle.member.sha256[:12]}...: "
+            "apply it again"
+        )
+        raise ServeError(message)
+    return bundle
 
 
 def _find(shelf: Shelf, name: str) -> Bundle:
@@ -112,9 +185,9 @@ def _find(shelf: Shelf, name: str) -> Bundle:
     raise ServeError(message)
 
 
-def _stamp(path: Path | None) -> _Stamp:
+def _stamp(path: Path) -> Stamp:
     try:
-        stat = path.stat() if path is not None else None
+        stat = path.stat()
     except OSError:
         return None
-    return stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -63,6 +63,8 @@ class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     #: What went wrong with what should be served; null where all is well.
     problem: str | None
+    #: Why the last worker that died was replaced; null where none died.
+    replaced: str | None
 
 
 class Front:
@@ -173,6 +175,7 @@ class Front:
             since=health.since,
             version=self._version,
             problem=health.problem,
+            replaced=health.replaced,
         )
         return ok(report, HTTPStatus.OK if health.ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -182,6 +185,7 @@ class Front:
             choice=health.choice,
             ready=health.ready,
             rss_bytes=self._service.worker_rss_bytes,
+            limit_bytes=self._service.memory_limit_bytes,
         )
         return Response(status=HTTPStatus.OK, body=text.encode(), content_type=CONTENT_TYPE)
 

@@ -25,6 +25,7 @@ class Metrics:
         self._buckets = [0] * (len(_BUCKETS_S) + 1)
         self._seconds = 0.0
         self._deaths = 0
+        self._memory_deaths = 0
         self._switches = 0
         self._failed_switches = 0
         #: Requests that were received and not answered yet.
@@ -39,9 +40,10 @@ class Metrics:
         self._buckets[bisect_left(_BUCKETS_S, seconds)] += 1
         self._seconds += seconds
 
-    def worker_died(self) -> None:
+    def worker_died(self, *, for_memory: bool) -> None:
         """Count a worker that died while it served."""
         self._deaths += 1
+        self._memory_deaths += for_memory
 
     def switched(self) -> None:
         """Count a worker that took another one's place."""
@@ -51,13 +53,21 @@ class Metrics:
         """Count a bundle that could not be served."""
         self._failed_switches += 1
 
-    def render(self, *, choice: Choice | None, ready: bool, rss_bytes: int | None) -> str:
+    def render(
+        self,
+        *,
+        choice: Choice | None,
+        ready: bool,
+        rss_bytes: int | None,
+        limit_bytes: int | None = None,
+    ) -> str:
         """All metrics.
 
         Args:
             choice: what is served, or should be.
             ready: whether it is.
             rss_bytes: resident set of the worker; None while there is none.
+            limit_bytes: what a worker may hold; None for no limit.
         """
         info = {}
         if choice is not None:
@@ -85,6 +95,12 @@ class Metrics:
             _one("requests_in_flight", "gauge", "Requests not answered yet.", self.in_flight),
             _one("worker_ready", "gauge", "Whether a worker serves.", int(ready)),
             _one("worker_restarts_total", "counter", "Workers that died serving.", self._deaths),
+            _one(
+                "worker_memory_kills_total",
+                "counter",
+                "Of these, those that held more memory than they may.",
+                self._memory_deaths,
+            ),
             _one("switches_total", "counter", "Changes of what is served.", self._switches),
             _one(
                 "switch_failures_total",
@@ -97,6 +113,12 @@ class Metrics:
                 "gauge",
                 "Resident set of the worker process.",
                 [] if rss_bytes is None else [("", _NO_LABELS, rss_bytes)],
+            ),
+            _family(
+                "worker_memory_limit_bytes",
+                "gauge",
+                "What a worker may hold.",
+                [] if limit_bytes is None else [("", _NO_LABELS, limit_bytes)],
             ),
             _family(
                 "variant_info",

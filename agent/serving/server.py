@@ -16,8 +16,10 @@ from agent.serving.connection import Budget, Connection
 from agent.serving.front import Front
 from agent.serving.metrics import Metrics
 from agent.serving.patience import Limits, Patience
+from agent.serving.report import ServingReport
 from agent.serving.response import HttpError
 from agent.serving.service import Service
+from agent.serving.teller import Teller
 from agent.versions import agent_version
 from contract.errors import BundleError
 
@@ -37,6 +39,7 @@ class Server:
         allow_remote: whether `host` may be more than this machine.
         top: classes of an answer where the request does not say.
         fast_decode: whether JPEGs may be decoded at a fraction of their size.
+        memory_limit_bytes: what a worker may hold; None for no limit.
         limits: what clients may send.
         patience: how long is waited.
     """
@@ -50,6 +53,7 @@ class Server:
         allow_remote: bool = False,
         top: int = 5,
         fast_decode: bool = False,
+        memory_limit_bytes: int | None = None,
         limits: Limits | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -65,27 +69,48 @@ class Server:
         self._port = port
         self._top = top
         self._fast_decode = fast_decode
+        self._memory_limit_bytes = memory_limit_bytes
         self._limits = limits or Limits()
         self._patience = patience or Patience()
 
-    def run(self, stop: threading.Event, *, on_listening: Callable[[str], None]) -> None:
+    def run(
+        self,
+        stop: threading.Event,
+        *,
+        on_listening: Callable[[str], None] = lambda _address: None,
+        on_report: Callable[[ServingReport], None] | None = None,
+    ) -> None:
         """Serve until stopped; accepted requests are answered first.
 
         Args:
             stop: set from elsewhere (a signal, another thread) to end it.
             on_listening: told the address once requests are taken.
+            on_report: told what it is at whenever that changes. With it, a bundle set that
+                cannot be read or holds nothing to serve is reported and waited for.
 
         Raises:
             ServeError: the address cannot be had, or there is no such variant.
             BundleError: the bundle set cannot be read.
         """
-        asyncio.run(self._serve(stop, on_listening))
+        asyncio.run(self._serve(stop, on_listening, on_report))
 
-    async def _serve(self, stop: threading.Event, on_listening: Callable[[str], None]) -> None:
-        choice = self._chooser.choose()
+    async def _serve(
+        self,
+        stop: threading.Event,
+        on_listening: Callable[[str], None],
+        on_report: Callable[[ServingReport], None] | None,
+    ) -> None:
         metrics = Metrics()
-        service = Service(self._limits, self._patience, metrics, fast_decode=self._fast_decode)
-        service.want(choice)
+        teller = Teller(on_report)
+        service = Service(
+            self._limits,
+            self._patience,
+            metrics,
+            fast_decode=self._fast_decode,
+            memory_limit_bytes=self._memory_limit_bytes,
+            on_change=lambda: teller.tell(service.health),
+        )
+        self._choose(service, must=on_report is None)
         front = Front(service, metrics, self._limits, top=self._top, version=agent_version())
         reception = Reception(front, self._limits, self._patience)
         listener = await self._listen(reception)
@@ -94,7 +119,9 @@ class Server:
             asyncio.create_task(self._follow(service)),
         ]
         try:
-            on_listening(_address(listener))
+            teller.address = _address(listener)
+            on_listening(teller.address)
+            teller.tell(service.health)
             while not stop.is_set():
                 await asyncio.sleep(_STOP_LOOK_SECONDS)
                 for chore in chores:
@@ -132,10 +159,15 @@ class Server:
             await asyncio.sleep(self._patience.look_s)
             if not self._chooser.has_changed():
                 continue
-            try:
-                service.want(self._chooser.choose())
-            except (AgentError, BundleError) as error:
-                service.cannot_choose(str(error))
+            self._choose(service, must=False)
+
+    def _choose(self, service: Service, *, must: bool) -> None:
+        try:
+            service.want(self._chooser.choose())
+        except (AgentError, BundleError) as error:
+            if must:
+                raise
+            service.cannot_choose(str(error))
 
 
 class Reception:

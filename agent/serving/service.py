@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
-from agent.attempts import CURABLE, preparations
+import msgspec
+
+from agent.activation import Pick
+from agent.attempts import below, preparations
 from agent.errors import AgentError
 from agent.logs import fields
-from agent.protocol import Refused, Serve, Tagged
-from agent.serving.choice import Choice
+from agent.protocol import Preparation, Refused, Serve, Tagged
+from agent.serving.choice import Choice, Ranking
 from agent.serving.metrics import Metrics
 from agent.serving.patience import Limits, Patience
+from agent.serving.refusals import Refusals
 from agent.serving.warm import DiedError, StartError, WarmWorker
+from contract.benchmark import RunStatus
 from contract.errors import BundleError
 
 _log = logging.getLogger(__name__)
@@ -41,8 +46,14 @@ class _Post:
     """A worker and what it serves."""
 
     choice: Choice
+    preparation: Preparation
     worker: WarmWorker
     since: float
+
+    @property
+    def served(self) -> Pick:
+        """What it serves, as it was prepared."""
+        return msgspec.structs.replace(self.choice.pick, preparation=self.preparation.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +65,14 @@ class Health:
     choice: Choice | None
     #: Unix time from which it has been served.
     since: float | None
+    #: The bundle that is served, as it was prepared; None where nothing is.
+    served: Pick | None
     #: What last went wrong with what should be served, if it still does.
     problem: str | None
+    #: Why the last worker that died was replaced.
+    replaced: str | None
+    #: The generation whose wish is followed.
+    generation: int
 
 
 class Service:
@@ -66,6 +83,8 @@ class Service:
         patience: how long is waited.
         metrics: told of restarts and switches.
         fast_decode: whether JPEGs may be decoded at a fraction of their size.
+        memory_limit_bytes: what a worker may hold; None for no limit.
+        on_change: called when its health may be another one.
     """
 
     def __init__(
@@ -75,16 +94,22 @@ class Service:
         metrics: Metrics,
         *,
         fast_decode: bool,
+        memory_limit_bytes: int | None = None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._fast_decode = fast_decode
         self._limits = limits
         self._patience = patience
         self._metrics = metrics
+        self._on_change = on_change
+        #: What a worker may hold; None for no limit.
+        self.memory_limit_bytes = memory_limit_bytes
         self._post: _Post | None = None
-        self._wanted: Choice | None = None
-        self._proven: Choice | None = None
-        self._refused: Choice | None = None
-        self._problem: str | None = None
+        self._ranking = Ranking(first=None)
+        self._refusals = Refusals()
+        #: Why nobody knows what to serve.
+        self._puzzle: str | None = None
+        self._replaced: str | None = None
         self._failures = 0
         self._waiting = 0
         self._turn = asyncio.Lock()
@@ -98,9 +123,12 @@ class Service:
         post = self._post
         return Health(
             ready=post is not None,
-            choice=post.choice if post else self._wanted,
+            choice=post.choice if post else self._ranking.first,
             since=post.since if post else None,
+            served=post.served if post else None,
             problem=self._problem,
+            replaced=self._replaced,
+            generation=self._ranking.generation,
         )
 
     @property
@@ -108,17 +136,21 @@ class Service:
         """Resident set of the worker; None while there is none."""
         return self._post.worker.rss_bytes if self._post else None
 
-    def want(self, choice: Choice) -> None:
-        """Serve `choice` from as soon as it is proven; what failed before is tried again."""
-        self._wanted = choice
-        self._refused = None
-        self._problem = None
+    def want(self, ranking: Ranking) -> None:
+        """Serve the first of `ranking` as soon as it is proven.
+
+        What is served goes on until then. Where nothing is, the substitutes are tried too.
+        """
+        self._ranking = ranking
+        self._refusals.narrow(ranking)
+        self._puzzle = None
         self._wake.set()
 
     def cannot_choose(self, reason: str) -> None:
         """Take note that nobody knows what to serve; what is served goes on."""
-        self._problem = reason
+        self._puzzle = reason
         _log.error("nothing_to_serve", extra=fields(reason=reason))
+        self._on_change()
 
     async def answer(self, image: bytes, top_k: int) -> tuple[Choice, Tagged | Refused]:
         """Answer to one image file's bytes, and what gave it.
@@ -147,10 +179,12 @@ class Service:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            first = self._ranking.first
             if self._post is None:
                 await self._recover()
-            elif self._wanted not in {None, self._post.choice, self._refused}:
-                await self._start(self._wanted)
+            elif first not in {None, self._post.choice} and not self._refusals.reason(first):
+                await self._start(first)
+            self._on_change()
 
     async def close(self) -> None:
         """End the worker after the answer that it is at."""
@@ -187,23 +221,34 @@ class Service:
             async with asyncio.timeout(self._patience.worker_s):
                 await waiting
         except TimeoutError as error:
-            told = f": {self._problem}" if self._problem else ""
+            problem = self._problem
+            told = f": {problem}" if problem else ""
             message = f"no worker was ready within {self._patience.worker_s:g} s{told}"
             raise UnreadyError(message) from error
 
+    @property
+    def _problem(self) -> str | None:
+        """Why what is to be served is not, or nobody knows what that is."""
+        if self._puzzle is not None:
+            return self._puzzle
+        reasons = [self._ranking.problem]
+        for choice in self._ranking.choices:
+            if self._post is not None and choice == self._post.choice:
+                break
+            reasons.append(self._refusals.reason(choice))
+        return "; ".join(reason for reason in reasons if reason) or None
+
     async def _recover(self) -> None:
-        """Start what is wanted, else what served before, later and later while that fails."""
+        """Start the best that can be served, later and later while nothing can."""
         if self._failures > 1:
             await self._back_off()
-        tries = [self._wanted] if self._wanted != self._refused else []
-        tries += [self._proven] if self._proven not in tries else []
-        if not any(tries):
-            # Nothing ever ran well: what is wanted is all that there is to try.
-            tries = [self._wanted]
-        for choice in tries:
-            if choice is not None and await self._start(choice):
+        choices = self._ranking.choices
+        fresh = [choice for choice in choices if not self._refusals.reason(choice)]
+        # Where everything failed, that is all that there is to try.
+        for choice in fresh or choices:
+            if await self._start(choice):
                 return
-        if any(tries):
+        if choices:
             self._wake.set()
 
     async def _back_off(self) -> None:
@@ -222,41 +267,41 @@ class Service:
         """Put a worker for `choice` in the present one's place once it is proven."""
         began = time.monotonic()
         try:
-            worker = await self._proven_worker(choice)
+            preparation, worker = await self._proven_worker(choice)
         except (BundleError, StartError, OSError) as error:
             self._failures += 1
-            self._refused = choice
-            self._problem = f"{choice.variant} cannot be served: {error}"
+            self._refusals.add(choice, f"{choice.variant} cannot be served: {error}")
             self._metrics.switch_failed()
             serving = self._post.choice.variant if self._post else None
             extra = fields(variant=choice.variant, reason=error, still_serving=serving)
             _log.error("variant_refused", extra=extra)
             return False
-        if choice == self._refused:
-            self._refused = None
-        if choice == self._wanted:
-            self._problem = None
-        self._proven = choice
+        self._refusals.lift(choice)
         before = self._post
-        self._post = _Post(choice=choice, worker=worker, since=time.time())
+        self._post = _Post(choice=choice, preparation=preparation, worker=worker, since=time.time())
         self._ready.set()
         self._spawn(self._attend(self._post))
         if before:
             self._metrics.switched()
             self._spawn(before.worker.retire())
-        seconds = time.monotonic() - began
-        extra = fields(variant=choice.variant, threads=choice.threads, start_s=seconds)
+        extra = fields(
+            variant=choice.variant,
+            threads=choice.threads,
+            preparation=preparation.value,
+            start_s=time.monotonic() - began,
+        )
         _log.info("variant_serving", extra=extra)
-        if self._wanted != choice:
-            # Another one was wanted meanwhile.
+        if self._ranking.first != choice:
+            # Another one may have been wanted meanwhile.
             self._wake.set()
         return True
 
-    async def _proven_worker(self, choice: Choice) -> WarmWorker:
+    async def _proven_worker(self, choice: Choice) -> tuple[Preparation, WarmWorker]:
         # Hashing takes a while, and the server answers others meanwhile.
         path = await asyncio.to_thread(choice.fit_to_load)
-        ladder = preparations(choice.bundle.manifest)
-        for preparation in ladder:
+        ladder = preparations(choice.bundle.manifest, known=choice.pick.preparation)
+        while True:
+            preparation = ladder[0]
             task = Serve(
                 threads=choice.threads,
                 bundle=str(path),
@@ -264,22 +309,28 @@ class Service:
                 fast_decode=self._fast_decode,
             )
             try:
-                return await WarmWorker.start(task, timeout_s=self._patience.start_s)
+                worker = await WarmWorker.start(
+                    task,
+                    timeout_s=self._patience.start_s,
+                    memory_limit_bytes=self.memory_limit_bytes,
+                )
             except StartError as error:
-                if error.status not in CURABLE or preparation is ladder[-1]:
+                ladder = below(ladder, error.status)
+                if not ladder:
                     raise
                 extra = fields(preparation=preparation.value, reason=error)
                 _log.info("preparation_failed", extra=extra)
-        message = "no way to prepare a network is known"
-        raise AssertionError(message)
+            else:
+                return preparation, worker
 
     async def _attend(self, post: _Post) -> None:
         """Notice the end of a worker that nobody retired."""
-        reason = await post.worker.ended()
+        status, reason = await post.worker.ended()
         if post.worker.is_retired:
             return
         _log.error("worker_died", extra=fields(variant=post.choice.variant, reason=reason))
-        self._metrics.worker_died()
+        self._replaced = f"{post.choice.variant}: {reason}"
+        self._metrics.worker_died(for_memory=status is RunStatus.OOM)
         self._failures += 1
         self._vacate(post)
         await post.worker.end()

@@ -11,8 +11,9 @@ from typing import IO
 import msgspec
 import psutil
 
+from agent.confinement import Confinement
 from agent.errors import WorkerError
-from agent.postmortem import explain_death, kernel_oom_kills, last_words
+from agent.postmortem import explain_death, last_words
 from agent.protocol import Entered, Event, Failed, Query, Refused, Serve, Stage, Tagged
 from agent.supervisor import WORKER, worker_environment
 from contract.benchmark import RunStatus
@@ -20,6 +21,8 @@ from contract.benchmark import RunStatus
 #: Every class of a network with very many of them fits into one line of this length.
 _LINE_BYTES = 64 << 20
 _EXIT_SECONDS = 5.0
+#: A look costs a tenth of a millisecond.
+_LOOK_SECONDS = 0.2
 _ROOT = Path("/")
 _EVENTS = msgspec.json.Decoder(Event)
 
@@ -43,18 +46,36 @@ class HungError(WorkerError):
 class WarmWorker:
     """A worker that loaded and proved one bundle and answers one query at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process, stderr: IO[bytes]) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        stderr: IO[bytes],
+        memory_limit_bytes: int | None,
+    ) -> None:
         self._process = process
         self._stderr = stderr
         self._turn = asyncio.Lock()
         self._is_retired = False
-        #: Why it cannot go on, in its own words.
-        self._said: str | None = None
-        self._oom_kills = kernel_oom_kills(_ROOT)
+        self._stage = Stage.STARTING
+        #: Why it cannot go on, in its own words or those of who ended it.
+        self._said: tuple[RunStatus, str] | None = None
+        self._confinement = Confinement(process.pid, memory_limit_bytes, _ROOT)
+        self._guard = asyncio.create_task(self._hold_to_limit())
 
     @classmethod
-    async def start(cls, task: Serve, *, timeout_s: float) -> WarmWorker:
+    async def start(
+        cls,
+        task: Serve,
+        *,
+        timeout_s: float,
+        memory_limit_bytes: int | None = None,
+    ) -> WarmWorker:
         """Start a worker and wait until its bundle is proven.
+
+        Args:
+            task: what it is to serve.
+            timeout_s: for its start and its proof.
+            memory_limit_bytes: what it may hold for as long as it lives; None for no limit.
 
         Raises:
             StartError: it failed, died or took too long; the process is gone.
@@ -70,7 +91,7 @@ class WarmWorker:
             # Ctrl-C goes to the whole group of a terminal; the server ends its workers itself.
             start_new_session=True,
         )
-        worker = cls(process, stderr)
+        worker = cls(process, stderr, memory_limit_bytes)
         try:
             await worker._prove(task, timeout_s)
         except BaseException:
@@ -104,7 +125,8 @@ class WarmWorker:
                 async with asyncio.timeout(timeout_s):
                     event = await self._exchange(image, top_k)
             except TimeoutError as error:
-                self._said = f"it gave no answer within {timeout_s:g} s and was killed"
+                reason = f"it gave no answer within {timeout_s:g} s and was killed"
+                self._said = RunStatus.TIMEOUT, reason
                 self.kill()
                 message = f"no answer within {timeout_s:g} s"
                 raise HungError(message) from error
@@ -114,12 +136,12 @@ class WarmWorker:
                 raise
             return event
 
-    async def ended(self) -> str:
+    async def ended(self) -> tuple[RunStatus, str]:
         """How the process ended, once it has."""
         await self._process.wait()
         if self._is_retired:
-            return "it was told to"
-        return self._said or (await self._explained(Stage.SERVING))[1]
+            return RunStatus.OK, "it was told to"
+        return await self._explained()
 
     async def retire(self) -> None:
         """Let it finish the answer that it is at, then end it."""
@@ -138,36 +160,47 @@ class WarmWorker:
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._exit_code()
+        self._guard.cancel()
+        self._confinement.lift()
         self._stderr.close()
 
     async def _prove(self, task: Serve, timeout_s: float) -> None:
-        stage = Stage.STARTING
         try:
             async with asyncio.timeout(timeout_s):
                 await self._send(msgspec.json.encode(task) + b"\n")
-                while stage is not Stage.SERVING:
+                while self._stage is not Stage.SERVING:
                     match await self._hear():
                         case Entered(stage=stage):
-                            pass
+                            self._stage = stage
                         case Failed(status=status, reason=reason):
                             raise StartError(status, reason)
                         case _:
                             pass
         except TimeoutError as error:
             self.kill()
-            reason = f"not ready within {timeout_s:g} s, while {stage.value}"
+            reason = f"not ready within {timeout_s:g} s, while {self._stage.value}"
             raise StartError(RunStatus.TIMEOUT, reason) from error
         except DiedError as error:
-            raise StartError(*await self._explained(stage)) from error
+            raise StartError(*await self._explained()) from error
 
-    async def _explained(self, stage: Stage) -> tuple[RunStatus, str]:
-        """Status and reason of a death without a word."""
-        kills_before = self._oom_kills
-        return explain_death(
-            await self._exit_code(),
-            stage=stage,
+    async def _hold_to_limit(self) -> None:
+        """Kill it where it holds more than it may and the kernel does not look."""
+        while True:
+            excess = self._confinement.look(self._stage)
+            if excess is not None:
+                self._said = RunStatus.OOM, excess
+                self.kill()
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _explained(self) -> tuple[RunStatus, str]:
+        """Status and reason of its death."""
+        code = await self._exit_code()
+        return self._said or explain_death(
+            code,
+            stage=self._stage,
             last_words=last_words(self._stderr),
-            oom_killed=kernel_oom_kills(_ROOT) > kills_before,
+            oom_killed=self._confinement.killed_for_memory(),
         )
 
     async def _exit_code(self) -> int:
@@ -185,8 +218,10 @@ class WarmWorker:
         if isinstance(event, Tagged | Refused):
             return event
         if isinstance(event, Failed):
-            self._said = f"{event.status.value}: {event.reason}"
-        raise DiedError(self._said or f"it said {type(event).__name__}")
+            self._said = event.status, f"{event.status.value}: {event.reason}"
+            raise DiedError(self._said[1])
+        message = f"it said {type(event).__name__}"
+        raise DiedError(message)
 
     async def _send(self, *parts: bytes) -> None:
         assert self._process.stdin is not None  # noqa: S101 - we asked for the pipe

@@ -20,6 +20,7 @@ from contract.messages import (
     decode_message,
     encode_message,
 )
+from contract.question import MAX_IMAGE_BYTES, MAX_VARIANTS, Answer, AnswerStatus, Guess, Request
 from contract.topics import Leaf, topic_for
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -34,6 +35,9 @@ GOLDEN_NAMES = [
     "update",
     "desired",
     "ack",
+    "request",
+    "answer",
+    "answer-refused",
     "ack-stored",
 ]
 
@@ -152,3 +156,100 @@ def test_any_ack_survives_the_round_trip(through: int, rejected: list[tuple[int,
         },
     )
     assert decode_message(topic_of("ack"), encode_message(ack))[1] == ack
+
+
+variants = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,127}", fullmatch=True)
+
+
+@given(
+    image=st.binary(min_size=1, max_size=500),
+    names=st.lists(variants, max_size=5),
+    deadline_s=st.floats(0.001, 3600.0),
+    threads=st.integers(1, 64),
+    top_k=st.integers(1, 100),
+)
+def test_any_request_survives_the_round_trip(
+    image: bytes, names: list[str], deadline_s: float, threads: int, top_k: int
+) -> None:
+    request = Request(
+        site="home",
+        device="pi-kitchen",
+        at=1.5,
+        id="q-1",
+        deadline_s=deadline_s,
+        image=image,
+        variants=names,
+        threads=threads,
+        top_k=top_k,
+    )
+    assert decode_message(topic_of("request"), encode_message(request))[1] == request
+
+
+@given(
+    status=st.sampled_from(AnswerStatus),
+    reason=st.none() | st.text(max_size=50),
+    variant=st.none() | variants,
+    number=st.integers(1, 64),
+    top=st.lists(
+        st.tuples(st.text(max_size=20), st.integers(0, 10**6), st.floats(0, 1)), max_size=5
+    ),
+    load_ms=st.none() | st.floats(0, 1e6),
+)
+def test_any_answer_survives_the_round_trip(
+    status: AnswerStatus,
+    reason: str | None,
+    variant: str | None,
+    number: int,
+    top: list[tuple[str, int, float]],
+    load_ms: float | None,
+) -> None:
+    answer = Answer(
+        site="home",
+        device="pi-kitchen",
+        at=1.5,
+        id="q-1",
+        status=status,
+        reason=reason,
+        variant=variant,
+        number=number,
+        of=64,
+        is_last=number == 64,
+        top=[Guess(label=label, index=index, probability=p) for label, index, p in top],
+        load_ms=load_ms,
+    )
+    assert decode_message(topic_of("answer"), encode_message(answer))[1] == answer
+
+
+def test_the_largest_request_still_fits() -> None:
+    request = Request(
+        site="s" * 64,
+        device="d" * 64,
+        at=1767225600.123456,
+        id="i" * 64,
+        deadline_s=3600.0,
+        image=b"\0" * MAX_IMAGE_BYTES,
+        variants=["v" * 128] * MAX_VARIANTS,
+        threads=64,
+        top_k=100,
+    )
+    assert len(encode_message(request)) <= MAX_MESSAGE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        ({"deadline_s": 0}, r"\$\.deadline_s"),
+        ({"deadline_s": 3601}, r"\$\.deadline_s"),
+        ({"image": ""}, r"\$\.image"),
+        ({"image": "not base64!"}, r"\$\.image"),
+        ({"id": "../../etc"}, r"\$\.id"),
+        ({"variants": ["../base"]}, r"\$\.variants"),
+        ({"variants": ["v"] * 65}, r"\$\.variants"),
+        ({"threads": 0}, r"\$\.threads"),
+        ({"top_k": 0}, r"\$\.top_k"),
+    ],
+)
+def test_a_request_that_is_not_bounded_is_refused(edit: dict[str, object], place: str) -> None:
+    body = msgspec.json.decode(golden("request")) | edit
+    with pytest.raises(MessageError, match=place):
+        decode_message(topic_of("request"), msgspec.json.encode(body))

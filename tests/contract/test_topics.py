@@ -41,6 +41,6 @@ def test_any_text_parses_or_is_a_topic_error(text: str) -> None:
         assert str(parse_topic(text)) == text
 
 
-def test_the_fleet_reads_what_devices_write_and_nothing_else() -> None:
+def test_the_collector_reads_what_devices_report_and_no_answers() -> None:
     leaves = {filter_.rsplit("/", 1)[1] for filter_ in device_filters()}
     assert leaves == {"state", "inventory", "result", "update"}

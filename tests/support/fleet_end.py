@@ -22,6 +22,7 @@ from contract.messages import (
     decode_message,
     encode_message,
 )
+from contract.question import Answer, Request
 from contract.topics import Leaf, topic_for
 
 _PATIENCE_S = 60
@@ -76,6 +77,15 @@ class FleetEnd:
     def inventories(self) -> list[Inventory]:
         """Inventories in the order heard."""
         return [message for message in list(self.heard) if isinstance(message, Inventory)]
+
+    def answers(self) -> list[Answer]:
+        """Answers in the order heard."""
+        return [message for message in list(self.heard) if isinstance(message, Answer)]
+
+    def ask(self, request: Request) -> None:
+        """Publish a request, which no broker keeps."""
+        topic = topic_for(self.site, self.device, Leaf.REQUEST)
+        self._client.publish(topic, encode_message(request), qos=1)
 
     def acknowledge(
         self, epoch: str, through: int, rejected: list[Rejection] | None = None

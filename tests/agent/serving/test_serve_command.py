@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from contract.bundleset import read_set
 from support.processes import Process, program, wait_until
 from support.serving import Serving, picture, workers
 
@@ -87,9 +88,13 @@ def test_a_killed_server_takes_its_worker_along(
 
 
 def test_the_active_variant_of_the_state_folder_is_served(
-    start: Callable[..., tuple[Process, Serving]], tmp_path: Path
+    start: Callable[..., tuple[Process, Serving]], good_set: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "active.json").write_text('{"active_variant": "tiny-dq8"}')
+    member = read_set(good_set).member("tiny-dq8")
+    assert member is not None
+    (tmp_path / "active.json").write_text(
+        f'{{"active_variant": "tiny-dq8", "active_sha256": "{member.sha256}"}}'
+    )
     _, server = start("--state-dir", str(tmp_path))
     assert server.health()["variant"] == "tiny-dq8"
 
