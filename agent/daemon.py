@@ -14,19 +14,18 @@ from agent.bell import Bell
 from agent.bundles import Shelf, open_shelf
 from agent.config import AgentConfig
 from agent.courier import Courier, Patience
-from agent.errors import JournalError, StoppedError
+from agent.errors import JournalBrokenError, JournalError, StoppedError
 from agent.fingerprint import fingerprint
 from agent.follower import Follower
 from agent.inventory import take_inventory
-from agent.journal import Journal
 from agent.keeper import RunKeeper
 from agent.logs import fields
 from agent.observation import Taken
-from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
 from agent.questions import Questions
 from agent.rebench import Rebench
 from agent.respondent import Respondent
+from agent.salvage import open_outbox
 from agent.samples import SampleArchive
 from agent.schedule import Job, plan
 from agent.serving_child import ServingChild, serve_command
@@ -77,8 +76,12 @@ class Daemon:
         self._folder = Path(config.bundles)
         state_dir = Path(config.state_dir)
         self._lock = hold_state_dir(state_dir)
-        self._journal = Journal(state_dir / _JOURNAL_NAME, limit_bytes=config.outbox_limit_bytes)
-        self._outbox = Outbox(self._journal, site=config.site, device=config.device)
+        self._journal, self._outbox = open_outbox(
+            state_dir / _JOURNAL_NAME,
+            limit_bytes=config.outbox_limit_bytes,
+            site=config.site,
+            device=config.device,
+        )
         self._sweeplog = SweepLog(self._journal)
         self._keeper = RunKeeper(self._journal, self._outbox, self._sweeplog)
         self._rebench = Rebench(config.rebench_hours)
@@ -171,6 +174,8 @@ class Daemon:
                     _log.info("all_delivered", extra=fields(bundles=self._folder))
                     return
                 self._look_around()
+            except JournalBrokenError:
+                raise
             except JournalError as error:
                 # A disk may be full for a while; the agent outlives that.
                 _log.error("journal_unusable", extra=fields(error=error))

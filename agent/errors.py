@@ -43,6 +43,10 @@ class JournalFullError(JournalError):
     """The disk, or the space given to the agent's database, is full."""
 
 
+class JournalBrokenError(JournalError):
+    """The agent's database is damaged or gone; only a new start of the agent helps."""
+
+
 class LinkError(AgentError):
     """The broker cannot be reached or refused the connection."""
 

@@ -74,6 +74,8 @@ def test_a_journal_of_an_earlier_agent_is_taken_over(tmp_path: Path) -> None:
             "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
             "CREATE TABLE sweeps (number INTEGER PRIMARY KEY, sweep_id TEXT NOT NULL UNIQUE,"
             " set_id TEXT NOT NULL, fingerprint TEXT NOT NULL, finished_at REAL);"
+            "CREATE TABLE runs (sweep_id TEXT, variant TEXT, threads INTEGER, p50_ms REAL);"
+            "CREATE TABLE outbox (seq INTEGER PRIMARY KEY, payload BLOB NOT NULL);"
             "INSERT INTO meta VALUES ('epoch', 'e-1'); PRAGMA user_version = 1;"
         )
     for _ in range(2):

@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
 
+from contract.benchmark import BenchRun
 from contract.messages import EpochAck
 from contract.topics import Leaf, topic_for
 from fleet.database import open_database
@@ -69,6 +71,12 @@ class Store:
         run_id = sa.func.json_extract(results.c.run, "$.run_id")
         with self.database.reading() as connection:
             return list(connection.scalars(sa.select(run_id).order_by(results.c.id)))
+
+    def runs(self) -> list[BenchRun]:
+        """Stored runs in the order of storing, without their samples."""
+        with self.database.reading() as connection:
+            rows = connection.scalars(sa.select(results.c.run).order_by(results.c.id))
+            return [msgspec.json.decode(run, type=BenchRun) for run in rows]
 
     def tombstones(self) -> list[tuple[int, int, str]]:
         """Closed ranges with their reasons."""
