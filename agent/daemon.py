@@ -265,6 +265,8 @@ class Daemon:
         )
         try:
             self._sweeplog.note(sweep_id, taken)
+        except JournalBrokenError:
+            raise
         except JournalError as error:
             # The sweep holds it in memory; only a restart would take the turn again.
             extra |= fields(error=error)

@@ -67,7 +67,7 @@ def test_after_a_power_cut_at_any_step_nothing_kept_is_lost(
 ) -> None:
     """Before, between and after all syncs, with unsynced writes lost, kept, reordered or torn."""
     row = fault("power cut of the device, at every step", holds=HOLDS)
-    broken = lab.broken("short", power_cuts(recording, seeds=3), row)
+    broken = lab.broken("short", power_cuts(recording, seeds=2), row)
     assert not broken, broken.most_common(5)
     row.came_to(f"nothing lost over {len(recording.steps)} steps with {syncs(recording)} syncs")
 

@@ -36,7 +36,7 @@ class Device:
         self.journal.close()
         self._lock.close()
 
-    def deliver(self, store: Store, *, at_once: int = 8) -> None:
+    def deliver(self, store: Store, *, at_once: int = 32) -> None:
         """Hear what the fleet has, and send until everything is acknowledged."""
         self.hear(store)
         last = None
