@@ -20,6 +20,7 @@ from contract.address import parse_broker_url
 from contract.errors import BrokerUrlError
 from contract.exits import Exit
 from fleet.address import parse_listen_address
+from fleet.ask_command import ask_command
 from fleet.database import Database, default_url, open_database
 from fleet.errors import AddressError, FleetError, PolicyError, UnknownDeviceError
 from fleet.evidence import runs_of
@@ -76,6 +77,9 @@ def cli() -> None:
 
     Exit codes: 0 done, 1 failed, 2 wrong use. A nearest miss is an answer, not a failure.
     """
+
+
+cli.add_command(ask_command)
 
 
 @cli.command()

@@ -21,9 +21,7 @@ MakeAgent = Callable[..., Process]
 
 
 @pytest.fixture(scope="module")
-def broker(
-    mosquitto_program: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mosquitto]:
+def broker(mosquitto_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     made = Mosquitto(mosquitto_program, tmp_path_factory.mktemp("mosquitto"))
     made.start()
     yield made
