@@ -16,8 +16,9 @@ from contract.exits import Exit
 from contract.question import MAX_DEADLINE_S, MAX_IMAGE_BYTES, Answer, AnswerStatus, Request
 from contract.topics import check_id
 from fleet.asking import ask
+from fleet.authority.authority import fleet_access
 from fleet.database import default_url, open_database
-from fleet.options import db_option, json_option
+from fleet.options import authority_option, db_option, json_option
 from fleet.roster import find_device, list_devices
 
 
@@ -51,6 +52,7 @@ from fleet.roster import find_device, list_devices
     metavar="URL",
     help="Where the device is connected.  [env: EDGEWRIGHT_BROKER]",
 )
+@authority_option
 @db_option
 @json_option
 def ask_command(
@@ -62,6 +64,7 @@ def ask_command(
     top: int,
     deadline_s: float,
     broker_url: str,
+    authority_folder: Path,
     store_url: str | None,
     as_json: bool,
 ) -> None:
@@ -87,7 +90,9 @@ def ask_command(
         top_k=top,
     )
     answers: list[Answer] = []
-    for answer in ask(address, request, client_id=f"edgewright-ask-{request.id[:12]}"):
+    access = fleet_access(address, authority_folder)
+    client_id = f"edgewright-ask-{request.id[:12]}"
+    for answer in ask(address, access, request, client_id=client_id):
         answers.append(answer)
         if not as_json:
             click.echo(_line(answer))

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from contract.access import Access
 from contract.address import BrokerAddress
 from contract.errors import ContractError
 from contract.messages import decode_message, encode_message
 from contract.question import Answer, Request
 from contract.topics import Leaf, topic_for
+from fleet.client import connect_failed, make_client, refused
 from fleet.errors import BrokerAwayError
 
 _QOS = 1
@@ -24,13 +25,15 @@ _BROKER_PATIENCE_S = 10.0
 _GRACE_S = 5.0
 
 
-def ask(address: BrokerAddress, request: Request, *, client_id: str) -> Iterator[Answer]:
+def ask(
+    address: BrokerAddress, access: Access, request: Request, *, client_id: str
+) -> Iterator[Answer]:
     """Yield each answer once, as it comes; ends with the last, or soon after the deadline.
 
     Raises:
         BrokerAwayError: the broker cannot be reached, refuses us, or goes away meanwhile.
     """
-    conversation = _Conversation(address, request, client_id)
+    conversation = _Conversation(address, access, request, client_id)
     try:
         yield from conversation.answers()
     finally:
@@ -40,17 +43,16 @@ def ask(address: BrokerAddress, request: Request, *, client_id: str) -> Iterator
 class _Conversation:
     """A connection that asks once it is sure to hear the answers."""
 
-    def __init__(self, address: BrokerAddress, request: Request, client_id: str) -> None:
+    def __init__(
+        self, address: BrokerAddress, access: Access, request: Request, client_id: str
+    ) -> None:
         self._address = address
         self._request = request
         self._payload = encode_message(request)
         #: None once the broker has the request; answers; or what went wrong.
         self._heard: queue.SimpleQueue[Answer | str | None] = queue.SimpleQueue()
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
+        self._client = make_client(
+            address, access, client_id=client_id, clean=True, reconnects=False
         )
         self._client.on_connect = self._connected
         self._client.on_subscribe = self._subscribed
@@ -59,8 +61,10 @@ class _Conversation:
         self._client.on_disconnect = self._disconnected
         try:
             self._client.connect(address.host, address.port, _KEEPALIVE_S)
-        except (OSError, ValueError) as error:
-            message = f"broker {address}: {error}; is it running? (--broker URL names another)"
+        except OSError as error:
+            raise BrokerAwayError(connect_failed(address, error)) from error
+        except ValueError as error:
+            message = f"broker {address}: {error}"
             raise BrokerAwayError(message) from error
         self._client.loop_start()
 
@@ -102,7 +106,7 @@ class _Conversation:
         _properties: object,
     ) -> None:
         if reason.is_failure:
-            self._heard.put(f"refused: {reason}")
+            self._heard.put(f"refused: {refused(reason)}")
         else:
             client.subscribe(self._topic(Leaf.ANSWER), _QOS)
 
