@@ -157,7 +157,9 @@ class EmbeddedBroker:
             doorkeeper.look_again()
             for writer, given in list(self._writers.items()):
                 if given is not None and not doorkeeper.is_welcome(given):
-                    _log.warning("connection ended username=%s reason=its password is void", given.account)
+                    _log.warning(
+                        "connection ended username=%s reason=its password is void", given.account
+                    )
                     writer.transport.abort()
 
     async def _stop(self) -> None:
