@@ -80,7 +80,7 @@ class Courier:
         self,
         address: BrokerAddress,
         *,
-        access: Access,
+        access: Access | None = None,
         site: str,
         device: str,
         boot_id: str,
@@ -89,7 +89,7 @@ class Courier:
         pulse: Pulse | None = None,
     ) -> None:
         self._address = address
-        self._access = access
+        self._access = access or Access()
         self._site = site
         self._device = device
         self._boot_id = boot_id

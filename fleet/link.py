@@ -189,26 +189,27 @@ def publish_once(
     """
     client = make_client(address, access, client_id=client_id, clean=True)
     deadline = time.monotonic() + timeout_s
-    refusals: list[str] = []
-    client.on_connect = lambda _c, _u, _f, reason, _p: (
-        refusals.append(refused(reason)) if reason.is_failure else None
-    )
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client.on_connect = lambda _client, _userdata, _flags, reason, _properties: answers.put(reason)
     try:
         client.connect(address.host, address.port, _KEEPALIVE_S)
         client.loop_start()
+        reason = answers.get(timeout=timeout_s)
+        if reason.is_failure:
+            message = f"broker {address}: refused: {refused(reason)}"
+            raise BrokerAwayError(message)
         pending = [
             client.publish(_topic_of(message), encode_message(message), _QOS, retain=True)
             for message in messages
         ]
         for info in pending:
-            while not info.is_published() and not refusals and time.monotonic() < deadline:
-                info.wait_for_publish(_PUT_PATIENCE_S)
-            if refusals:
-                message = f"broker {address}: refused: {refusals[0]}"
-                raise BrokerAwayError(message)
+            info.wait_for_publish(max(0.0, deadline - time.monotonic()))
             if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS or not info.is_published():
                 message = f"broker {address}: took no message within {timeout_s:g} s"
                 raise BrokerAwayError(message)
+    except queue.Empty as error:
+        message = f"broker {address}: no answer within {timeout_s:g} s; is that a broker?"
+        raise BrokerAwayError(message) from error
     except OSError as error:
         raise BrokerAwayError(connect_failed(address, error)) from error
     except (ValueError, RuntimeError) as error:
