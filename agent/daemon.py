@@ -26,9 +26,10 @@ from agent.observation import Taken
 from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
 from agent.questions import Questions
+from agent.rebench import Rebench
 from agent.respondent import Respondent
 from agent.samples import SampleArchive
-from agent.schedule import plan
+from agent.schedule import Job, plan
 from agent.serving_child import ServingChild, serve_command
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
@@ -48,7 +49,6 @@ _SAMPLES_NAME = "samples"
 _LOOK_SECONDS = 2.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
-_SECONDS_PER_HOUR = 3600.0
 _IDLE = "idle: everything is measured"
 _NOTHING_TO_MEASURE = "waiting: the bundle set cannot be read"
 #: What a worker takes before it measures, on a slow box: most of it is importing torch.
@@ -88,6 +88,7 @@ class Daemon:
         self._outbox = Outbox(self._journal, site=config.site, device=config.device)
         self._sweeplog = SweepLog(self._journal)
         self._keeper = RunKeeper(self._journal, self._outbox, self._sweeplog)
+        self._rebench = Rebench(config.rebench_hours)
         self._archive = SampleArchive(state_dir / _SAMPLES_NAME)
         self._effort = config.effort
         limits = Limits(
@@ -259,9 +260,14 @@ class Daemon:
             self._courier.collect()
             self._follow()
             self._answer_questions()
-        if self._keeper.backlog == 0:
+        if self._keeper.backlog == 0 and self._has_all(jobs):
             self._sweeplog.finish(state.sweep_id, at=time.time())
             _log.info("sweep_ends", extra=fields(sweep_id=state.sweep_id))
+
+    def _has_all(self, jobs: list[Job]) -> bool:
+        """Whether every run is on record: a disk that refused many for long cost the oldest."""
+        state = self._sweeplog.latest()
+        return state is not None and all(job.key in state.done for job in jobs)
 
     def _note(self, sweep_id: str, taken: Taken) -> None:
         """Note a turn that was taken, and look for desires and questions between the turns."""
@@ -293,16 +299,10 @@ class Daemon:
         if (
             state is not None
             and (state.set_id, state.fingerprint) == (bundle_set.set_id, self._fingerprint)
-            and not self._is_stale(state)
+            and not self._rebench.is_due(state)
         ):
             return state
         return self._sweeplog.begin(set_id=bundle_set.set_id, fingerprint=self._fingerprint)
-
-    def _is_stale(self, state: SweepState) -> bool:
-        hours = self._config.rebench_hours
-        if state.finished_at is None or hours is None:
-            return False
-        return time.time() - state.finished_at > hours * _SECONDS_PER_HOUR
 
     def _sweep(self, shelf: Shelf, state: SweepState) -> Sweep:
         return Sweep(
