@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from benchmarks.lib.agent_coverage import measure_coverage
 from benchmarks.lib.agent_idle import measure_idle
+from benchmarks.lib.agent_overhead import measure_overhead
 from benchmarks.lib.agent_report import Finding, Occasion, Report, Section
 from benchmarks.lib.bundles import Order, build_bundles
 from benchmarks.lib.photographs import calibration_images
@@ -26,7 +28,11 @@ _PROGRAM = "benchmarks/agent.py"
 _PACKAGES = ("edgewright", "torch", "paho-mqtt", "psutil")
 _RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "serve.toml"
 _NETWORK, _INPUT_SIZE = "resnet18", 64
-_SECTIONS: Mapping[str, Section] = {"idle": measure_idle}
+_SECTIONS: Mapping[str, Section] = {
+    "idle": measure_idle,
+    "overhead": measure_overhead,
+    "coverage": measure_coverage,
+}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -42,7 +48,8 @@ _SECTIONS: Mapping[str, Section] = {"idle": measure_idle}
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
-    help="How long to look at an agent at rest. [default: 60, with --quick 10]",
+    help="How long to look at an agent at rest, and to time each process of the overhead. "
+    "[default: 60 and 3, with --quick 10 and 0.5]",
 )
 @click.option(
     "--bundles",
