@@ -73,7 +73,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     def is_refused(self) -> bool:
         """Whether what is desired was refused, so that it is not what is to be served."""
         return (
-            self.phase is Phase.FAILED
+            self.underway is None
+            and self.phase is Phase.FAILED
             and self.desired is not None
             and self.desired.generation != self.active_generation
         )

@@ -25,7 +25,7 @@ from contract.topics import check_id
 EXAMPLE = """\
 site = "plant-7"         # required, as are the next four; 1 to 64 of a-z 0-9 _ -
 device = "press-03"
-broker = "mqtt://192.168.1.10:1883"
+broker = "mqtts://192.168.1.10:8883" # or mqtt:// without TLS
 bundles = "bundles"      # folder with set.json, relative to this file
 state_dir = "state"      # outbox and active variant live here
 threads = [1, 4]         # thread counts to measure; default [1]
@@ -45,7 +45,7 @@ serve_host = "127.0.0.1" # address to listen on; another one than this takes
 serve_allow_remote = false # ... true, for there is no authentication
 serve_fast_decode = false # decode large JPEGs at a fraction of their size
 log_level = "info"       # debug, info, warning or error
-# For broker = "mqtts://HOST:8883"; 'edgewright-fleet enroll' writes both files:
+# What mqtts:// needs; 'edgewright-fleet enroll' writes both files:
 ca_file = "ca.pem"       # whom to trust; default the system's authorities
 password_file = "password" # this device's own; default no account
 username = "plant-7/press-03" # default site/device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -33,7 +34,9 @@ from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
 from agent.sweeplog import SweepLog, SweepState
+from agent.systemd import Notifier
 from agent.watch import SetWatch
+from agent.watchdog import Pulse, Watchdog
 from contract.errors import BundleError
 from contract.messages import Desired
 
@@ -45,6 +48,8 @@ _SAMPLES_NAME = "samples"
 _LOOK_SECONDS = 2.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
+_IDLE = "idle: everything is measured"
+_NOTHING_TO_MEASURE = "waiting: the bundle set cannot be read"
 #: What a worker takes before it measures, on a slow box: most of it is importing torch.
 _START_SECONDS = 5.0
 
@@ -58,6 +63,7 @@ class Daemon:
         bell: rung when `stop` is set, so that it need not be looked at.
         root: where `/proc` and `/sys` are found.
         patience: how long the courier waits before trying again.
+        notifier: whoever supervises this process.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Daemon:
         bell: Bell,
         root: Path = Path("/"),
         patience: Patience | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._config = config
         self._stop = stop
@@ -92,6 +99,11 @@ class Daemon:
             memory_limit_bytes=config.memory_limit_bytes,
         )
         self._supervisor = self._supervise(limits)
+        self._notifier = notifier or Notifier(None)
+        pulse = Pulse()
+        self._watchdog = Watchdog(self._notifier, [pulse])
+        patience = patience or Patience()
+        idle_s = self._watchdog.turn_s(patience.idle_s)
         self._courier = Courier(
             config.broker_address,
             access=config.broker_access,
@@ -99,7 +111,8 @@ class Daemon:
             device=config.device,
             boot_id=uuid.uuid4().hex,
             outbox=self._outbox,
-            patience=patience,
+            patience=dataclasses.replace(patience, idle_s=idle_s),
+            pulse=pulse,
         )
         self._questions = Questions(send=self._courier.answer, on_question=bell.ring)
         self._respondent = Respondent(limits, supervise=self._supervise, send=self._courier.answer)
@@ -137,6 +150,7 @@ class Daemon:
                 on_request=self._questions.hear,
                 on_ack=self._bell.ring,
             )
+            self._notifier.ready()
             try:
                 # Announced before this: asking torch takes seconds, in a process of its own.
                 with self._questions.occupied("starting", about_s=_START_SECONDS):
@@ -144,6 +158,7 @@ class Daemon:
                 self._announce()
                 self._work(once=once)
             finally:
+                self._notifier.stopping()
                 self._questions.close("the agent was stopped")
                 self._courier.stop()
         except StoppedError as error:
@@ -165,11 +180,13 @@ class Daemon:
 
     def _work(self, *, once: bool) -> None:
         while not self._stop.is_set():
+            self._beat()
             try:
                 self._flush()
                 self._answer_questions()
                 self._sweep_what_is_missing()
                 self._follow()
+                self._notifier.status(_IDLE if self._shelf else _NOTHING_TO_MEASURE)
                 if once and self._is_delivered():
                     _log.info("all_delivered", extra=fields(bundles=self._folder))
                     return
@@ -179,7 +196,7 @@ class Daemon:
             except JournalError as error:
                 # A disk may be full for a while; the agent outlives that.
                 _log.error("journal_unusable", extra=fields(error=error))
-            self._bell.wait(_LOOK_SECONDS)
+            self._bell.wait(self._watchdog.turn_s(_LOOK_SECONDS))
 
     def _hear(self, desired: Desired) -> None:
         self._follower.hear(desired)
@@ -241,6 +258,7 @@ class Daemon:
             taken=len(state.taken),
         )
         _log.info("sweep_begins", extra=extra)
+        self._notifier.status(f"measuring: {len(jobs)} runs to do")
         for finished in sweep.finish(jobs):
             self._archive.keep(finished)
             self._keeper.keep(finished.run)
@@ -311,6 +329,7 @@ class Daemon:
 
     def _beat(self) -> None:
         """Show that this thread is alive, many times a second while a worker runs."""
+        self._watchdog.turn()
         self._questions.expire()
 
     def _follow(self) -> None:

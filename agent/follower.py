@@ -178,7 +178,7 @@ class Follower:
             extra=fields(
                 generation=underway.generation if underway else standing.generation,
                 phase=None if underway else standing.phase.value,
-                active=standing.active_variant,
+                wanted=standing.active_variant,
                 reason=None if underway else standing.reason,
             ),
         )

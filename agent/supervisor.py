@@ -110,6 +110,17 @@ class Supervisor:
         """What one worker may use."""
         return self._limits
 
+    def rest(self, seconds: float) -> None:
+        """Start no worker for a while.
+
+        Raises:
+            StoppedError: the agent was asked to stop.
+        """
+        self._on_look()
+        if self._stop.wait(seconds):
+            message = "stopped between two workers"
+            raise StoppedError(message)
+
     def perform(self, task: Task, *, extra_s: float = 0.0) -> Outcome:
         """Do a task to its end, its failure, or its limits.
 

@@ -14,7 +14,8 @@ import msgspec
 from agent.attempts import Contest
 from agent.bench import median_ms, observe
 from agent.bundles import Shelf
-from agent.effort import Effort
+from agent.cooling import cool_down
+from agent.effort import Effort, Mode
 from agent.flips import rank_flips
 from agent.observation import Key, Observation, Taken
 from agent.record import Origin, as_run, settled_samples_ms
@@ -116,6 +117,8 @@ class Sweep:
 
     def _take(self, turn: Turn) -> None:
         with self._during(turn):
+            if self._effort.mode is Mode.SUSTAINED:
+                cool_down(self._root, to_c=self._start_c(), rest=self._supervisor.rest)
             observation = observe(
                 self._shelf,
                 turn.job.bundle,
@@ -127,6 +130,12 @@ class Sweep:
             )
         self._seen[turn.job.key][turn.number] = observation
         self._on_taken(Taken(key=turn.job.key, number=turn.number, observation=observation))
+
+    def _start_c(self) -> float | None:
+        """Temperature at which this sweep began."""
+        seen = [one for turns in self._seen.values() for one in turns.values()]
+        first = min(seen, key=lambda one: one.started_at, default=None)
+        return first.before.temperature_c if first else None
 
     def _has_failed(self, observation: Observation) -> bool:
         limit_bytes = self._supervisor.limits.memory_limit_bytes

@@ -8,6 +8,7 @@ import pytest
 
 from agent.config import EXAMPLE, load_config
 from agent.errors import ConfigError
+from contract.access import Access
 
 REQUIRED = """\
 site = "plant-7"
@@ -37,6 +38,39 @@ def test_relative_folders_start_at_the_file_and_absolute_ones_stay(tmp_path: Pat
     config = load_config(write(tmp_path, REQUIRED), environment={}, flags={})
     assert config.bundles == str(tmp_path / "bundles")
     assert config.state_dir == "/var/lib/agent"
+
+
+def test_files_of_credentials_start_at_the_file_and_the_account_is_the_devices_own(
+    tmp_path: Path,
+) -> None:
+    """What `enroll` wrote is copied beside the configuration."""
+    text = REQUIRED.replace("mqtt:", "mqtts:")
+    text += 'ca_file = "ca.pem"\npassword_file = "secrets/password"\n'
+    access = load_config(write(tmp_path, text), environment={}, flags={}).broker_access
+    assert access.ca_file == tmp_path / "ca.pem"
+    assert access.password_file == tmp_path / "secrets" / "password"
+    assert access.username == "plant-7/press-03"
+
+
+def test_an_account_of_another_name_can_be_given(tmp_path: Path) -> None:
+    """Brokers of others have names of their own."""
+    text = REQUIRED + 'password_file = "password"\n'
+    environment = {"EDGEWRIGHT_AGENT_USERNAME": "someone"}
+    config = load_config(write(tmp_path, text), environment=environment, flags={})
+    assert config.broker_access.username == "someone"
+
+
+def test_without_a_password_file_there_is_no_account(tmp_path: Path) -> None:
+    """An open broker on loopback needs none."""
+    config = load_config(write(tmp_path, REQUIRED), environment={}, flags={})
+    assert config.broker_access == Access()
+
+
+def test_a_password_does_not_travel_without_tls(tmp_path: Path) -> None:
+    """On loopback, behind a tunnel, nobody listens."""
+    text = REQUIRED.replace("127.0.0.1", "192.168.1.10") + 'password_file = "password"\n'
+    with pytest.raises(ConfigError, match="expected mqtts://"):
+        load_config(write(tmp_path, text), environment={}, flags={})
 
 
 def test_flags_win_over_the_environment_over_the_file(tmp_path: Path) -> None:
