@@ -16,8 +16,8 @@ from support.processes import PATIENCE_S, Fleet, Process, program, run
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/guide.md", "docs/builder.md", "docs/agent.md"]
-#: These run until stopped or need the network; here only their options are checked.
-NOT_RUN = re.compile(r"serve|agent run|--weights default|builder train|--weights \S+\.pt")
+#: These run until stopped, or need the network or a device online; only their options are checked.
+NOT_RUN = re.compile(r"serve|agent run|fleet ask|--weights default|builder train|--weights \S+\.pt")
 
 
 def code_blocks(page: str, language: str) -> list[str]:
