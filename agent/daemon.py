@@ -104,10 +104,10 @@ class Daemon:
             JournalError: the state folder cannot be used.
         """
         try:
-            self._engines = self._list_engines()
-            self._reopen_shelf(must=once)
             if not once:
                 self._start_server()
+            self._engines = self._list_engines()
+            self._reopen_shelf(must=once)
             self._follower.report()
             self._courier.start(on_desired=self._follower.hear)
             try:

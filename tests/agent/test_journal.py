@@ -63,3 +63,17 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(JournalError, match="state"):
         Journal(tmp_path / "state" / "agent.sqlite", limit_bytes=MEGABYTE)
+
+
+def test_the_file_of_an_agent_that_knew_no_preparations_is_used_on(tmp_path: Path) -> None:
+    """Under the same schema number, so that the older agent could be put back."""
+    path = tmp_path / "agent.sqlite"
+    Journal(path, limit_bytes=MEGABYTE).close()
+    with sqlite3.connect(path) as connection:
+        before = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute("ALTER TABLE runs DROP COLUMN preparation")
+    connection.close()
+    journal = Journal(path, limit_bytes=MEGABYTE)
+    with journal.reading() as connection:
+        assert connection.execute("SELECT preparation FROM runs").fetchall() == []
+        assert connection.execute("PRAGMA user_version").fetchone() == before
