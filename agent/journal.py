@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.errors import JournalBrokenError, JournalError, JournalFullError
 from contract.files import make_folder
 
-_SCHEMA = 2
+_SCHEMA = 1
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE outbox (
@@ -43,9 +43,9 @@ CREATE TABLE runs (
     PRIMARY KEY (sweep_id, variant, threads)
 ) WITHOUT ROWID;
 """
-#: Came with schema 2.
-_TURNS = """
-CREATE TABLE turns (
+#: No new schema: an older agent, put back after this one, works on beside these.
+_LATER_TABLE = """
+CREATE TABLE IF NOT EXISTS turns (
     sweep_id TEXT NOT NULL REFERENCES sweeps (sweep_id) ON DELETE CASCADE,
     variant TEXT NOT NULL,
     threads INTEGER NOT NULL,
@@ -54,7 +54,6 @@ CREATE TABLE turns (
     PRIMARY KEY (sweep_id, variant, threads, number)
 );
 """
-#: No new schema: an older agent, put back after this one, works on with these columns.
 _LATER_COLUMNS = (("runs", "preparation", "TEXT"), ("outbox", "crc32", "INTEGER"))
 _BUSY_SECONDS = 30.0
 #: SQLite's extended codes tell details in their higher bits.
@@ -116,10 +115,10 @@ class Journal:
         (verdict,) = execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise JournalBrokenError(self._damaged(verdict))
-        if version < _SCHEMA:
-            tables = _TURNS if version else _TABLES + _TURNS
-            script = f"BEGIN IMMEDIATE; {tables} PRAGMA user_version = {_SCHEMA}; COMMIT;"
+        if version == 0:
+            script = f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_SCHEMA}; COMMIT;"
             self._connection.executescript(script)
+        execute(_LATER_TABLE)
         for table, column, kind in _LATER_COLUMNS:
             known = {name for _, name, *_ in execute(f"PRAGMA table_info({table})")}
             if column not in known:

@@ -31,6 +31,21 @@ def test_the_documented_example_is_valid(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, EXAMPLE), environment={}, flags={})
     assert config.threads == [1, 4]
     assert config.memory_limit_bytes == 420_000_000
+    assert (config.serve_host, config.serve_port) == ("127.0.0.1", 8080)
+
+
+def test_nothing_is_served_unless_a_port_is_given(tmp_path: Path) -> None:
+    """Not every device is to answer over HTTP."""
+    config = load_config(write(tmp_path, REQUIRED), environment={}, flags={})
+    assert config.serve_port is None
+    environment = {
+        "EDGEWRIGHT_AGENT_SERVE_PORT": "9090",
+        "EDGEWRIGHT_AGENT_SERVE_HOST": "::1",
+        "EDGEWRIGHT_AGENT_SERVE_FAST_DECODE": "true",
+    }
+    config = load_config(write(tmp_path, REQUIRED), environment=environment, flags={})
+    assert (config.serve_host, config.serve_port) == ("::1", 9090)
+    assert config.serve_fast_decode
 
 
 def test_relative_folders_start_at_the_file_and_absolute_ones_stay(tmp_path: Path) -> None:
@@ -100,6 +115,7 @@ def test_flags_win_over_the_environment_over_the_file(tmp_path: Path) -> None:
         (REQUIRED + "threads = []\n", r"\$.threads"),
         (REQUIRED + "memory_limit_mb = -1\n", r"\$.memory_limit_mb"),
         (REQUIRED + 'log_level = "loud"\n', r"\$.log_level"),
+        (REQUIRED + "serve_port = 65536\n", r"\$.serve_port"),
         (REQUIRED.replace("mqtt:", "amqp:"), "broker"),
         ('site = "plant-7"\n', "device"),
     ],

@@ -11,7 +11,7 @@ import pytest
 
 from contract.access import client_name_of
 from contract.address import BrokerAddress
-from contract.topics import Leaf, device_filters
+from contract.topics import Leaf, device_filters, topics_of_all
 from fleet.authority.authority import Authority
 from support.accounts import Cast, Client, Guarded, GuardedEmbedded, GuardedMosquitto, fence, own
 from support.devices import eventually
@@ -55,7 +55,9 @@ def enrolled(guarded: Guarded) -> Iterator[Cast]:
 def fleet(enrolled: Cast) -> Client:
     """The fleet, which hears everything that devices may say."""
     client = enrolled.fleet()
-    assert client.subscribe(*device_filters()) == [True] * len(FROM_DEVICE)
+    # The collector leaves answers to whoever asked.
+    filters = [*device_filters(), topics_of_all(Leaf.ANSWER)]
+    assert client.subscribe(*filters) == [True] * len(FROM_DEVICE)
     return client
 
 

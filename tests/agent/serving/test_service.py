@@ -290,3 +290,32 @@ def test_the_fastest_preparation_is_taken_where_it_is_known(good_set: Path, tmp_
     served = reports[-1].served
     assert served is not None
     assert (served.variant, served.preparation) == ("tiny-base", "frozen")
+
+
+def test_a_newer_wish_for_what_is_served_restarts_nothing(good_set: Path, tmp_path: Path) -> None:
+    state = tmp_path / "active.json"
+    activate(state, good_set, "tiny-sq8")
+    reports: list[ServingReport] = []
+    chooser = Chooser(good_set, standing=state)
+    with serving(chooser, patience=PATIENCE, on_report=reports.append) as server:
+        (worker,) = server.workers()
+        activate(state, good_set, "tiny-sq8", generation=2)
+        wait_until("the newer wish is told", lambda: reports[-1].generation == 2)
+        assert reports[-1].served is not None
+        assert server.workers() == [worker]
+
+
+def test_a_server_that_an_agent_started_waits_for_its_bundles(
+    good_set: Path, tmp_path: Path
+) -> None:
+    """It says what is missing, and serves once that is there."""
+    folder = tmp_path / "set"
+    reports: list[ServingReport] = []
+    chooser = Chooser(folder)
+    with serving(chooser, patience=PATIENCE, ready=False, on_report=reports.append) as server:
+        assert server.ask("GET", "/v1/health").status == 503
+        assert "no readable set.json" in (reports[-1].problem or "")
+        shutil.copytree(good_set, folder)
+        server.wait_for("tiny-base")
+        wait_until("it is told", lambda: reports[-1].served is not None)
+        assert reports[-1].problem is None
