@@ -76,6 +76,12 @@ class _Watch:
     seen_anonymous_bytes: int = 0
     failed: Failed | None = None
 
+    def look(self, rss_bytes: int, anonymous_bytes: int) -> None:
+        # What decoding pictures takes is no part of what the variant takes.
+        if self.stage is not Stage.EXAMINING:
+            self.seen_rss_bytes = max(self.seen_rss_bytes, rss_bytes)
+            self.seen_anonymous_bytes = max(self.seen_anonymous_bytes, anonymous_bytes)
+
     def take(self, event: Event) -> None:
         if isinstance(event, Entered):
             self.stage = event.stage
@@ -215,12 +221,9 @@ class Supervisor:
                     return None
                 watch.take(event)
             rss_bytes = _rss_bytes(process)
-            watch.seen_rss_bytes = max(watch.seen_rss_bytes, rss_bytes)
-            watch.seen_anonymous_bytes = max(
-                watch.seen_anonymous_bytes, memory.anonymous_bytes(worker.pid) or 0
-            )
-            if limit_bytes is not None and not confined and watch.seen_rss_bytes > limit_bytes:
-                return RunStatus.OOM, _over_limit(watch.seen_rss_bytes, limit_bytes, watch.stage)
+            watch.look(rss_bytes, memory.anonymous_bytes(worker.pid) or 0)
+            if limit_bytes is not None and not confined and rss_bytes > limit_bytes:
+                return RunStatus.OOM, _over_limit(rss_bytes, limit_bytes, watch.stage)
             if time.monotonic() > deadline:
                 reason = f"no answer within {timeout_s:g} s, while {watch.stage.value}"
                 return RunStatus.TIMEOUT, reason
