@@ -36,6 +36,7 @@ rounds = 2               # quick: fresh processes for each variant, spread over 
 min_seconds = 0.75       # quick: each process measures at least this long
 min_runs = 10            # ... and at least this often
 max_minutes = 10         # sustained: at most this long for each variant
+evalset_seconds = 20     # accuracy on this device, where the set has images for it; 0: not
 rebench_hours = 168      # measure again after this time; default never
 groups = ["cold-hall"]   # the fleet's policies may name them
 emulates = "a small board" # where it stands for another device
@@ -83,6 +84,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     min_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = Effort.min_seconds
     min_runs: Positive = Effort.min_runs
     max_minutes: _Some = Effort.max_seconds / _SECONDS_PER_MINUTE
+    evalset_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = Effort.evalset_seconds
     rebench_hours: _Some | None = None
     groups: list[str] = []
     emulates: str | None = None
@@ -110,6 +112,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             min_seconds=self.min_seconds,
             min_runs=self.min_runs,
             max_seconds=self.max_minutes * _SECONDS_PER_MINUTE,
+            evalset_seconds=self.evalset_seconds,
         )
 
     @property

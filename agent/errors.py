@@ -27,6 +27,10 @@ class GoldenError(AgentError):
     """The golden vectors of a bundle are missing or not usable."""
 
 
+class EvalsetError(AgentError):
+    """The evaluation set of a bundle set cannot be used."""
+
+
 class NetworkError(AgentError):
     """A network cannot be loaded or run on this box."""
 
