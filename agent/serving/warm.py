@@ -16,7 +16,7 @@ from agent.errors import WorkerError
 from agent.postmortem import explain_death, last_words
 from agent.protocol import Entered, Event, Failed, Query, Refused, Serve, Stage, Tagged
 from agent.supervisor import WORKER, worker_environment
-from contract.benchmark import RunStatus
+from contract.benchmark import LimitKind, RunStatus
 
 #: Every class of a network with very many of them fits into one line of this length.
 _LINE_BYTES = 64 << 20
@@ -185,7 +185,7 @@ class WarmWorker:
 
     async def _hold_to_limit(self) -> None:
         """Kill it where it holds more than it may and the kernel does not look."""
-        while True:
+        while self._confinement.kind is LimitKind.WATCHDOG:
             excess = self._confinement.look(self._stage)
             if excess is not None:
                 self._said = RunStatus.OOM, excess

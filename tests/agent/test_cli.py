@@ -35,6 +35,7 @@ def test_bench_prints_one_list_of_runs_with_the_baseline_first(good_set: Path) -
         assert run.status is RunStatus.OK, run.reason
         assert run.golden is not None
         assert run.golden.ok
+        assert run.preparation in {"optimized", "frozen", "as-built"}
         assert run.p50_ms is not None
         assert run.ci_low_ms is not None
         assert run.ci_high_ms is not None
