@@ -16,6 +16,8 @@ from fleet.errors import AuthorityError
 
 _log = logging.getLogger(__name__)
 
+_SHOWN_CHARACTERS = 80
+
 
 class Refusal(enum.IntEnum):
     """Why a client may not enter, as CONNACK says it (MQTT 3.1.1, table 3.1)."""
@@ -112,5 +114,6 @@ def _is_own_id(account: str, client_id: str) -> bool:
 
 
 def _refuse(caller: Caller, refusal: Refusal, reason: str) -> Refusal:
-    _log.warning("refused username=%r reason=%s", caller.username, reason)
+    shown = None if caller.username is None else caller.username[:_SHOWN_CHARACTERS]
+    _log.warning("refused username=%r reason=%s", shown, reason)
     return refusal
