@@ -60,6 +60,7 @@ class EmbeddedBroker:
         self._server: asyncio.Server | None = None
         #: Everybody who is connected, with the pass of those who needed one.
         self._writers: dict[asyncio.StreamWriter, Pass | None] = {}
+        #: Held here, for asyncio holds no task.
         self._looking: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:

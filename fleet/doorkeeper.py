@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import ssl
+from collections.abc import Mapping
 
 import msgspec
 
@@ -15,6 +16,8 @@ from fleet.authority.rules import FLEET, may_write
 from fleet.errors import AuthorityError
 
 _log = logging.getLogger(__name__)
+
+_SHOWN_CHARACTERS = 80
 
 
 class Refusal(enum.IntEnum):
@@ -48,13 +51,18 @@ class Doorkeeper:
     """Knows the accounts of an authority and notices when they, or its certificate, change."""
 
     def __init__(self, authority: Authority) -> None:
+        """Read the accounts and the certificate.
+
+        Raises:
+            AuthorityError: they cannot be read.
+        """
         self._authority = authority
-        # First, or a change in between would not be noticed.
-        self._seen = _Seen.of(authority)
-        self._accounts = dict(authority.accounts())
+        self._accounts: Mapping[str, str] = {}
+        self._seen: list[tuple[int, int] | None] = []
+        self._trouble: str | None = None
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.tls.load_cert_chain(authority.server_file)
+        self._read()
 
     def admit(self, caller: Caller) -> Pass | Refusal:
         """A pass for a caller whose credentials fit, whose id is its own, and whose will may be."""
@@ -75,34 +83,41 @@ class Doorkeeper:
 
     def look_again(self) -> None:
         """Take up accounts and a certificate that have changed since; cheap where none did."""
-        seen = _Seen.of(self._authority)
-        if seen == self._seen:
+        if _stamps(self._authority) == self._seen:
             return
         try:
-            self._accounts = dict(self._authority.accounts())
+            self._read()
+        except AuthorityError as error:
+            # What was read last holds, and the files are read again the next time.
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                _log.error("authority unreadable reason=%s", error)
+        else:
+            self._trouble = None
+
+    def _read(self) -> None:
+        # First, or a change in between would not be noticed.
+        seen = _stamps(self._authority)
+        accounts = self._authority.accounts()
+        try:
             self.tls.load_cert_chain(self._authority.server_file)
-        except (AuthorityError, OSError) as error:
-            # Those who were let in stay, and the files are looked at again.
-            _log.error("authority unreadable reason=%s", error)
-            return
-        self._seen = seen
+        except OSError as error:
+            message = f"{self._authority.server_file}: {error}"
+            raise AuthorityError(message) from error
+        self._accounts, self._seen = accounts, seen
 
 
-class _Seen(msgspec.Struct, frozen=True):
-    """When the files were last replaced, in nanoseconds; None where one is missing."""
-
-    accounts_ns: int | None
-    server_ns: int | None
-
-    @classmethod
-    def of(cls, authority: Authority) -> _Seen:
-        times: list[int | None] = []
-        for path in (authority.accounts_file, authority.server_file):
-            try:
-                times.append(path.stat().st_mtime_ns)
-            except OSError:
-                times.append(None)
-        return cls(*times)
+def _stamps(authority: Authority) -> list[tuple[int, int] | None]:
+    """What changes when a file is replaced; None where one is missing."""
+    stamps: list[tuple[int, int] | None] = []
+    for path in (authority.accounts_file, authority.server_file):
+        try:
+            found = path.stat()
+        except OSError:
+            stamps.append(None)
+        else:
+            stamps.append((found.st_ino, found.st_mtime_ns))
+    return stamps
 
 
 def _is_own_id(account: str, client_id: str) -> bool:
@@ -112,5 +127,6 @@ def _is_own_id(account: str, client_id: str) -> bool:
 
 
 def _refuse(caller: Caller, refusal: Refusal, reason: str) -> Refusal:
-    _log.warning("refused username=%r reason=%s", caller.username, reason)
+    shown = None if caller.username is None else caller.username[:_SHOWN_CHARACTERS]
+    _log.warning("refused username=%r reason=%s", shown, reason)
     return refusal

@@ -10,9 +10,9 @@ import msgspec
 from contract.access import username_of
 from contract.address import DEFAULT_TLS_PORT, BrokerAddress
 from contract.exits import Exit
-from contract.files import expect_writable
-from fleet.authority.authority import Authority, write_credentials
-from fleet.errors import AuthorityError, UnknownDeviceError
+from fleet.authority.authority import Authority
+from fleet.authority.credentials import write_credentials
+from fleet.errors import UnknownDeviceError
 from fleet.options import authority_option, json_option
 
 
@@ -71,19 +71,16 @@ def enroll(
     site, device = _site_and_device(device_name)
     folder = out or Path(f"{site}-{device}")
     authority = Authority.open(authority_folder)
-    try:
-        # Before the old password is void.
-        expect_writable(folder)
-    except OSError as error:
-        message = f"{folder}: {error}; name another folder with --out"
-        raise AuthorityError(message) from error
     if names:
         authority.add_names(names)
-    ca_file, password_file = write_credentials(authority.enroll(site, device), folder)
+    credentials = authority.draft(site, device)
+    # First, for where they cannot be written the device keeps what it has.
+    ca_file, password_file = write_credentials(credentials, folder)
+    authority.accept(credentials)
     report = EnrolledReport(
         site=site,
         device=device,
-        username=username_of(site, device),
+        username=credentials.username,
         broker=str(BrokerAddress(authority.public_host(), port, tls=True)),
         folder=str(folder),
         ca_file=str(ca_file),

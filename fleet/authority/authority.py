@@ -8,12 +8,11 @@ import fcntl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from contract.access import Access, username_of
 from contract.address import BrokerAddress
 from contract.files import write_atomically
 from fleet.authority.certificates import KeyPair, is_current, make_authority, make_server, names_in
+from fleet.authority.credentials import Credentials
 from fleet.authority.names import check_host, likely_address, names_of_this_machine
 from fleet.authority.passwords import (
     hash_password,
@@ -26,21 +25,6 @@ from fleet.errors import AuthorityError, AuthorityMissingError
 
 _SECRET = 0o600
 _FOLDER_MODE = 0o700
-_DEVICE_CA, _DEVICE_PASSWORD = "ca.pem", "password"
-
-
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """What one device needs to join; printing it shows no secret."""
-
-    username: str
-    password: str
-    ca_pem: bytes
-
-    def __repr__(self) -> str:
-        """Show whose they are."""
-        return f"Credentials(username={self.username!r})"
-
-    __str__ = __repr__
 
 
 class Authority:
@@ -111,9 +95,7 @@ class Authority:
     @property
     def fleet_access(self) -> Access:
         """How the collector and the commands connect."""
-        return Access(
-            ca_file=self.ca_file, username=FLEET, password_file=self.folder / "fleet.password"
-        )
+        return Access(ca_file=self.ca_file, username=FLEET, password_file=self._fleet_password_file)
 
     def prepare(self) -> None:
         """Make what is missing or outdated: certificates, and the fleet's own account.
@@ -128,9 +110,11 @@ class Authority:
             self._make_ca()
             self._make_server()
             accounts = self._accounts()
-            access = self.fleet_access
-            if FLEET not in accounts or not _is_there(access.password_file):
-                self._set_password(FLEET, accounts, access.password_file)
+            password_file = self._fleet_password_file
+            if FLEET not in accounts or not password_file.exists():
+                password = make_password()
+                self._write(password_file, f"{password}\n".encode())
+                self._keep(FLEET, password)
 
     def enroll(self, site: str, device: str) -> Credentials:
         """New credentials of a device; those that it had before are void.
@@ -139,12 +123,34 @@ class Authority:
             TopicError: `site` or `device` is not a valid identifier.
             AuthorityError: the folder cannot be written, or a file in it is damaged.
         """
-        username = username_of(site, device)
-        with self._changing():
-            password = self._set_password(username, self._accounts(), None)
+        credentials = self.draft(site, device)
+        self.accept(credentials)
+        return credentials
+
+    def draft(self, site: str, device: str) -> Credentials:
+        """Credentials that hold once they are accepted; until then, those before do.
+
+        For getting them to the device first, which may fail.
+
+        Raises:
+            TopicError: `site` or `device` is not a valid identifier.
+            AuthorityError: the authority's certificate cannot be read.
+        """
+        with _translated(self.folder):
             return Credentials(
-                username=username, password=password, ca_pem=self.ca_file.read_bytes()
+                username=username_of(site, device),
+                password=make_password(),
+                ca_pem=self.ca_file.read_bytes(),
             )
+
+    def accept(self, credentials: Credentials) -> None:
+        """Let a device in with these credentials, and no longer with those before.
+
+        Raises:
+            AuthorityError: the folder cannot be written, or a file in it is damaged.
+        """
+        with self._changing():
+            self._keep(credentials.username, credentials.password)
 
     def revoke(self, site: str, device: str) -> bool:
         """Void a device's credentials; False where it has none.
@@ -193,6 +199,10 @@ class Authority:
             return self._accounts()
 
     @property
+    def _fleet_password_file(self) -> Path:
+        return self.folder / "fleet.password"
+
+    @property
     def _names_file(self) -> Path:
         return self.folder / "names"
 
@@ -230,14 +240,9 @@ class Authority:
             return {}
         return parse_accounts(self.accounts_file.read_bytes())
 
-    def _set_password(self, account: str, accounts: dict[str, str], kept_in: Path | None) -> str:
-        password = make_password()
-        if kept_in is not None:
-            self._write(kept_in, f"{password}\n".encode())
-        self._write(
-            self.accounts_file, render_accounts(accounts | {account: hash_password(password)})
-        )
-        return password
+    def _keep(self, account: str, password: str) -> None:
+        accounts = self._accounts() | {account: hash_password(password)}
+        self._write(self.accounts_file, render_accounts(accounts))
 
     def _write(self, path: Path, content: bytes) -> None:
         write_atomically(path, content, mode=_SECRET)
@@ -249,20 +254,6 @@ class Authority:
             with (self.folder / ".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
-
-
-def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:
-    """Write a device's files into `folder`: `ca.pem`, and `password` for its owner alone.
-
-    Raises:
-        AuthorityError: the folder cannot be written.
-    """
-    with _translated(folder):
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        ca_file, password_file = folder / _DEVICE_CA, folder / _DEVICE_PASSWORD
-        write_atomically(ca_file, credentials.ca_pem)
-        write_atomically(password_file, f"{credentials.password}\n".encode(), mode=_SECRET)
-        return [ca_file, password_file]
 
 
 def fleet_access(address: BrokerAddress, folder: Path) -> Access:
@@ -278,10 +269,6 @@ def default_folder(environment: Mapping[str, str]) -> Path:
     """Where the authority is unless told: `authority` in the user's data folder."""
     home = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(home) / "edgewright" / "authority"
-
-
-def _is_there(path: Path | None) -> bool:
-    return path is not None and path.exists()
 
 
 @contextlib.contextmanager

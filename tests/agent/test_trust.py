@@ -15,7 +15,8 @@ from agent.outbox import Outbox
 from contract.access import Access, client_name_of
 from contract.address import BrokerAddress, parse_broker_url
 from contract.topics import Leaf, device_filters
-from fleet.authority.authority import Authority, write_credentials
+from fleet.authority.authority import Authority
+from fleet.authority.credentials import write_credentials
 from support.accounts import Cast, GuardedEmbedded, own
 from support.brokers import Mosquitto
 from support.devices import eventually

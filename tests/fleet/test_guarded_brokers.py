@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import uuid
 from collections.abc import Iterator
@@ -260,4 +261,51 @@ def test_a_revoked_device_is_put_out_and_stays_out(
     guarded.take_up()
     assert eventually(lambda: connected.losses == 1)
     assert not enrolled.device("revoked").is_in
+    assert other.losses == before
+
+
+def test_a_name_that_is_added_holds_without_a_restart(guarded: Guarded) -> None:
+    context = ssl.create_default_context(cafile=guarded.authority.ca_file)
+    where = (guarded.address.host, guarded.address.port)
+
+    def is_known() -> bool:
+        try:
+            with socket.create_connection(where) as plain:
+                context.wrap_socket(plain, server_hostname="added.example").close()
+        except ssl.SSLCertVerificationError:
+            return False
+        return True
+
+    assert not is_known()
+    guarded.authority.add_names(["added.example"])
+    guarded.take_up()
+    assert eventually(is_known)
+
+
+NOISE = {
+    "http": b"GET / HTTP/1.1\r\n\r\n",
+    "one byte": b"\x10",
+    "endless length": b"\x10\xff\xff\xff\xff\x7f",
+    "giant": b"\x10\xff\xff\xff\x7f" + b"\x00" * 64,
+    "cut short": b"\x10\x04\x00\x04MQTT",
+    "long id": b"\x10\x10\x00\x04MQTT\x04\xc2\x00\x1e\xff\xff" + b"x" * 99,
+    "every flag": b"\x10\x10\x00\x04MQTT\x04\xff\x00\x1e\x00\x02\xff\xfe\x00\x00",
+    "publish first": b"\x30\x07\x00\x01a" + b"hello",
+    "ping first": b"\xc0\x00",
+    "zeros": b"\x00" * 32,
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+def test_noise_costs_who_makes_it_the_connection_and_nobody_else(
+    guarded: Guarded, fleet: Client, other: Client, noise: bytes
+) -> None:
+    context = ssl.create_default_context(cafile=guarded.authority.ca_file)
+    before = other.losses
+    with (
+        socket.create_connection((guarded.address.host, guarded.address.port)) as plain,
+        context.wrap_socket(plain, server_hostname=guarded.address.host) as secured,
+    ):
+        secured.sendall(noise)
+    fence(fleet, own("other", Leaf.ACK), other)
     assert other.losses == before

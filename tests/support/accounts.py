@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import paho.mqtt.client as mqtt
+from click.testing import CliRunner
 
 from contract.access import client_id_of, client_name_of
 from contract.address import BrokerAddress
@@ -20,10 +21,10 @@ from contract.topics import Leaf, topic_for
 from fleet.authority.authority import Authority
 from fleet.authority.rules import FLEET
 from fleet.broker import EmbeddedBroker
+from fleet.cli import cli
 from fleet.doorkeeper import Doorkeeper
 from support.brokers import Mosquitto, free_port
 from support.devices import PATIENCE_S, eventually
-from support.processes import run
 
 SITE = "lab"
 
@@ -81,11 +82,14 @@ class GuardedMosquitto:
         self._mosquitto.process.send_signal(signal.SIGHUP)
 
     def _write(self) -> None:
-        run(
-            "edgewright-fleet", "broker-config", "--out", self._folder,
+        # In this process: it is written again at every enrolment, and starting one costs seconds.
+        words = [
+            "broker-config", "--out", self._folder,
             "--listen", f"{self.address.host}:{self.address.port}",
             "--authority", self.authority.folder,
-        )  # fmt: skip
+        ]  # fmt: skip
+        done = CliRunner().invoke(cli, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
         if os.geteuid() == 0:
             # Else it would become a user that may not look into the folder of these tests.
             with (self._folder / "mosquitto.conf").open("a") as config:

@@ -39,6 +39,7 @@ class FleetEnd:
         #: Acknowledge every result as soon as all before it came.
         self.is_obliging = False
         self._stored: set[int] = set()
+        self._last_said: mqtt.MQTTMessageInfo | None = None
         subscribed = threading.Event()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"fleet-{device}")
         leaves = [leaf for leaf in Leaf if leaf.from_device]
@@ -120,7 +121,13 @@ class FleetEnd:
     def publish(self, leaf: Leaf, payload: bytes) -> None:
         """Publish raw bytes, retained."""
         topic = topic_for(self.site, self.device, leaf)
-        self._client.publish(topic, payload, qos=1, retain=True)
+        self._last_said = self._client.publish(topic, payload, qos=1, retain=True)
+
+    def await_taken(self) -> None:
+        """Wait until the broker has what was said last; not for the client's own thread."""
+        assert self._last_said is not None
+        self._last_said.wait_for_publish(_PATIENCE_S)
+        assert self._last_said.is_published()
 
     def await_until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait until a condition over what was heard is true."""

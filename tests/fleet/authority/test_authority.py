@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from fleet.authority.authority import Authority, write_credentials
+from fleet.authority.authority import Authority
+from fleet.authority.credentials import write_credentials
 from fleet.authority.passwords import is_password
 from fleet.errors import AddressError, AuthorityError, AuthorityMissingError
 
@@ -135,6 +136,17 @@ def test_who_is_enrolled_again_gets_another_password(tmp_path: Path) -> None:
     new = authority.enroll("lab", "box").password
     assert not is_password(old, authority.accounts()["lab/box"])
     assert is_password(new, authority.accounts()["lab/box"])
+
+
+def test_credentials_hold_once_they_are_accepted_and_the_old_ones_until_then(
+    tmp_path: Path,
+) -> None:
+    authority = make(tmp_path)
+    old = authority.enroll("lab", "box")
+    new = authority.draft("lab", "box")
+    assert is_password(old.password, authority.accounts()["lab/box"])
+    authority.accept(new)
+    assert is_password(new.password, authority.accounts()["lab/box"])
 
 
 def test_who_is_revoked_has_no_account(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""What one device needs to join, in hand and as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from contract.files import write_atomically
+from fleet.errors import AuthorityError
+
+_SECRET = 0o600
+_FOLDER_MODE = 0o700
+_CA_NAME, _PASSWORD_NAME = "ca.pem", "password"
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What one device needs to join; printing it shows no secret."""
+
+    username: str
+    password: str
+    ca_pem: bytes
+
+    def __repr__(self) -> str:
+        """Show whose they are."""
+        return f"Credentials(username={self.username!r})"
+
+    __str__ = __repr__
+
+
+def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:
+    """Write a device's files into `folder`: `ca.pem`, and `password` for its owner alone.
+
+    Raises:
+        AuthorityError: the folder cannot be written.
+    """
+    ca_file, password_file = folder / _CA_NAME, folder / _PASSWORD_NAME
+    try:
+        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        write_atomically(ca_file, credentials.ca_pem)
+        write_atomically(password_file, f"{credentials.password}\n".encode(), mode=_SECRET)
+    except OSError as error:
+        message = f"{folder}: {error}; expected a folder that can be written"
+        raise AuthorityError(message) from error
+    return [ca_file, password_file]
