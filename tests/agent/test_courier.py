@@ -6,6 +6,7 @@ import queue
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.courier import Courier, Patience
@@ -14,7 +15,7 @@ from agent.outbox import Outbox
 from agent.questions import dismissal
 from contract.address import parse_broker_url
 from contract.messages import Desired, encode_message
-from contract.question import AnswerStatus
+from contract.question import AnswerStatus, Guess
 from contract.topics import Leaf, topic_for
 from support.asking import make_request
 from support.brokers import Mosquitto
@@ -139,7 +140,7 @@ def test_what_a_broker_delivers_of_another_device_is_passed_over(
         )
         topic = topic_for("lab", device, Leaf.DESIRED)
         # Mosquitto delivers only what was subscribed to, so the message is handed in here.
-        courier._receive(topic, encode_message(desired))  # noqa: SLF001 - see above
+        courier._receive(topic, encode_message(desired), is_retained=True)  # noqa: SLF001 - see above
     courier.stop()
     assert [desired.device for desired in heard] == ["box"]
     assert "message_of_another_device" in caplog.text
@@ -206,3 +207,17 @@ def test_an_answer_waits_for_a_connection(
     courier.start(on_desired=lambda _desired: None)
     fleet_end.await_until("the answer came", lambda: len(fleet_end.answers()) == 1)
     courier.stop()
+
+
+def test_an_answer_too_large_for_the_wire_says_so(
+    fleet_end: FleetEnd, start_courier: Callable[..., Courier]
+) -> None:
+    """Labels are what the bundle's maker wrote."""
+    courier = start_courier()
+    answer = dismissal(make_request(), AnswerStatus.ANSWERED, "")
+    labels = [Guess(label="x" * 4000, index=n, probability=0.01) for n in range(100)]
+    courier.answer(msgspec.structs.replace(answer, top=labels))
+    fleet_end.await_until("the answer came", lambda: len(fleet_end.answers()) == 1)
+    (told,) = fleet_end.answers()
+    assert (told.status, told.top) == (AnswerStatus.FAILED, [])
+    assert "expected at most 262144" in (told.reason or "")
