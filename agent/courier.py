@@ -215,7 +215,7 @@ class Courier:
         self._crowd.clear()
         self._letters.connection_lost()
         # The retained acknowledgement comes first, lest stored results are sent again.
-        topics = [self._topic(leaf) for leaf in (Leaf.DESIRED, Leaf.ACK, Leaf.REQUEST)]
+        topics = [self._topic(leaf) for leaf in (Leaf.ACK, Leaf.DESIRED, Leaf.REQUEST)]
         link.subscribe(topics, should_stop=self._stopping.is_set)
         online = encode_message(self._state(Presence.ONLINE))
         link.publish(self._topic(Leaf.STATE), online, retain=True)

@@ -95,7 +95,7 @@ def test_only_the_rest_is_sent_again_after_a_partial_acknowledgement(
     fleet_end: FleetEnd, start_courier: Callable[[], Courier], outbox: Outbox
 ) -> None:
     """Retained, it is heard before anything is sent."""
-    fleet_end.acknowledge(outbox.epoch, 3)
+    fleet_end.acknowledge(outbox.epoch, 3).wait_for_publish(60)
     start_courier()
     fleet_end.await_until("the rest came", lambda: 5 in seqs(fleet_end))
     assert set(seqs(fleet_end)) == {4, 5}
@@ -105,7 +105,7 @@ def test_an_acknowledgement_that_fell_back_brings_results_again(
     fleet_end: FleetEnd, start_courier: Callable[[], Courier], outbox: Outbox
 ) -> None:
     """The fleet was restored from a backup."""
-    fleet_end.acknowledge(outbox.epoch, 5)
+    fleet_end.acknowledge(outbox.epoch, 5).wait_for_publish(60)
     start_courier()
     fleet_end.await_until("all are acknowledged", lambda: outbox.unacknowledged() == 0)
     assert seqs(fleet_end) == []

@@ -89,10 +89,10 @@ class FleetEnd:
 
     def acknowledge(
         self, epoch: str, through: int, rejected: list[Rejection] | None = None
-    ) -> None:
-        """Say that everything up to `through` is stored."""
+    ) -> mqtt.MQTTMessageInfo:
+        """Say that everything up to `through` is stored; can be waited for."""
         ack = EpochAck(through=through, rejected=rejected or [])
-        self.say(
+        return self.say(
             Leaf.ACK,
             Ack(site=self.site, device=self.device, at=time.time(), epochs={epoch: ack}),
         )
@@ -113,14 +113,14 @@ class FleetEnd:
             ),
         )
 
-    def say(self, leaf: Leaf, message: Message) -> None:
+    def say(self, leaf: Leaf, message: Message) -> mqtt.MQTTMessageInfo:
         """Publish a retained message."""
-        self.publish(leaf, encode_message(message))
+        return self.publish(leaf, encode_message(message))
 
-    def publish(self, leaf: Leaf, payload: bytes) -> None:
+    def publish(self, leaf: Leaf, payload: bytes) -> mqtt.MQTTMessageInfo:
         """Publish raw bytes, retained."""
         topic = topic_for(self.site, self.device, leaf)
-        self._client.publish(topic, payload, qos=1, retain=True)
+        return self._client.publish(topic, payload, qos=1, retain=True)
 
     def await_until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait until a condition over what was heard is true."""
