@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from agent.bell import Bell
 from agent.errors import JournalError, LinkError
 from agent.letters import Letters
@@ -18,7 +20,7 @@ from agent.outbox import Outbox
 from agent.watchdog import Pulse
 from contract.access import Access, client_name_of
 from contract.address import BrokerAddress
-from contract.errors import ContractError
+from contract.errors import ContractError, MessageError
 from contract.messages import (
     Ack,
     Desired,
@@ -29,7 +31,7 @@ from contract.messages import (
     decode_message,
     encode_message,
 )
-from contract.question import Answer, Request
+from contract.question import Answer, AnswerStatus, Request
 from contract.topics import Leaf, topic_for
 
 _log = logging.getLogger(__name__)
@@ -150,8 +152,19 @@ class Courier:
         self._bell.ring()
 
     def answer(self, answer: Answer) -> None:
-        """Publish an answer once, as soon as the broker takes it."""
-        self._letters.post(self._topic(Leaf.ANSWER), encode_message(answer))
+        """Publish an answer once, as soon as the broker takes it.
+
+        One that is too large for the wire becomes `failed`, with that as its reason.
+        """
+        try:
+            payload = encode_message(answer)
+        except MessageError as error:
+            _log.warning("answer_too_large", extra=fields(id=answer.id, error=error))
+            status, reason = AnswerStatus.FAILED, f"the answer is too large: {error}"
+            payload = encode_message(
+                msgspec.structs.replace(answer, status=status, reason=reason, top=[])
+            )
+        self._letters.post(self._topic(Leaf.ANSWER), payload)
         self._bell.ring()
 
     def _run(self) -> None:
@@ -207,7 +220,7 @@ class Courier:
         self._crowd.clear()
         self._letters.connection_lost()
         # The retained acknowledgement comes first, lest stored results are sent again.
-        topics = [self._topic(leaf) for leaf in (Leaf.DESIRED, Leaf.ACK, Leaf.REQUEST)]
+        topics = [self._topic(leaf) for leaf in (Leaf.ACK, Leaf.DESIRED, Leaf.REQUEST)]
         link.subscribe(topics, should_stop=self._stopping.is_set)
         online = encode_message(self._state(Presence.ONLINE))
         link.publish(self._topic(Leaf.STATE), online, retain=True)
@@ -263,7 +276,7 @@ class Courier:
         due = [trip.due_at - now for trip in self._trips.values() if trip.due_at > now]
         return min([*due, self._patience.idle_s])
 
-    def _receive(self, topic: str, payload: bytes, is_retained: bool = False) -> None:  # noqa: FBT001, FBT002 - as the link calls it
+    def _receive(self, topic: str, payload: bytes, *, is_retained: bool) -> None:
         try:
             _, message = decode_message(topic, payload)
         except ContractError as error:

@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -30,8 +30,12 @@ _WHAT_TO_DO = (
     "'edgewright-fleet enroll SITE/DEVICE' makes new ones"
 )
 
-#: Hears topic, payload, and whether the broker had kept the message for who comes late.
-Hear = Callable[[str, bytes, bool], None]
+
+class Hear(Protocol):
+    """Takes a message; `is_retained` says that the broker had kept it for who comes late."""
+
+    def __call__(self, topic: str, payload: bytes, *, is_retained: bool) -> None:
+        """Take it."""
 
 
 class Link:
@@ -47,7 +51,7 @@ class Link:
         self._refusal: str | None = None
         self._is_accepted = False
         self._subscribed: set[int] = set()
-        self._on_message: Hear = lambda _topic, _payload, _is_retained: None
+        self._on_message: Hear | None = None
         client.on_connect = self._connected
         client.on_subscribe = self._subscribe_answered
         client.on_publish = self._published
@@ -252,4 +256,6 @@ class Link:
         _userdata: object,
         message: paho.MQTTMessage,
     ) -> None:
-        self._on_message(message.topic, bytes(message.payload), message.retain)
+        if self._on_message is not None:
+            payload = bytes(message.payload)
+            self._on_message(message.topic, payload, is_retained=message.retain)
