@@ -190,7 +190,8 @@ class Smoke:
         _show("edgewright-agent", *words)
         command = self._command("/usr/bin/python3", "-m", "agent", *words)
         log = self._work / "agent.log"
-        with log.open("w") as log_file:
+        # By lines, so that whoever waits can read along.
+        with log.open("w", buffering=1) as log_file:
             agent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
             with _ended(agent):
                 for line in agent.stderr or ():
