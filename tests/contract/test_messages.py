@@ -30,6 +30,7 @@ GOLDEN_NAMES = [
     "inventory-box",
     "result",
     "result-energy",
+    "result-accuracy",
     "tombstone",
     "update",
     "desired",
