@@ -107,6 +107,9 @@ _SECONDS_PER_MINUTE = 60.0
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep all latencies of runs that have more than 4,096, a file a run.",
 )
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Below the table: engines, and golden logits compared."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list of runs on stdout.")
 def bench(
     folder: Path,
@@ -123,6 +126,7 @@ def bench(
     memory_limit_mb: int | None,
     timeout_s: float,
     samples_folder: Path | None,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Measure every variant of the bundle set in DIR, each in processes of its own.
@@ -154,7 +158,7 @@ def bench(
         jobs = plan(shelf, counts, frozenset(variants) or None)
         runs = _swept(shelf, jobs, supervisor, effort, samples_folder)
     unreadable = [u for u in shelf.unreadable if not variants or u.member.variant in variants]
-    _report(runs, unreadable, as_json=as_json)
+    _report(runs, unreadable, verbose=verbose, as_json=as_json)
     damaged = unreadable or any(run.status is RunStatus.DAMAGED for run in runs)
     well = any(run.status is RunStatus.OK for run in runs)
     sys.exit(Exit.FAILED if damaged or not well else Exit.DONE)
@@ -207,15 +211,19 @@ def _thread_counts() -> list[int]:
     return sorted({2**power for power in range(cores.bit_length())} | {cores})
 
 
-def _report(runs: list[BenchRun], unreadable: list[Unreadable], *, as_json: bool) -> None:
+def _report(
+    runs: list[BenchRun], unreadable: list[Unreadable], *, verbose: bool, as_json: bool
+) -> None:
     if as_json:
         for one in unreadable:
             click.echo(f"{one.member.variant}: unreadable: {one.reason}", err=True)
         click.echo(msgspec.json.encode(runs))
         return
-    from agent.table import bench_remarks, bench_table  # noqa: PLC0415 - rich, not for a daemon
+    # rich is not for a daemon.
+    from agent.table import bench_remarks, bench_table, numerics_remarks  # noqa: PLC0415
 
     terminal = console()
     terminal.print(bench_table(runs, unreadable))
-    for remark in bench_remarks(runs, unreadable):
+    remarks = numerics_remarks(runs) if verbose else []
+    for remark in [*remarks, *bench_remarks(runs, unreadable)]:
         terminal.print(remark, style="dim", markup=False, highlight=False)

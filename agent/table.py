@@ -54,6 +54,10 @@ def _megabytes(size_bytes: int | None) -> float | None:
     return None if size_bytes is None else size_bytes / _MEGABYTE
 
 
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100.0 * share
+
+
 _COLUMNS = (
     _Column("size\nMB", lambda run: run.bytes / _MEGABYTE, "{:.1f}", min),
     _Column("thr", lambda run: run.threads, "{:d}", None),
@@ -64,6 +68,8 @@ _COLUMNS = (
     _Column("peak\nMB", lambda run: _megabytes(run.peak_rss_bytes), "{:.0f}", min),
     _Column("top-1\n%", lambda run: 100.0 * run.top1, "{:.1f}", max),
 )
+#: Only where a run has it.
+_HERE = _Column("here\n%", lambda run: _percent(run.device_top1), "{:.1f}", max)
 
 
 def bench_table(runs: Sequence[BenchRun], unreadable: Sequence[Unreadable]) -> Table:
@@ -71,15 +77,17 @@ def bench_table(runs: Sequence[BenchRun], unreadable: Sequence[Unreadable]) -> T
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=_caption(runs))
     table.caption_justify = "left"
     table.add_column("variant", vertical="bottom", overflow="fold")
-    for column in _COLUMNS:
+    has_accuracy = any(run.device_top1 is not None for run in runs)
+    shown = [*_COLUMNS, *([_HERE] if has_accuracy else [])]
+    for column in shown:
         table.add_column(column.heading, justify="right", no_wrap=True, vertical="bottom")
     table.add_column("status", no_wrap=True, vertical="bottom")
-    columns = [column.cells(runs) for column in _COLUMNS]
+    columns = [column.cells(runs) for column in shown]
     for i, run in enumerate(runs):
         cells = [cells[i] for cells in columns]
         table.add_row(escape(run.variant), *cells, _status(run.status.value))
     for one in unreadable:
-        blanks = [_ABSENT] * len(_COLUMNS)
+        blanks = [_ABSENT] * len(shown)
         table.add_row(escape(one.member.variant), *blanks, _status("unreadable"))
     return table
 
@@ -88,11 +96,29 @@ def bench_remarks(runs: Sequence[BenchRun], unreadable: Sequence[Unreadable]) ->
     """Sentences that belong to a table: why runs failed, and what was odd about others."""
     remarks = []
     for run in runs:
-        name = f"{run.variant}, {run.threads} thread{'s' if run.threads > 1 else ''}"
+        name = f"{run.variant}, {_threads(run)}"
         if run.reason is not None:
             remarks.append(f"{name}: {run.status.value}: {run.reason}")
         remarks += [f"{name}: {note}" for note in run.notes]
     return remarks + [f"{one.member.variant}: unreadable: {one.reason}" for one in unreadable]
+
+
+def numerics_remarks(runs: Sequence[BenchRun]) -> list[str]:
+    """Sentences on engines and on how near each run's logits came to its builder's."""
+    remarks = []
+    for run in runs:
+        if run.golden is None:
+            continue
+        engine = "floats" if run.engine is None else f"engine {run.engine}"
+        remarks.append(
+            f"{run.variant}, {_threads(run)}: {run.scheme} on {engine}: golden logits within "
+            f"{run.golden.max_error:.2g} of their range, tolerance {run.golden.tolerance:g}"
+        )
+    return remarks
+
+
+def _threads(run: BenchRun) -> str:
+    return f"{run.threads} thread{'s' if run.threads > 1 else ''}"
 
 
 def _status(status: str) -> str:
@@ -109,6 +135,10 @@ def _caption(runs: Sequence[BenchRun]) -> str:
         f"base is {run.baseline}; top-1 by {kind} on {run.accuracy_images:,} images of "
         f"{run.dataset}, as its builder measured it; peak memory is of the whole worker process"
     )
+    counts = [run.device_images for run in runs if run.device_images is not None]
+    if counts:
+        told = " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+        text += f"; here: on this device, on {told} images of the evaluation set"
     if run.memory_limit_bytes is not None:
         limit = f"{run.memory_limit_bytes / _MEGABYTE:.0f} MB"
         enforced = run.memory_limit_kind.value if run.memory_limit_kind else "nobody"

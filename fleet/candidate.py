@@ -45,6 +45,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     top3: float
     top1_drop: float | None = None
     accuracy_images: int
+    #: Measured on the device itself, where it was; choosing goes by the builder's, which is of
+    #: more images.
+    device_top1: float | None = None
+    device_top3: float | None = None
+    device_images: int | None = None
     notes: list[str] = []
 
     @property
@@ -104,5 +109,8 @@ def candidate_of(run: BenchRun, p95_interval_ms: Interval | None) -> Candidate:
         top3=run.top3,
         top1_drop=run.top1_drop,
         accuracy_images=run.accuracy_images,
+        device_top1=run.device_top1,
+        device_top3=run.device_top3,
+        device_images=run.device_images,
         notes=run.notes,
     )

@@ -74,6 +74,10 @@ class CandidateReport(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     top1: float
     top1_drop: float | None
+    #: Measured on the device itself, on so many images; None where it was not.
+    device_top1: float | None
+    device_top3: float | None
+    device_images: int | None
     speedup: float | None
 
 
@@ -170,6 +174,9 @@ def report_explanation(one: Recommendation) -> ExplanationReport:
                 bytes=candidate.bytes,
                 top1=candidate.top1,
                 top1_drop=candidate.top1_drop,
+                device_top1=candidate.device_top1,
+                device_top3=candidate.device_top3,
+                device_images=candidate.device_images,
                 speedup=candidate.speedup,
             )
             for assessment in one.outcome.assessments

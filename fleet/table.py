@@ -73,7 +73,7 @@ def recommendations_table(rows: Sequence[RecommendationReport]) -> Table:
 def candidates_table(rows: Sequence[CandidateReport]) -> Table:
     """Every measured variant of one device, and whether it fits."""
     table = _table("variant", "#threads", "#size MB", "#p50 ms", "#p95 ms", "#peak MB")
-    for heading in ("#top-1", "#speed-up", "verdict"):
+    for heading in ("#top-1", "#on device", "#speed-up", "verdict"):
         _add(table, heading)
     for row in rows:
         table.add_row(
@@ -84,6 +84,7 @@ def candidates_table(rows: Sequence[CandidateReport]) -> Table:
             _number(row.p95_ms),
             _megabytes(row.peak_rss_bytes),
             _percent(row.top1),
+            _percent(row.device_top1),
             _times(row.speedup),
             escape(row.why),
             style=_VERDICT_STYLE.get(row.verdict),
@@ -94,7 +95,7 @@ def candidates_table(rows: Sequence[CandidateReport]) -> Table:
 def results_table(runs: Sequence[StoredRun]) -> Table:
     """Every stored run of one device, oldest first."""
     table = _table("#seq", "variant", "#threads", "status", "#n", "#p50 ms", "#p95 ms")
-    for heading in ("#peak MB", "#top-1", "#speed-up", "golden", "notes"):
+    for heading in ("#peak MB", "#top-1", "#on device", "#speed-up", "golden", "notes"):
         _add(table, heading)
     for one in runs:
         run = one.run
@@ -109,6 +110,7 @@ def results_table(runs: Sequence[StoredRun]) -> Table:
             _number(run.p95_ms),
             _megabytes(run.peak_rss_bytes),
             _percent(run.top1),
+            _percent(run.device_top1),
             _times(run.speedup),
             _ABSENT if run.golden is None else ("ok" if run.golden.ok else "differs"),
             escape("; ".join(notes if one.current else ["stale", *notes])),

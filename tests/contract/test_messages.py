@@ -32,6 +32,7 @@ GOLDEN_NAMES = [
     "result",
     "result-energy",
     "result-preparation",
+    "result-accuracy",
     "tombstone",
     "update",
     "desired",
