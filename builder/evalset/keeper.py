@@ -104,7 +104,8 @@ class EvalsetKeeper:
                 write_atomically(path, content)
             if lost:
                 _log.warning(
-                    "the evaluation set has other images now; build %s again to add its answers",
+                    "the evaluation set has other images now, for which it has no answers of %s "
+                    "until that is built again",
                     ", ".join(sorted(lost)),
                 )
             return replace(bundle_set, evalset=evalset)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from builder.data.standardization import Standardization
+from builder.evalset.archive import architectures_in
 from builder.exploration import Exploration, SearchRequest
 from builder.outcome import Status
 from builder.progress import Silence
@@ -18,7 +19,8 @@ from builder.quantization.engine import host_engine
 from builder.recipe import load_recipe
 from builder.request import BuildRequest, Settings
 from builder.search.trial import Trial
-from contract.bundleset import read_set
+from contract.bundleset import read_set, verify_member
+from contract.evalset import Evalset
 from contract.manifest import Scheme
 
 SIZE = 16
@@ -95,6 +97,16 @@ def test_every_trial_is_a_bundle_in_the_set_and_was_timed_here(
         exploration.space.name(trial.candidate) for trial in trials
     }
     assert all(trial.measurement and trial.measurement.p50_ms > 0 for trial in trials)
+
+
+def test_the_set_of_a_search_has_an_evaluation_set(
+    searched: tuple[Path, Exploration, list[Trial]],
+) -> None:
+    out, _, _ = searched
+    evalset = read_set(out).evalset
+    assert isinstance(evalset, Evalset)
+    assert evalset.images == 12
+    assert architectures_in(verify_member(out, evalset)) == {"joined"}
 
 
 def test_base_and_static_int8_come_first_and_pruning_follows(

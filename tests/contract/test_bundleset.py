@@ -9,6 +9,7 @@ import pytest
 
 from contract.bundleset import BundleSet, Member, read_set, verify_member, write_set
 from contract.errors import BundleDamagedError, NewerSchemaError
+from contract.evalset import Evalset
 from contract.files import sha256_of
 
 
@@ -30,6 +31,49 @@ def test_a_set_comes_back_as_written(tmp_path: Path, bundle_set: BundleSet) -> N
 def test_the_set_id_changes_with_a_members_bytes(bundle_set: BundleSet) -> None:
     other = msgspec.structs.replace(bundle_set.members[0], sha256="0" * 64)
     assert msgspec.structs.replace(bundle_set, members=[other]).set_id != bundle_set.set_id
+
+
+@pytest.fixture
+def with_evalset(tmp_path: Path, bundle_set: BundleSet) -> BundleSet:
+    path = tmp_path / "evalset.npz"
+    path.write_bytes(b"images")
+    evalset = Evalset(
+        bytes=6, sha256=sha256_of(path), images=3, wanted=200, dataset="toy", drawn_from=3
+    )
+    written = msgspec.structs.replace(bundle_set, evalset=evalset)
+    write_set(tmp_path, written)
+    return written
+
+
+def test_a_set_without_an_evaluation_set_is_written_as_before_there_were_any(
+    tmp_path: Path, bundle_set: BundleSet
+) -> None:
+    text = (tmp_path / "set.json").read_text()
+    assert list(msgspec.json.decode(text)) == ["schema", "baseline", "members"]
+    # Of the release before: devices that measured such a set need not measure again.
+    assert bundle_set.set_id == "07b00d909e2f8cc7"
+
+
+def test_an_evaluation_set_comes_back_changes_the_id_and_is_checked_like_a_member(
+    tmp_path: Path, bundle_set: BundleSet, with_evalset: BundleSet
+) -> None:
+    assert read_set(tmp_path) == with_evalset
+    assert with_evalset.set_id != bundle_set.set_id
+    assert isinstance(with_evalset.evalset, Evalset)
+    assert verify_member(tmp_path, with_evalset.evalset) == tmp_path / "evalset.npz"
+    (tmp_path / "evalset.npz").write_bytes(b"imagez")
+    with pytest.raises(BundleDamagedError, match="another SHA-256"):
+        verify_member(tmp_path, with_evalset.evalset)
+
+
+def test_an_evaluation_set_may_not_leave_the_folder(
+    tmp_path: Path, with_evalset: BundleSet
+) -> None:
+    text = (tmp_path / "set.json").read_text()
+    (tmp_path / "set.json").write_text(text.replace("evalset.npz", "../evalset.npz"))
+    assert with_evalset.evalset is not msgspec.UNSET
+    with pytest.raises(BundleDamagedError, match="plain name within the folder"):
+        read_set(tmp_path)
 
 
 def test_an_untouched_member_verifies(tmp_path: Path, bundle_set: BundleSet) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from contract.benchmark import BenchRun, RunStatus
@@ -176,6 +177,24 @@ def test_explain_tells_a_decision_from_what_was_stored_with_it(fill: Fill, ask: 
         assert said in shown
     document = documents(ask("explain", "lab/box", "--json"))
     assert [one["verdict"] for one in document["candidates"]] == ["chosen", "failed", "feasible"]
+
+
+def test_accuracy_measured_on_the_device_stands_beside_the_builders(fill: Fill, ask: Ask) -> None:
+    """It is told, and the choice goes by the builder's, which is of more images."""
+    drifted = msgspec.structs.replace(
+        GOOD, device_top1=0.625, device_top3=0.75, device_images=200, device_gained=0,
+        device_lost=71,
+    )  # fmt: skip
+    fill("box", drifted, FAST)
+    document = documents(ask("explain", "box", "--json"))
+    base, fast = sorted(document["candidates"], key=lambda one: one["variant"])
+    assert base["verdict"] == "chosen"
+    assert [base[f"device_{key}"] for key in ("top1", "top3", "images")] == [0.625, 0.75, 200]
+    assert (fast["device_top1"], fast["top1"]) == (None, 0.95)
+    assert "62.50 %" in ask("explain", "box").stdout
+    assert "62.50 %" in ask("results", "box").stdout
+    (one, _) = documents(ask("results", "box", "--json"))
+    assert (one["device_images"], one["device_gained"], one["device_lost"]) == (200, 0, 71)
 
 
 def test_an_unchanged_device_keeps_its_decision(fill: Fill, ask: Ask) -> None:
