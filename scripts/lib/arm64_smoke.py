@@ -46,7 +46,8 @@ READY_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20
 #: Emulation is slow, and its speed is nobody's figure: just enough to have measured.
 EFFORT = {"min_seconds": 0.2, "min_runs": 3, "timeout_s": 600}
-console = Console(highlight=False)
+#: A pipe gets lines as long as a wide terminal's.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class Smoke:
@@ -147,10 +148,10 @@ class Smoke:
         return rows
 
     def _bench(self) -> list[Row]:
-        """Base and static INT8; all variants are measured once more before they are delivered."""
+        """Base and one more; all variants are measured before they are delivered."""
         runs: list[Row] = json.loads(
             self._agent(
-                "bench", "/mnt/bundles", "--variant", f"{ARCHITECTURE}-sq8", "--json",
+                "bench", "/mnt/bundles", "--variant", f"{ARCHITECTURE}-dq8", "--json",
                 "--min-seconds", EFFORT["min_seconds"], "--min-runs", EFFORT["min_runs"],
                 "--timeout-s", EFFORT["timeout_s"],
             )
@@ -163,7 +164,7 @@ class Smoke:
         (answer,) = json.loads(
             self._agent(
                 "predict", Path("/mnt") / image, "--bundles", "/mnt/bundles", "--json",
-                "--variant", f"{ARCHITECTURE}-dq8",
+                "--variant", f"{ARCHITECTURE}-sq8",
             )
         )  # fmt: skip
         for opinion in answer["opinions"]:
