@@ -20,6 +20,7 @@ from contract.exits import Exit
 from fleet.authority.authority import fleet_access
 from fleet.broker_config_command import broker_config
 from fleet.database import Database, default_url, open_database
+from fleet.deploy_command import deploy
 from fleet.enroll_command import enroll, revoke
 from fleet.errors import AddressError, FleetError, PolicyError, UnknownDeviceError
 from fleet.evidence import runs_of
@@ -78,7 +79,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, enroll, revoke, broker_config):
+for _command in (serve, enroll, revoke, deploy, broker_config):
     cli.add_command(_command)
 
 
