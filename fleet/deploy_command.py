@@ -24,6 +24,7 @@ from fleet.options import authority_option, json_option
 _BROKER_PATIENCE_S = 15.0
 _MB = 1_000_000
 _SHOW_EVERY_S = 5.0
+_SHOWN_LINES = 12
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -192,7 +193,6 @@ def _perform(ssh: Ssh, order: Order, found: Prepared, steps: list[Step]) -> Outc
         previous_release=there.release,
         keeper=layout.keeper.value,
         torch=inventory.torch if inventory is not None else None,
-        engines=inventory.engines if inventory is not None else [],
         bundle_set=bundles.name if bundles is not None else there.set_name,
         broker=str(found.broker),
         notes=[*found.remarks, *deployment.notes],
@@ -259,16 +259,25 @@ def _dry_lines(steps: list[Step]) -> list[str]:
     for number, step in enumerate(steps, start=1):
         by = " (root)" if step.as_root else ""
         lines.append(f"[{number}/{len(steps)}] {step.title}{by}")
-        lines += [f"      {line}" for line in step_lines(step)]
+        does = step_lines(step)
+        lines += [f"      {line}" for line in _shortened(does)]
     return [*lines, "Nothing was changed."]
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    # A certificate and a list of versions tell a reader little; --json has them whole.
+    texts = [line for line in lines if line.startswith("< ")]
+    if len(texts) <= _SHOWN_LINES:
+        return lines
+    left = len(texts) - _SHOWN_LINES
+    head = [line for line in lines if not line.startswith("< ")]
+    return [*head, *texts[:_SHOWN_LINES], f"< ({left} more lines)"]
 
 
 def _told(outcome: Outcome) -> str:
     was = f" (before: {outcome.previous_release})" if outcome.previous_release else ""
-    engines = ", ".join(outcome.engines)
     lines = [
         f"{outcome.site}/{outcome.device} on {outcome.target} runs {outcome.release}{was}.",
-        f"torch {outcome.torch}, engines {engines}",
         *(one if one.startswith("note: ") else f"note: {one}" for one in outcome.notes),
     ]
     return "\n".join(lines)

@@ -101,7 +101,7 @@ class Deployment:
                 done = ship(
                     self._ssh, step.shipment, as_root=step.as_root, on_sent=self._listener.sent
                 )
-                return f"{done.sent_bytes / _MB:.1f} of {done.total_bytes / _MB:.1f} MB sent"
+                return f"sent {done.sent_bytes / _MB:.1f} of {done.total_bytes / _MB:.1f} MB"
             case Write():
                 content = io.BytesIO(step.text.encode())
                 self._ssh.send(step.command, content, as_root=step.as_root)
@@ -125,7 +125,7 @@ class Deployment:
             message = f"the device did not announce itself within {self._timeout_s:g} s"
             raise DeployError(message)
         told = self._inventory
-        return f"{told.cpu_model}, torch {told.torch}, {', '.join(told.engines)}"
+        return f"{told.site}/{told.device} is online: {told.cpu_model}, torch {told.torch}"
 
     def _after(self, error: BaseException, step: Step) -> str:
         """Why a step failed and what runs now, having brought back what can be."""
@@ -189,7 +189,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     previous_release: str | None
     keeper: str
     torch: str | None
-    engines: list[str]
     bundle_set: str | None
     broker: str
     notes: list[str]

@@ -21,6 +21,7 @@ _CONNECT_TIMEOUT_S = 15
 #: A box that is silent for a minute is gone, whatever TCP hopes.
 _ALIVE_EVERY_S, _ALIVE_TIMES = 15, 4
 _LOOK_S = 0.05
+_END_PATIENCE_S = 5
 _CHUNK_BYTES = 256 * 1024
 _TAIL_LINES = 12
 #: What ssh says, and what a person can do about it.
@@ -85,9 +86,13 @@ class Ssh:
 
     def __exit__(self, *_: object) -> None:
         """Disconnect."""
-        if self._master is not None:
-            self._master.terminate()
-            self._master.wait()
+        if self._master is not None and self._master.stdin is not None:
+            self._master.stdin.close()
+            try:
+                self._master.wait(_END_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self._master.kill()
+                self._master.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, script: str, *, as_root: bool = False) -> str:
@@ -157,11 +162,12 @@ class Ssh:
                 process.communicate()
 
     def _open(self) -> None:
-        command = self._command("-M", "-N", "-o", "ControlPersist=no")
+        # It ends with its standard input, even where this process is killed.
+        command = [*self._command("-M", "-o", "ControlPersist=no"), "exec cat >/dev/null"]
         try:
             self._master = subprocess.Popen(
                 command,
-                stdin=None if self._may_ask else subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
