@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -72,7 +73,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     def is_refused(self) -> bool:
         """Whether what is desired was refused, so that it is not what is to be served."""
         return (
-            self.phase is Phase.FAILED
+            self.underway is None
+            and self.phase is Phase.FAILED
             and self.desired is not None
             and self.desired.generation != self.active_generation
         )
@@ -178,7 +180,7 @@ class Activation:
             JournalError: it cannot be written; the standing stays as it was.
         """
         try:
-            write_atomically(self._path, msgspec.json.encode(standing) + b"\n")
+            write_atomically(self._path, _sealed(msgspec.json.encode(standing)))
         except OSError as error:
             message = f"{self._path}: {error.strerror}; free some disk or check state_dir"
             raise JournalError(message) from error
@@ -187,10 +189,24 @@ class Activation:
 
 def _read(path: Path) -> Standing:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Standing)
+        return msgspec.json.decode(_unsealed(path.read_bytes()), type=Standing)
     except FileNotFoundError:
         return Standing()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         # The fleet's retained `desired` brings the device back to where it was.
         _log.warning("standing_unreadable", extra=fields(path=path, error=error))
         return Standing()
+
+
+def _sealed(content: bytes) -> bytes:
+    """One line of content and one of its checksum: a flipped digit is a valid one, too."""
+    return b"%b\n%08x\n" % (content, zlib.crc32(content))
+
+
+def _unsealed(text: bytes) -> bytes:
+    content, _, seal = text.partition(b"\n")
+    # An earlier agent wrote no seal.
+    if seal and text != _sealed(content):
+        message = "the checksum does not fit: it is damaged"
+        raise ValueError(message)
+    return content

@@ -6,13 +6,14 @@ import statistics
 import time
 from pathlib import Path
 
+from agent.accuracy import examination_of, spare_the_timing
 from agent.attempts import Contest
 from agent.bundles import Bundle, Shelf
 from agent.conditions import read_conditions
 from agent.effort import Effort, Mode
 from agent.observation import Observation
 from agent.probes.throttle import read_throttle
-from agent.protocol import Measured, Preparation
+from agent.protocol import Examination, Measured, Preparation
 from agent.supervisor import Outcome, Supervisor
 from contract.benchmark import RunStatus
 from contract.bundleset import verify_member
@@ -30,9 +31,12 @@ def observe(
     effort: Effort,
     supervisor: Supervisor,
     contest: Contest,
+    is_first: bool = False,
     root: Path = Path("/"),
 ) -> Observation:
     """Check the file's hash, then run it in fresh processes, prepared the fastest way.
+
+    The first time in a sweep, accuracy is measured too where the set has images for it.
 
     Raises:
         StoppedError: the agent was asked to stop.
@@ -48,17 +52,24 @@ def observe(
     except BundleDamagedError as error:
         damage = str(error)
     else:
+        examination, problems = _examination(shelf, effort) if is_first else (None, [])
 
-        def attempt(preparation: Preparation, pains: Effort) -> Outcome:
-            return supervisor.perform(
-                pains.task(path, threads=threads, preparation=preparation),
-                extra_s=pains.max_seconds if pains.mode is Mode.SUSTAINED else 0.0,
-            )
+        def attempt(
+            preparation: Preparation, pains: Effort, exam: Examination | None = None
+        ) -> Outcome:
+            task = pains.task(path, threads=threads, preparation=preparation, examination=exam)
+            extra_s = pains.max_seconds if pains.mode is Mode.SUSTAINED else 0.0
+            if exam is None:
+                return supervisor.perform(task, extra_s=extra_s)
+            return spare_the_timing(supervisor.perform(task, extra_s=extra_s + exam.max_seconds))
 
         if effort.mode is Mode.SUSTAINED and contest.is_open(bundle.manifest, threads):
             # Which preparation is faster shows in seconds; it need not be asked for minutes.
             contest.run(bundle.manifest, threads, lambda way: attempt(way, _TRIAL))
-        outcome, notes = contest.run(bundle.manifest, threads, lambda way: attempt(way, effort))
+        outcome, notes = contest.run(
+            bundle.manifest, threads, lambda way: attempt(way, effort, examination)
+        )
+        notes = [*notes, *problems]
     return Observation(
         threads=threads,
         started_at=started_at,
@@ -69,6 +80,14 @@ def observe(
         damage=damage,
         notes=notes,
     )
+
+
+def _examination(shelf: Shelf, effort: Effort) -> tuple[Examination | None, list[str]]:
+    """What to ask of accuracy, and why it cannot be asked although the set has images."""
+    try:
+        return examination_of(shelf, max_seconds=effort.evalset_seconds), []
+    except BundleDamagedError as error:
+        return None, [f"accuracy was not measured on this device: {error}"]
 
 
 def median_ms(outcome: Outcome) -> float | None:

@@ -80,6 +80,14 @@ _SECONDS_PER_MINUTE = 60.0
     help="Sustained: at most this long for each variant, and never less than two.",
 )
 @click.option(
+    "--evalset-seconds",
+    type=click.FloatRange(min=0),
+    default=Effort.evalset_seconds,
+    show_default=True,
+    help="Measure each variant's accuracy here, where the set has images for it, at most this "
+    "long; 0 leaves it out.",
+)
+@click.option(
     "--memory-limit-mb",
     type=click.IntRange(min=1),
     metavar="MB",
@@ -90,7 +98,7 @@ _SECONDS_PER_MINUTE = 60.0
     type=click.FloatRange(min=0, min_open=True),
     default=120.0,
     show_default=True,
-    help="Time of one process, its start included; --max-minutes is on top.",
+    help="Time of one process, its start included; --max-minutes and --evalset-seconds are on top.",
 )
 @click.option(
     "--samples",
@@ -111,6 +119,7 @@ def bench(
     min_seconds: float,
     min_runs: int,
     max_minutes: float,
+    evalset_seconds: float,
     memory_limit_mb: int | None,
     timeout_s: float,
     samples_folder: Path | None,
@@ -134,6 +143,7 @@ def bench(
         min_seconds=min_seconds,
         min_runs=min_runs,
         max_seconds=max_minutes * _SECONDS_PER_MINUTE,
+        evalset_seconds=evalset_seconds,
     )
     with clear_errors():
         shelf = open_shelf(folder)

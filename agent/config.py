@@ -25,7 +25,7 @@ from contract.topics import check_id
 EXAMPLE = """\
 site = "plant-7"         # required, as are the next four; 1 to 64 of a-z 0-9 _ -
 device = "press-03"
-broker = "mqtt://192.168.1.10:1883"
+broker = "mqtts://192.168.1.10:8883" # or mqtt:// without TLS
 bundles = "bundles"      # folder with set.json, relative to this file
 state_dir = "state"      # outbox and active variant live here
 threads = [1, 4]         # thread counts to measure; default [1]
@@ -36,6 +36,7 @@ rounds = 2               # quick: fresh processes for each variant, spread over 
 min_seconds = 0.75       # quick: each process measures at least this long
 min_runs = 10            # ... and at least this often
 max_minutes = 10         # sustained: at most this long for each variant
+evalset_seconds = 20     # accuracy on this device, where the set has images for it; 0: not
 rebench_hours = 168      # measure again after this time; default never
 groups = ["cold-hall"]   # the fleet's policies may name them
 emulates = "a small board" # where it stands for another device
@@ -45,7 +46,7 @@ serve_host = "127.0.0.1" # address to listen on; another one than this takes
 serve_allow_remote = false # ... true, for there is no authentication
 serve_fast_decode = false # decode large JPEGs at a fraction of their size
 log_level = "info"       # debug, info, warning or error
-# For broker = "mqtts://HOST:8883"; 'edgewright-fleet enroll' writes both files:
+# What mqtts:// needs; 'edgewright-fleet enroll' writes both files:
 ca_file = "ca.pem"       # whom to trust; default the system's authorities
 password_file = "password" # this device's own; default no account
 username = "plant-7/press-03" # default site/device
@@ -83,6 +84,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     min_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = Effort.min_seconds
     min_runs: Positive = Effort.min_runs
     max_minutes: _Some = Effort.max_seconds / _SECONDS_PER_MINUTE
+    evalset_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = Effort.evalset_seconds
     rebench_hours: _Some | None = None
     groups: list[str] = []
     emulates: str | None = None
@@ -110,6 +112,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             min_seconds=self.min_seconds,
             min_runs=self.min_runs,
             max_seconds=self.max_minutes * _SECONDS_PER_MINUTE,
+            evalset_seconds=self.evalset_seconds,
         )
 
     @property

@@ -53,13 +53,16 @@ class Confinement:
         """See what it holds; why it must be ended, where only looking enforces the limit."""
         held = memory.held(self._pid)
         # The kernel's own peak also sees what came and went between two looks.
-        self.seen_rss_bytes = max(self.seen_rss_bytes, _rss_bytes(self._process), held.peak or 0)
-        self.seen_anonymous_bytes = max(self.seen_anonymous_bytes, held.anonymous or 0)
+        rss_bytes = max(_rss_bytes(self._process), held.peak or 0)
+        if stage is not Stage.EXAMINING:
+            # What decoding pictures takes is no part of what the variant takes.
+            self.seen_rss_bytes = max(self.seen_rss_bytes, rss_bytes)
+            self.seen_anonymous_bytes = max(self.seen_anonymous_bytes, held.anonymous or 0)
         limit_bytes = self._limit_bytes
-        if limit_bytes is None or not self.needs_looking or self.seen_rss_bytes <= limit_bytes:
+        if limit_bytes is None or not self.needs_looking or rss_bytes <= limit_bytes:
             return None
         return (
-            f"held {self.seen_rss_bytes / _MEGABYTE:.0f} MB while {stage.value}, "
+            f"held {rss_bytes / _MEGABYTE:.0f} MB while {stage.value}, "
             f"over its limit of {limit_bytes / _MEGABYTE:.0f} MB"
         )
 

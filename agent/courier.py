@@ -15,6 +15,7 @@ from agent.letters import Letters
 from agent.link import Link
 from agent.logs import fields
 from agent.outbox import Outbox
+from agent.watchdog import Pulse
 from contract.access import Access, client_name_of
 from contract.address import BrokerAddress
 from contract.errors import ContractError
@@ -72,21 +73,23 @@ class Courier:
         boot_id: name of this start of the agent.
         outbox: what to deliver.
         patience: how long to wait before trying again.
+        pulse: beaten as long as the courier is alive.
     """
 
     def __init__(
         self,
         address: BrokerAddress,
         *,
-        access: Access,
+        access: Access | None = None,
         site: str,
         device: str,
         boot_id: str,
         outbox: Outbox,
         patience: Patience | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self._address = address
-        self._access = access
+        self._access = access or Access()
         self._site = site
         self._device = device
         self._boot_id = boot_id
@@ -95,6 +98,7 @@ class Courier:
         self._on_request: Callable[[Request], None] = lambda _request: None
         self._on_ack: Callable[[], None] = lambda: None
         self._patience = patience or Patience()
+        self._pulse = pulse or Pulse()
         self._connection_number = 0
         self._stopping = threading.Event()
         self._bell = Bell()
@@ -162,10 +166,18 @@ class Courier:
                 wait_s = self._reconnect_wait_s(failures)
                 extra = fields(broker=self._address, error=error, again_in_s=wait_s)
                 _log.info("broker_away", extra=extra)
-                self._stopping.wait(wait_s)
+                self._pause(wait_s)
             except Exception:  # noqa: BLE001 - what nobody foresaw must not silence the device
                 _log.exception("courier_failed")
-                self._stopping.wait(self._patience.reconnect_most_s)
+                self._pause(self._patience.reconnect_most_s)
+
+    def _pause(self, wait_s: float) -> None:
+        """Wait, but for a stop; what rings meanwhile waits as well."""
+        until = time.monotonic() + wait_s
+        while (left_s := until - time.monotonic()) > 0 and not self._stopping.is_set():
+            self._pulse.beat()
+            self._stopping.wait(min(left_s, self._patience.idle_s))
+        self._pulse.beat()
 
     def _reconnect_wait_s(self, failures: int) -> float:
         bound = self._patience.reconnect_first_s * 2 ** min(failures - 1, 16)
@@ -201,6 +213,7 @@ class Courier:
         link.publish(self._topic(Leaf.STATE), online, retain=True)
         link.step()
         while not self._stopping.is_set():
+            self._pulse.beat()
             self._speak(link)
             self._post(link)
             link.step(self._deliver(link), bell=self._bell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -14,26 +15,28 @@ from agent.bell import Bell
 from agent.bundles import Shelf, open_shelf
 from agent.config import AgentConfig
 from agent.courier import Courier, Patience
-from agent.errors import JournalError, StoppedError
+from agent.errors import JournalBrokenError, JournalError, StoppedError
 from agent.fingerprint import fingerprint
 from agent.follower import Follower
 from agent.inventory import take_inventory
-from agent.journal import Journal
 from agent.keeper import RunKeeper
 from agent.logs import fields
 from agent.observation import Taken
-from agent.outbox import Outbox
 from agent.protocol import Engines, ListEngines
 from agent.questions import Questions
+from agent.rebench import Rebench
 from agent.respondent import Respondent
+from agent.salvage import open_outbox
 from agent.samples import SampleArchive
-from agent.schedule import plan
+from agent.schedule import Job, plan
 from agent.serving_child import ServingChild, serve_command
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
 from agent.sweeplog import SweepLog, SweepState
+from agent.systemd import Notifier
 from agent.watch import SetWatch
+from agent.watchdog import Pulse, Watchdog
 from contract.errors import BundleError
 from contract.messages import Desired
 
@@ -45,7 +48,8 @@ _SAMPLES_NAME = "samples"
 _LOOK_SECONDS = 2.0
 #: A governor or a kernel changes rarely, and looking is not free.
 _ENVIRONMENT_SECONDS = 15.0
-_SECONDS_PER_HOUR = 3600.0
+_IDLE = "idle: everything is measured"
+_NOTHING_TO_MEASURE = "waiting: the bundle set cannot be read"
 #: What a worker takes before it measures, on a slow box: most of it is importing torch.
 _START_SECONDS = 5.0
 
@@ -59,6 +63,7 @@ class Daemon:
         bell: rung when `stop` is set, so that it need not be looked at.
         root: where `/proc` and `/sys` are found.
         patience: how long the courier waits before trying again.
+        notifier: whoever supervises this process.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Daemon:
         bell: Bell,
         root: Path = Path("/"),
         patience: Patience | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._config = config
         self._stop = stop
@@ -77,10 +83,15 @@ class Daemon:
         self._folder = Path(config.bundles)
         state_dir = Path(config.state_dir)
         self._lock = hold_state_dir(state_dir)
-        self._journal = Journal(state_dir / _JOURNAL_NAME, limit_bytes=config.outbox_limit_bytes)
-        self._outbox = Outbox(self._journal, site=config.site, device=config.device)
+        self._journal, self._outbox = open_outbox(
+            state_dir / _JOURNAL_NAME,
+            limit_bytes=config.outbox_limit_bytes,
+            site=config.site,
+            device=config.device,
+        )
         self._sweeplog = SweepLog(self._journal)
         self._keeper = RunKeeper(self._journal, self._outbox, self._sweeplog)
+        self._rebench = Rebench(config.rebench_hours)
         self._archive = SampleArchive(state_dir / _SAMPLES_NAME)
         self._effort = config.effort
         limits = Limits(
@@ -88,6 +99,11 @@ class Daemon:
             memory_limit_bytes=config.memory_limit_bytes,
         )
         self._supervisor = self._supervise(limits)
+        self._notifier = notifier or Notifier(None)
+        pulse = Pulse()
+        self._watchdog = Watchdog(self._notifier, [pulse])
+        patience = patience or Patience()
+        idle_s = self._watchdog.turn_s(patience.idle_s)
         self._courier = Courier(
             config.broker_address,
             access=config.broker_access,
@@ -95,7 +111,8 @@ class Daemon:
             device=config.device,
             boot_id=uuid.uuid4().hex,
             outbox=self._outbox,
-            patience=patience,
+            patience=dataclasses.replace(patience, idle_s=idle_s),
+            pulse=pulse,
         )
         self._questions = Questions(send=self._courier.answer, on_question=bell.ring)
         self._respondent = Respondent(limits, supervise=self._supervise, send=self._courier.answer)
@@ -133,6 +150,7 @@ class Daemon:
                 on_request=self._questions.hear,
                 on_ack=self._bell.ring,
             )
+            self._notifier.ready()
             try:
                 # Announced before this: asking torch takes seconds, in a process of its own.
                 with self._questions.occupied("starting", about_s=_START_SECONDS):
@@ -140,6 +158,7 @@ class Daemon:
                 self._announce()
                 self._work(once=once)
             finally:
+                self._notifier.stopping()
                 self._questions.close("the agent was stopped")
                 self._courier.stop()
         except StoppedError as error:
@@ -161,19 +180,23 @@ class Daemon:
 
     def _work(self, *, once: bool) -> None:
         while not self._stop.is_set():
+            self._beat()
             try:
                 self._flush()
                 self._answer_questions()
                 self._sweep_what_is_missing()
                 self._follow()
+                self._notifier.status(_IDLE if self._shelf else _NOTHING_TO_MEASURE)
                 if once and self._is_delivered():
                     _log.info("all_delivered", extra=fields(bundles=self._folder))
                     return
                 self._look_around()
+            except JournalBrokenError:
+                raise
             except JournalError as error:
                 # A disk may be full for a while; the agent outlives that.
                 _log.error("journal_unusable", extra=fields(error=error))
-            self._bell.wait(_LOOK_SECONDS)
+            self._bell.wait(self._watchdog.turn_s(_LOOK_SECONDS))
 
     def _hear(self, desired: Desired) -> None:
         self._follower.hear(desired)
@@ -235,15 +258,21 @@ class Daemon:
             taken=len(state.taken),
         )
         _log.info("sweep_begins", extra=extra)
+        self._notifier.status(f"measuring: {len(jobs)} runs to do")
         for finished in sweep.finish(jobs):
             self._archive.keep(finished)
             self._keeper.keep(finished.run)
             self._courier.collect()
             self._follow()
             self._answer_questions()
-        if self._keeper.backlog == 0:
+        if self._keeper.backlog == 0 and self._has_all(jobs):
             self._sweeplog.finish(state.sweep_id, at=time.time())
             _log.info("sweep_ends", extra=fields(sweep_id=state.sweep_id))
+
+    def _has_all(self, jobs: list[Job]) -> bool:
+        """Whether every run is on record: a disk that refused many for long cost the oldest."""
+        state = self._sweeplog.latest()
+        return state is not None and all(job.key in state.done for job in jobs)
 
     def _note(self, sweep_id: str, taken: Taken) -> None:
         """Note a turn that was taken, and look for desires and questions between the turns."""
@@ -254,6 +283,8 @@ class Daemon:
         )
         try:
             self._sweeplog.note(sweep_id, taken)
+        except JournalBrokenError:
+            raise
         except JournalError as error:
             # The sweep holds it in memory; only a restart would take the turn again.
             extra |= fields(error=error)
@@ -275,16 +306,10 @@ class Daemon:
         if (
             state is not None
             and (state.set_id, state.fingerprint) == (bundle_set.set_id, self._fingerprint)
-            and not self._is_stale(state)
+            and not self._rebench.is_due(state)
         ):
             return state
         return self._sweeplog.begin(set_id=bundle_set.set_id, fingerprint=self._fingerprint)
-
-    def _is_stale(self, state: SweepState) -> bool:
-        hours = self._config.rebench_hours
-        if state.finished_at is None or hours is None:
-            return False
-        return time.time() - state.finished_at > hours * _SECONDS_PER_HOUR
 
     def _sweep(self, shelf: Shelf, state: SweepState) -> Sweep:
         return Sweep(
@@ -304,6 +329,7 @@ class Daemon:
 
     def _beat(self) -> None:
         """Show that this thread is alive, many times a second while a worker runs."""
+        self._watchdog.turn()
         self._questions.expire()
 
     def _follow(self) -> None:

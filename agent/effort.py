@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.protocol import Bench, Preparation, Sustained
+from agent.protocol import Bench, Examination, Preparation, Sustained
 
 
 class Mode(enum.StrEnum):
@@ -33,13 +33,23 @@ class Effort:
     max_seconds: float = 600.0
     #: ... with a look at heat and trend after each window.
     window_s: float = 5.0
+    #: Once in a sweep, after the timing: accuracy on the set's evaluation set, at most so long;
+    #: 0 leaves it out.
+    evalset_seconds: float = 20.0
 
     @property
     def processes(self) -> int:
         """Fresh processes for each variant."""
         return self.rounds if self.mode is Mode.QUICK else 1
 
-    def task(self, path: Path, *, threads: int, preparation: Preparation) -> Bench:
+    def task(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        preparation: Preparation,
+        examination: Examination | None = None,
+    ) -> Bench:
         """What a worker is to do."""
         sustained = Sustained(max_seconds=self.max_seconds, window_s=self.window_s)
         return Bench(
@@ -49,4 +59,5 @@ class Effort:
             min_seconds=self.min_seconds,
             min_runs=self.min_runs,
             sustained=sustained if self.mode is Mode.SUSTAINED else None,
+            examination=examination,
         )

@@ -27,6 +27,10 @@ class GoldenError(AgentError):
     """The golden vectors of a bundle are missing or not usable."""
 
 
+class EvalsetError(AgentError):
+    """The evaluation set of a bundle set cannot be used."""
+
+
 class NetworkError(AgentError):
     """A network cannot be loaded or run on this box."""
 
@@ -41,6 +45,10 @@ class JournalError(AgentError):
 
 class JournalFullError(JournalError):
     """The disk, or the space given to the agent's database, is full."""
+
+
+class JournalBrokenError(JournalError):
+    """The agent's database is damaged or gone; only a new start of the agent helps."""
 
 
 class LinkError(AgentError):

@@ -76,7 +76,8 @@ class Follower:
 
     def reconsider(self) -> None:
         """Decide again on what was desired last: the bundles on this device are others now."""
-        self._undecided = self._undecided or self._activation.standing.desired
+        standing = self._activation.standing
+        self._undecided = self._undecided or standing.underway or standing.desired
 
     def follow(self, shelf: Shelf | None, *, fingerprint: str) -> None:
         """Decide on the newest desired state, once its bundle was measured here.
@@ -96,6 +97,9 @@ class Follower:
                 self._undecided = None
         if self._expects_server:
             self._judge()
+        elif self._activation.standing.underway is not None:
+            # The server that it waited for is not asked for any more.
+            self._settle(self._activation.standing.serving())
 
     def report(self) -> None:
         """Say where the device stands, if it is known."""
@@ -178,7 +182,7 @@ class Follower:
             extra=fields(
                 generation=underway.generation if underway else standing.generation,
                 phase=None if underway else standing.phase.value,
-                active=standing.active_variant,
+                wanted=standing.active_variant,
                 reason=None if underway else standing.reason,
             ),
         )

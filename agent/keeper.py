@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 
-from agent.errors import JournalError, JournalFullError
+from agent.errors import JournalBrokenError, JournalError, JournalFullError
 from agent.journal import Journal
 from agent.logs import fields
 from agent.outbox import Outbox
@@ -34,7 +34,11 @@ class RunKeeper:
         return len(self._backlog)
 
     def keep(self, run: BenchRun) -> None:
-        """Store a run, or hold it in memory until the disk takes it."""
+        """Store a run, or hold it in memory until the disk takes it.
+
+        Raises:
+            JournalBrokenError: the disk will never take it; only a new start helps.
+        """
         self._backlog.append(run)
         if len(self._backlog) > _BACKLOG_RUNS:
             lost = self._backlog.popleft()
@@ -44,11 +48,17 @@ class RunKeeper:
         self.flush()
 
     def flush(self) -> None:
-        """Store what waits in memory, as far as the disk takes it now."""
+        """Store what waits in memory, as far as the disk takes it now.
+
+        Raises:
+            JournalBrokenError: the disk will never take it; only a new start helps.
+        """
         while self._backlog:
             run = self._backlog[0]
             try:
                 seq = self._store(run)
+            except JournalBrokenError:
+                raise
             except JournalError as error:
                 extra = fields(waiting=len(self._backlog), error=error)
                 _log.error("run_not_stored", extra=extra)

@@ -169,10 +169,11 @@ class Link:
         except (OSError, ValueError, struct.error) as error:
             message = f"{self._address}: {error}; the broker sent what is no MQTT"
             raise LinkError(message) from error
-        self._check(code)
+        # Before the code, which says no more than that the connection is over.
         if self._refusal is not None:
             message = f"{self._address}: refused: {self._refusal}"
             raise LinkError(message)
+        self._check(code)
 
     def _sleep(self, timeout_s: float, bell: Bell) -> None:
         line: Any = self._client.socket()
@@ -206,6 +207,8 @@ class Link:
     def _check(self, code: MQTTErrorCode) -> None:
         if code != paho.MQTT_ERR_SUCCESS:
             message = f"{self._address}: {paho.error_string(code)}"
+            if not self._is_accepted and not self._address.tls:
+                message += " It hung up before it answered; does that port want mqtts://?"
             raise LinkError(message)
 
     def _connected(

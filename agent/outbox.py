@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sqlite3
 import uuid
+import zlib
 from collections.abc import Collection
 
 import msgspec
 
-from agent.errors import JournalFullError
+from agent.errors import JournalBrokenError, JournalFullError
 from agent.journal import Journal
 from agent.logs import fields
 from agent.tombstones import lay_tombstone
@@ -28,6 +30,7 @@ _log = logging.getLogger(__name__)
 _KEPT_ACKED = 512
 #: Some at a time, so that a full outbox is not swept for every single result.
 _DROPPED_AT_ONCE = 8
+_EPOCH = re.compile("[0-9a-f]{32}")
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +47,9 @@ class Outbox:
         journal: where it is kept.
         site: the device's site, as the messages state it.
         device: the device.
+
+    Raises:
+        JournalBrokenError: what it says of itself does not fit what is in it.
     """
 
     def __init__(self, journal: Journal, *, site: str, device: str) -> None:
@@ -53,6 +59,7 @@ class Outbox:
         with journal.transaction() as connection:
             if _meta(connection, "epoch") is None:
                 _start_epoch(connection)
+            _expect_sound(connection)
 
     @property
     def epoch(self) -> str:
@@ -80,10 +87,14 @@ class Outbox:
         """
         with self._journal.reading() as connection:
             rows = connection.execute(
-                "SELECT seq, payload FROM outbox WHERE NOT is_acked ORDER BY seq LIMIT ?",
+                "SELECT seq, payload, crc32 FROM outbox WHERE NOT is_acked ORDER BY seq LIMIT ?",
                 (limit + len(besides),),
-            )
-            found = [Parcel(seq=seq, payload=payload) for seq, payload in rows]
+            ).fetchall()
+        damaged = [seq for seq, payload, crc32 in rows if not is_whole(payload, crc32)]
+        if damaged:
+            self._give_up(damaged)
+            return self.pending(limit, besides=besides)
+        found = [Parcel(seq=seq, payload=payload) for seq, payload, _ in rows]
         return [parcel for parcel in found if parcel.seq not in besides][:limit]
 
     def unacknowledged(self) -> int:
@@ -146,23 +157,40 @@ class Outbox:
                 extra = fields(seq=seq, variant=variant, threads=threads, why=why)
                 _log.warning("result_dropped", extra=extra)
 
+    def _give_up(self, damaged: Collection[int]) -> None:
+        """Close the places of messages that the disk gave back otherwise than they were written."""
+        with self._journal.transaction() as connection:
+            for seq in damaged:
+                (last_seq,) = connection.execute(
+                    "SELECT last_seq FROM outbox WHERE seq = ?", (seq,)
+                ).fetchone()
+                self._close(connection, seq, last_seq, "damaged on the device's disk")
+                _log.error("result_damaged", extra=fields(seq=seq))
+
     def _is_of_another(self, connection: sqlite3.Connection, ack: EpochAck) -> bool:
         if ack.through >= int(_meta(connection, "next_seq") or 1):
             return True
         for place in ack.stored:
             mine = connection.execute(
-                "SELECT payload FROM outbox WHERE seq = ? AND NOT is_tombstone", (place.seq,)
+                "SELECT payload, crc32 FROM outbox WHERE seq = ? AND NOT is_tombstone",
+                (place.seq,),
             ).fetchone()
-            if mine is not None and hashlib.sha256(mine[0]).hexdigest() != place.sha256:
+            if (
+                mine is not None
+                and is_whole(*mine)
+                and hashlib.sha256(mine[0]).hexdigest() != place.sha256
+            ):
                 return True
         return False
 
     def _insert(self, connection: sqlite3.Connection, seq: int, run: BenchRun) -> None:
         epoch = _meta(connection, "epoch") or ""
         result = Result(site=self._site, device=self._device, epoch=epoch, seq=seq, run=run)
+        payload = encode_message(result)
         connection.execute(
-            "INSERT INTO outbox (seq, last_seq, payload, variant, threads) VALUES (?, ?, ?, ?, ?)",
-            (seq, seq, encode_message(result), run.variant, run.threads),
+            "INSERT INTO outbox (seq, last_seq, payload, variant, threads, crc32) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (seq, seq, payload, run.variant, run.threads, zlib.crc32(payload)),
         )
 
     def _close(self, connection: sqlite3.Connection, seq: int, last_seq: int, reason: str) -> None:
@@ -198,12 +226,20 @@ class Outbox:
         _log.warning("outbox_of_another_history", extra=fields(through=through))
         # What was acknowledged may have been another's; the fleet knows its own runs by their id.
         kept = connection.execute(
-            "SELECT payload FROM outbox WHERE NOT is_tombstone ORDER BY seq",
+            "SELECT seq, payload, crc32 FROM outbox WHERE NOT is_tombstone ORDER BY seq",
         ).fetchall()
         connection.execute("DELETE FROM outbox")
         _start_epoch(connection)
-        for (payload,) in kept:
+        for seq, payload, crc32 in kept:
+            if not is_whole(payload, crc32):
+                _log.error("result_damaged", extra=fields(seq=seq))
+                continue
             self.append(connection, msgspec.json.decode(payload, type=Result).run)
+
+
+def is_whole(payload: bytes, crc32: int | None) -> bool:
+    """Whether a message is as it was written; one of an agent that took no note of that is."""
+    return crc32 is None or zlib.crc32(payload) == crc32
 
 
 def _least_needed(connection: sqlite3.Connection) -> list[tuple[int, str, int, bool]]:
@@ -229,6 +265,24 @@ def _forget_acked(connection: sqlite3.Connection, through: int, *, keep: int) ->
         "(SELECT seq FROM outbox WHERE last_seq <= ? ORDER BY seq DESC LIMIT ?)",
         (through, through, keep),
     )
+
+
+def _expect_sound(connection: sqlite3.Connection) -> None:
+    """Find damage that no database sees: a place counted wrong would stop the fleet's count."""
+    epoch, next_seq, through = (_meta(connection, key) for key in ("epoch", "next_seq", "through"))
+    last = connection.execute(
+        "SELECT last_seq, payload FROM outbox ORDER BY seq DESC LIMIT 1"
+    ).fetchone()
+    is_sound = (
+        epoch is not None
+        and _EPOCH.fullmatch(epoch) is not None
+        and all(text is not None and text.isdecimal() for text in (next_seq, through))
+    )
+    if is_sound and last is not None:
+        is_sound = last[0] + 1 == int(next_seq or 0) and f'"{epoch}"'.encode() in last[1]
+    if not is_sound:
+        message = f"outbox '{epoch}' does not fit its last message; it is damaged"
+        raise JournalBrokenError(message)
 
 
 def _start_epoch(connection: sqlite3.Connection) -> None:

@@ -18,6 +18,7 @@ class Stage(enum.StrEnum):
     CHECKING = "checking numerics"
     WARMING = "warming up"
     MEASURING = "measuring"
+    EXAMINING = "measuring accuracy"
     ANSWERING = "answering"
     #: Proven, and ready for queries.
     SERVING = "serving"
@@ -41,6 +42,16 @@ class Sustained(msgspec.Struct, frozen=True, kw_only=True):
     window_s: float
 
 
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """Measure accuracy on an evaluation set whose SHA-256 was checked, at most so long."""
+
+    path: str
+    #: Data set that its images were drawn from, and how many images its list has.
+    dataset: str
+    drawn_from: int
+    max_seconds: float
+
+
 class _Task(msgspec.Struct, frozen=True, kw_only=True, tag_field="task"):
     threads: int
 
@@ -57,6 +68,8 @@ class Bench(_Task, frozen=True, kw_only=True, tag="bench"):
     min_seconds: float
     min_runs: int
     sustained: Sustained | None = None
+    #: After the timing.
+    examination: Examination | None = None
 
 
 class Predict(_Task, frozen=True, kw_only=True, tag="predict"):
@@ -163,6 +176,23 @@ class Measured(_Event, frozen=True, kw_only=True, tag="measured"):
         return found
 
 
+class Examined(_Event, frozen=True, kw_only=True, tag="examined"):
+    """Answers to the images of an evaluation set, counted; follows `Measured`."""
+
+    images: int = 0
+    #: A right output was the highest, or one of the three highest.
+    right: int = 0
+    right_within_3: int = 0
+    #: Right here and wrong at the builder, and the other way round; None where the bundle
+    #: does not say which images its builder had right.
+    gained: int | None = None
+    lost: int | None = None
+    #: Images that could not be read here; they do not count.
+    skipped: int = 0
+    #: Why nothing was counted.
+    problem: str | None = None
+
+
 class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     """One of the best classes of an image."""
 
@@ -224,4 +254,15 @@ class Failed(_Event, frozen=True, kw_only=True, tag="failed"):
     reason: str
 
 
-Event = Entered | Engines | Loaded | Checked | Measured | Predicted | Tagged | Refused | Failed
+Event = (
+    Entered
+    | Engines
+    | Loaded
+    | Checked
+    | Measured
+    | Examined
+    | Predicted
+    | Tagged
+    | Refused
+    | Failed
+)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from agent.accuracy import with_accuracy
 from agent.bundles import Bundle, Shelf
 from agent.observation import Observation
-from agent.protocol import Checked, Loaded, Measured
+from agent.protocol import Checked, Examined, Loaded, Measured
 from agent.spread import Spread
 from agent.statistics import summarize, thin
 from agent.supervisor import Limits
@@ -73,6 +74,8 @@ def as_run(
     run = _with_memory(run, measured)
     run = _with_course(run, measured)
     run = _with_latency(run, measured, spread)
+    for examined in filter(None, (one.told(Examined) for one in seen)):
+        run = with_accuracy(run, examined)
     if bundle.member.variant == shelf.bundle_set.baseline:
         return _with_drift(msgspec.structs.replace(run, speedup=1.0), seen)
     if baseline_p50_ms is None or run.p50_ms is None:

@@ -31,6 +31,8 @@ class _Finding:
 
     status: AnswerStatus
     reason: str | None = None
+    #: Whether the image is at fault, so that no other variant need be asked.
+    is_final: bool = False
     loaded: Loaded | None = None
     predicted: Predicted | None = None
 
@@ -85,11 +87,16 @@ class Respondent:
                     finding = self._ask(question, shelf, name, file.name)
                     self._tell(request, names, done, finding)
                     done += 1
+                    if finding.is_final:
+                        self._give_up(request, names, done, finding)
+                        return
         except StoppedError:
-            self._give_up(request, names, done, AnswerStatus.REFUSED, "the agent was stopped")
+            finding = _Finding(status=AnswerStatus.REFUSED, reason="the agent was stopped")
+            self._give_up(request, names, done, finding)
             raise
         except OSError as error:
-            self._give_up(request, names, done, AnswerStatus.FAILED, f"this device: {error}")
+            finding = _Finding(status=AnswerStatus.FAILED, reason=f"this device: {error}")
+            self._give_up(request, names, done, finding)
 
     def _ask(self, question: Question, shelf: Shelf, name: str, image: str) -> _Finding:
         bundle = shelf.bundle(name)
@@ -128,7 +135,11 @@ class Respondent:
         outcome, _ = climb_down(preparations(bundle.manifest), attempt)
         refused = outcome.last_event(Refused)
         if refused is not None:
-            return _Finding(status=AnswerStatus.REFUSED, reason=refused.reason)
+            return _Finding(
+                status=AnswerStatus.REFUSED,
+                reason=refused.reason,
+                is_final=True,
+            )
         if outcome.status is RunStatus.TIMEOUT and self._left_s(question) <= 0:
             reason = f"{_deadline(request)}: {outcome.reason}"
             return _Finding(status=AnswerStatus.LATE, reason=reason)
@@ -145,11 +156,9 @@ class Respondent:
     def _left_s(self, question: Question) -> float:
         return question.deadline_at - self._clock()
 
-    def _give_up(
-        self, request: Request, names: list[str], done: int, status: AnswerStatus, reason: str
-    ) -> None:
-        for number in range(done, len(names)):
-            self._tell(request, names, number, _Finding(status=status, reason=reason))
+    def _give_up(self, request: Request, names: list[str], done: int, finding: _Finding) -> None:
+        for index in range(done, len(names)):
+            self._tell(request, names, index, finding)
 
     def _tell(self, request: Request, names: list[str], index: int, finding: _Finding) -> None:
         answer = Answer(

@@ -56,11 +56,13 @@ def run(
     # SQLite, MQTT and the rest of a daemon are for this command only.
     from agent.bell import Bell  # noqa: PLC0415
     from agent.daemon import Daemon  # noqa: PLC0415
+    from agent.systemd import Notifier  # noqa: PLC0415
 
     bell = Bell()
     stop = stop_on_signals(bell.ring)
     with clear_errors():
         config = load_config(config_path, environment=os.environ, flags=flags)
         start_logging(config.log_level)
-        Daemon(config, stop=stop, bell=bell).run(once=once)
+        notifier = Notifier.from_environment(os.environ, pid=os.getpid())
+        Daemon(config, stop=stop, bell=bell, notifier=notifier).run(once=once)
     sys.exit(Exit.DONE)

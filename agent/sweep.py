@@ -126,6 +126,7 @@ class Sweep:
                 effort=self._effort,
                 supervisor=self._supervisor,
                 contest=self._contest,
+                is_first=turn.number == 1,
                 root=self._root,
             )
         self._seen[turn.job.key][turn.number] = observation

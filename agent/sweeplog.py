@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import uuid
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ from dataclasses import dataclass
 import msgspec
 
 from agent.journal import Journal
+from agent.logs import fields
 from agent.observation import Observation, Taken
 from contract.benchmark import BenchRun, RunStatus
+
+_log = logging.getLogger(__name__)
 
 _KEPT_SWEEPS = 8
 _OBSERVATION = msgspec.json.Decoder(Observation)
@@ -63,21 +67,25 @@ class SweepLog:
                 "SELECT variant, threads, number, observation FROM turns WHERE sweep_id = ?",
                 (row[0],),
             ).fetchall()
-        return SweepState(
-            sweep_id=row[0],
-            set_id=row[1],
-            fingerprint=row[2],
-            finished_at=row[3],
-            done=frozenset((variant, threads) for variant, threads in runs),
-            taken=tuple(
-                Taken(
-                    key=(variant, threads),
-                    number=number,
-                    observation=_OBSERVATION.decode(observation),
-                )
-                for variant, threads, number, observation in turns
-            ),
-        )
+        try:
+            return SweepState(
+                sweep_id=row[0],
+                set_id=row[1],
+                fingerprint=row[2],
+                finished_at=None if row[3] is None else float(row[3]),
+                done=frozenset((variant, threads) for variant, threads in runs),
+                taken=tuple(
+                    Taken(
+                        key=(variant, threads),
+                        number=number,
+                        observation=_OBSERVATION.decode(observation),
+                    )
+                    for variant, threads, number, observation in turns
+                ),
+            )
+        except (ValueError, TypeError, msgspec.MsgspecError) as error:
+            self._forget_all(error)
+            return None
 
     def begin(self, *, set_id: str, fingerprint: str) -> SweepState:
         """Begin a new sweep and forget the oldest ones."""
@@ -164,10 +172,22 @@ class SweepLog:
                 "ORDER BY number DESC, threads IS NOT ?, threads",
                 (sha256, fingerprint, threads),
             ).fetchall()
-        verdicts = [
-            Verdict(status=RunStatus(status), reason=reason, preparation=preparation)
-            for number, status, reason, preparation in rows
-            if number == rows[0][0]
-        ]
+        try:
+            verdicts = [
+                Verdict(status=RunStatus(status), reason=reason, preparation=preparation)
+                for number, status, reason, preparation in rows
+                if number == rows[0][0]
+            ]
+        except ValueError as error:
+            self._forget_all(error)
+            return None
         well = (verdict for verdict in verdicts if verdict.status is RunStatus.OK)
         return next(well, verdicts[0] if verdicts else None)
+
+    def _forget_all(self, error: Exception) -> None:
+        """Forget what the disk gave back damaged: all of it can be measured again."""
+        _log.error("sweeps_damaged", extra=fields(error=error))
+        with self._journal.transaction() as connection:
+            connection.execute("DELETE FROM sweeps")
+            connection.execute("DELETE FROM runs")
+            connection.execute("DELETE FROM turns")

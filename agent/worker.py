@@ -21,6 +21,7 @@ from agent import images, memory
 from agent.affinity import keep_to_cores
 from agent.answering import Queries, Tagger, refusal
 from agent.errors import AgentError, NetworkError, UnsupportedNetworkError
+from agent.examination import examine
 from agent.golden import compare, read_golden
 from agent.measuring import measure
 from agent.network import Runtime
@@ -100,6 +101,9 @@ def _perform(task: Task, send: Send) -> None:
             subject = _ready(task, affinity_problem, send)
             if subject is not None:
                 send(measure(task, subject, send))
+                if task.examination is not None:
+                    send(Entered(stage=Stage.EXAMINING))
+                    send(examine(task.examination, subject))
         case Predict():
             refused = refusal([Path(i).read_bytes() for i in task.images if task.is_foreign])
             if refused is not None:

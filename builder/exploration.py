@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import time
@@ -78,12 +79,17 @@ class Exploration:
         }
         #: What may be tried, and what its variants are called.
         self.space = _space(ground.plans)
+        #: For networks that were built before the set had an evaluation set.
+        self._keep_evalsets = [
+            functools.partial(ground.evalset.keep, plan, dataset) for plan in ground.plans
+        ]
         self._bench = BuilderWorkbench(
             self.space,
             builds,
             out=request.build.out,
             shelf=ground.shelf,
             workspace=ground.workspace,
+            keep_evalset=lambda plan: ground.evalset.keep(plan, dataset),
             progress=progress,
         )
         self._journal: Journal = open_journal(
@@ -103,6 +109,8 @@ class Exploration:
         """
         minutes = self._request.minutes
         try:
+            for keep in self._keep_evalsets:
+                keep()
             yield from search(
                 self.space,
                 self._bench,

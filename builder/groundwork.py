@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builder.bundles.shelf import Shelf
 from builder.data.dataset import Dataset, open_dataset
+from builder.evalset.keeper import EvalsetKeeper
 from builder.network_build import NetworkBuild
 from builder.outcome import Outcome, Status
 from builder.planning import NetworkPlan, VariantPlan, plan_networks
@@ -33,6 +34,7 @@ class Groundwork:
     #: Folder of the bundle set.
     out: Path
     workspace: Workspace
+    evalset: EvalsetKeeper
 
     def expect_writable(self) -> None:
         """See that the set and its workspace can be written, before the first hour is spent.
@@ -91,12 +93,14 @@ def lay_groundwork(request: BuildRequest, *, search_path: Path, progress: Progre
             "pruned variants learn from the base's answers",
             dataset.root,
         )
+    shelf = Shelf(request.out, baseline=plans[0].base.name)
     return Groundwork(
         dataset=dataset,
         plans=tuple(plans),
-        shelf=Shelf(request.out, baseline=plans[0].base.name),
+        shelf=shelf,
         out=request.out,
         workspace=Workspace.beside(request.out),
+        evalset=EvalsetKeeper(shelf, wanted=request.evalset, progress=progress),
     )
 
 

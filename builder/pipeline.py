@@ -49,9 +49,11 @@ def build_set(
                 pending.append(variant)
             else:
                 yield outcome
-        if pending:
+        if pending or ground.evalset.lacks(plan):
             if checked is None:
                 ground.expect_writable()
                 checked = ground.dataset.without_bad_images(progress)
-            build = ground.network_build(plan, checked, now=now, progress=progress)
-            yield from build.run(pending)
+            if pending:
+                build = ground.network_build(plan, checked, now=now, progress=progress)
+                yield from build.run(pending)
+            ground.evalset.keep(plan, checked)

@@ -39,3 +39,5 @@ class BuildRequest:
     #: By architecture: `default`, `none` or a file.
     weights: Mapping[str, str]
     settings: Settings
+    #: Images of the set's evaluation set: 0 for none, None for as many as it has, else 200.
+    evalset: int | None = None

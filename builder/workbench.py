@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,14 +53,19 @@ class BuilderWorkbench:
         out: Path,
         shelf: Shelf,
         workspace: Workspace,
+        keep_evalset: Callable[[NetworkPlan], None],
         progress: Progress,
     ) -> None:
-        """Work with the networks of `builds`, by architecture, on the set in `out`."""
+        """Work with the networks of `builds`, by architecture, on the set in `out`.
+
+        `keep_evalset` is told of each network of which something was built.
+        """
         self._space = space
         self._builds = builds
         self._out = out
         self._shelf = shelf
         self._workspace = workspace
+        self._keep_evalset = keep_evalset
         self._progress = progress
         self._sketches: dict[tuple[str, float | None], _Sketch] = {}
 
@@ -87,6 +92,7 @@ class BuilderWorkbench:
         if outcome.manifest is None or outcome.member is None:
             kind = UnsupportedError if outcome.status is Status.UNSUPPORTED else BuilderError
             raise kind(outcome.reason or f"{variant.name} was not built")
+        self._keep_evalset(plan)
         timings = time_set(self._out, workspace=self._workspace, progress=self._progress)
         timing = timings[variant.name]
         if timing.p50_ms is None:

@@ -149,6 +149,14 @@ class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_kind: AccuracyKind
     accuracy_images: Count
     dataset: str
+    #: Measured on this device, on images of the set's evaluation set: the first `device_images`
+    #: of it, as far as the time went. None where it was not.
+    device_top1: Share | None = None
+    device_top3: Share | None = None
+    device_images: Count | None = None
+    #: Of these images: right here and wrong at the builder, and the other way round.
+    device_gained: Count | None = None
+    device_lost: Count | None = None
 
     golden: Golden | None = None
     before: Conditions | None = None

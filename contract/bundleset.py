@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from contract.errors import BundleDamagedError
+from contract.evalset import Evalset
 from contract.files import sha256_of, write_atomically
 from contract.manifest import Count, Positive, Variant, decode_document
 
@@ -31,6 +32,8 @@ class BundleSet(msgspec.Struct, frozen=True, kw_only=True):
     #: Variant that "speed-up" and "top-1 drop" refer to.
     baseline: Variant
     members: list[Member]
+    #: Left out where there is none: sets from before keep their `set_id`.
+    evalset: Evalset | msgspec.UnsetType = msgspec.UNSET
 
     def member(self, variant: str) -> Member | None:
         """Return the member named `variant`, or None."""
@@ -38,7 +41,7 @@ class BundleSet(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def set_id(self) -> str:
-        """Sixteen hexadecimal digits that change whenever any member's bytes do."""
+        """Sixteen hexadecimal digits that change whenever any file's bytes do."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
 
 
@@ -60,9 +63,12 @@ def read_set(folder: Path) -> BundleSet:
         )
         raise BundleDamagedError(message) from error
     bundle_set = decode_document(content, BundleSet, supported=SET_SCHEMA, source=str(path))
-    for member in bundle_set.members:
-        if Path(member.file).name != member.file or member.file in {"", ".", ".."}:
-            message = f"{path}: file '{member.file}': expected a plain name within the folder"
+    vouched: list[Member | Evalset] = [*bundle_set.members]
+    if bundle_set.evalset is not msgspec.UNSET:
+        vouched.append(bundle_set.evalset)
+    for one in vouched:
+        if Path(one.file).name != one.file or one.file in {"", ".", ".."}:
+            message = f"{path}: file '{one.file}': expected a plain name within the folder"
             raise BundleDamagedError(message)
     return bundle_set
 
@@ -73,8 +79,8 @@ def write_set(folder: Path, bundle_set: BundleSet) -> None:
     write_atomically(folder / SET_NAME, content + b"\n")
 
 
-def verify_member(folder: Path, member: Member) -> Path:
-    """Path of a member's file once its size and SHA-256 match `set.json`.
+def verify_member(folder: Path, member: Member | Evalset) -> Path:
+    """Path of a file of the set once its size and SHA-256 match `set.json`.
 
     Raises:
         BundleDamagedError: the file is missing or differs; it must not be loaded.

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _STOP_PATIENCE_S = 10
 _HANDSHAKE_PATIENCE_S = 10
-#: How soon a new account may enter and one that was revoked must leave.
+#: How soon a device whose password is void must leave.
 _LOOK_AGAIN_S = 1.0
 _LISTENER = "default"
 _EVERYBODY: dict[str, dict[str, object]] = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {}}
@@ -157,7 +157,9 @@ class EmbeddedBroker:
             doorkeeper.look_again()
             for writer, given in list(self._writers.items()):
                 if given is not None and not doorkeeper.is_welcome(given):
-                    _log.warning("connection ended username=%s reason=revoked", given.account)
+                    _log.warning(
+                        "connection ended username=%s reason=its password is void", given.account
+                    )
                     writer.transport.abort()
 
     async def _stop(self) -> None:

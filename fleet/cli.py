@@ -17,6 +17,7 @@ from rich.console import Console
 from contract.address import parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
 from contract.exits import Exit
+from fleet.ask_command import ask_command
 from fleet.authority.authority import fleet_access
 from fleet.broker_config_command import broker_config
 from fleet.database import Database, default_url, open_database
@@ -79,7 +80,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, enroll, revoke, deploy, broker_config):
+for _command in (serve, enroll, revoke, deploy, broker_config, ask_command):
     cli.add_command(_command)
 
 

@@ -58,6 +58,7 @@ class Doorkeeper:
 
     def admit(self, caller: Caller) -> Pass | Refusal:
         """A pass for a caller whose credentials fit, whose id is its own, and whose will may be."""
+        self.look_again()
         account = caller.username
         proof = self._accounts.get(account or "")
         if account is None or proof is None or not is_password(caller.password or "", proof):

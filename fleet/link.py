@@ -6,7 +6,6 @@ import contextlib
 import enum
 import logging
 import queue
-import ssl
 import sys
 import threading
 import time
@@ -15,13 +14,13 @@ from typing import Any
 
 import msgspec
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 
-from contract.access import Access, why_tls_failed
+from contract.access import Access
 from contract.address import BrokerAddress
-from contract.errors import AccessError
 from contract.messages import Ack, Desired, encode_message
 from contract.topics import Leaf, device_filters, topic_for
+from fleet.client import connect_failed, make_client, refused
 from fleet.delivery import Delivery
 from fleet.errors import BrokerAwayError
 
@@ -71,7 +70,7 @@ class Link:
         self._inbox: queue.Queue[Delivery | Subscribed] = queue.Queue(_QUEUE_LENGTH)
         self._closing = threading.Event()
         clean = session is Session.CLEAN
-        self._client = _client(address, access, client_id=client_id, clean=clean)
+        self._client = make_client(address, access, client_id=client_id, clean=clean)
         self._client.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
@@ -117,7 +116,7 @@ class Link:
         _properties: object,
     ) -> None:
         if reason.is_failure:
-            self.problem = _refused(reason)
+            self.problem = refused(reason)
             _log.error("broker refused broker=%s reason=%s", self._address, self.problem)
             return
         self.problem = None
@@ -127,7 +126,7 @@ class Link:
     def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
         # paho calls this while it handles the error, and does not say which it was.
         error = sys.exception()
-        reason = _failed(self._address, error) if isinstance(error, OSError) else error
+        reason = connect_failed(self._address, error) if isinstance(error, OSError) else error
         self.problem = str(reason)
         _log.info("broker away, trying again broker=%s reason=%s", self._address, reason)
 
@@ -199,63 +198,37 @@ def publish_once(
         BrokerAwayError: it cannot be reached or trusted, refuses us, or did not take them
             within `timeout_s`.
     """
-    client = _client(address, access, client_id=client_id, clean=True)
+    client = make_client(address, access, client_id=client_id, clean=True)
     deadline = time.monotonic() + timeout_s
-    refusals: list[str] = []
-    client.on_connect = lambda _c, _u, _f, reason, _p: (
-        refusals.append(_refused(reason)) if reason.is_failure else None
-    )
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client.on_connect = lambda _client, _userdata, _flags, reason, _properties: answers.put(reason)
     try:
         client.connect(address.host, address.port, _KEEPALIVE_S)
         client.loop_start()
+        reason = answers.get(timeout=timeout_s)
+        if reason.is_failure:
+            message = f"broker {address}: refused: {refused(reason)}"
+            raise BrokerAwayError(message)
         pending = [
             client.publish(_topic_of(message), encode_message(message), _QOS, retain=True)
             for message in messages
         ]
         for info in pending:
-            while not info.is_published() and not refusals and time.monotonic() < deadline:
-                info.wait_for_publish(_PUT_PATIENCE_S)
-            if refusals:
-                message = f"broker {address}: refused: {refusals[0]}"
-                raise BrokerAwayError(message)
+            info.wait_for_publish(max(0.0, deadline - time.monotonic()))
             if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS or not info.is_published():
                 message = f"broker {address}: took no message within {timeout_s:g} s"
                 raise BrokerAwayError(message)
+    except queue.Empty as error:
+        message = f"broker {address}: no answer within {timeout_s:g} s; is that a broker?"
+        raise BrokerAwayError(message) from error
     except OSError as error:
-        raise BrokerAwayError(_failed(address, error)) from error
+        raise BrokerAwayError(connect_failed(address, error)) from error
     except (ValueError, RuntimeError) as error:
         message = f"broker {address}: {error}"
         raise BrokerAwayError(message) from error
     finally:
         client.disconnect()
         client.loop_stop()
-
-
-def _client(address: BrokerAddress, access: Access, *, client_id: str, clean: bool) -> mqtt.Client:
-    client = mqtt.Client(
-        CallbackAPIVersion.VERSION2,
-        client_id=client_id,
-        clean_session=clean,
-        protocol=MQTTProtocolVersion.MQTTv311,
-    )
-    try:
-        if address.tls:
-            client.tls_set_context(access.tls_context())
-        client.username_pw_set(access.username, access.password())
-    except AccessError as error:
-        message = f"broker {address}: {error}"
-        raise BrokerAwayError(message) from error
-    return client
-
-
-def _failed(address: BrokerAddress, error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"broker {why_tls_failed(address, error)}"
-    return f"broker {address}: {error}; is it running? (--broker URL names another)"
-
-
-def _refused(reason: object) -> str:
-    return f"{reason}; expected the fleet's account, of the authority that the broker knows"
 
 
 def _topic_of(message: Ack | Desired) -> str:

@@ -191,12 +191,14 @@ def _comparable(
     places |= {(epoch, mark.through) for epoch, mark in marks.items()}
     rows = connection.execute(
         sa.select(results.c.epoch, results.c.seq, results.c.body_sha256)
-        .where(this, sa.tuple_(results.c.epoch, results.c.seq).in_(sorted(places)))
+        .where(this, results.c.epoch.in_(marks), results.c.seq.in_({seq for _, seq in places}))
         .order_by(results.c.seq),
     )
     found: dict[str, list[StoredPlace]] = {}
     for row in rows:
-        found.setdefault(row.epoch, []).append(StoredPlace(seq=row.seq, sha256=row.body_sha256))
+        if (row.epoch, row.seq) in places:
+            place = StoredPlace(seq=row.seq, sha256=row.body_sha256)
+            found.setdefault(row.epoch, []).append(place)
     return found
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 import sqlalchemy as sa
 
-from contract.messages import Desired
+from contract.messages import Desired, Update
 from fleet.decision import Status
 from fleet.explanation import reason
 from fleet.recommendation import Recommendation
-from fleet.schema import desired
+from fleet.schema import desired, devices
 
 _DESIRED = msgspec.json.Decoder(Desired)
+_UPDATE = msgspec.json.Decoder(Update)
 
 
 def current_desired(connection: sa.Connection) -> list[Desired]:
@@ -69,17 +70,20 @@ def plan_rollout(
             f"{reason(evidence, recommendation.outcome)}",
         )
     known = _latest(connection, evidence.site, evidence.device)
+    asked = 0 if known is None else known.generation
+    # A store restored from a backup forgot generations that devices have followed already.
+    followed = _followed(connection, evidence.site, evidence.device)
     wanted = Desired(
         site=evidence.site,
         device=evidence.device,
         at=now,
-        generation=1 if known is None else known.generation + 1,
+        generation=max(asked, followed) + 1,
         variant=pick.variant,
         sha256=pick.sha256,
         threads=pick.threads,
         policy=evidence.terms.policy,
     )
-    if known is not None and _content(known) == _content(wanted):
+    if known is not None and followed <= asked and _content(known) == _content(wanted):
         return Rollout(
             site=evidence.site,
             device=evidence.device,
@@ -120,6 +124,14 @@ def _latest(connection: sa.Connection, site: str, device: str) -> Desired | None
         .limit(1),
     )
     return None if message is None else _DESIRED.decode(message)
+
+
+def _followed(connection: sa.Connection, site: str, device: str) -> int:
+    """Newest generation that the device itself tells of."""
+    progress = connection.scalar(
+        sa.select(devices.c.progress).where(devices.c.site == site, devices.c.device == device),
+    )
+    return 0 if progress is None else _UPDATE.decode(progress).generation
 
 
 def _content(wanted: Desired) -> tuple[str, str, int]:

@@ -71,8 +71,8 @@ class Health:
     problem: str | None
     #: Why the last worker that died was replaced.
     replaced: str | None
-    #: The generation whose wish is followed.
-    generation: int
+    #: The generation whose wish is followed; None while nobody knows what to serve.
+    generation: int | None
 
 
 class Service:
@@ -128,7 +128,7 @@ class Service:
             served=post.served if post else None,
             problem=self._problem,
             replaced=self._replaced,
-            generation=self._ranking.generation,
+            generation=None if self._puzzle else self._ranking.generation,
         )
 
     @property

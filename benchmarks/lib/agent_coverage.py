@@ -1,16 +1,20 @@
-"""Whether a run's interval of the median holds what the other runs say."""
+"""The section `coverage`: whether a run's interval of the median holds what other runs say."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import msgspec
+from rich.table import Table
 
+from benchmarks.lib.agent_report import Finding, Occasion
 from benchmarks.lib.agent_sweeps import sweep
+from benchmarks.lib.tables import measured_table
 from contract.benchmark import BenchRun
 from contract.interval import Interval, median_interval
+
+_SWEEPS, _QUICK_SWEEPS = 20, 3
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,20 +35,30 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     ci_high_ms: list[float]
 
 
-def measure_coverage(
-    bundles: Path, *, sweeps: int, on_sweep: Callable[[int], None]
-) -> list[Coverage]:
+class Coverages(msgspec.Struct, frozen=True, kw_only=True):
+    """What the section found."""
+
+    variants: list[Coverage]
+
+
+def measure_coverage(occasion: Occasion) -> Finding:
     """Sweep the set again and again as a user would, and compare each run with all others.
 
     Raises:
         BuilderError: a run did not go well.
     """
     runs: dict[str, list[BenchRun]] = {}
+    sweeps = _QUICK_SWEEPS if occasion.quick else _SWEEPS
     for number in range(sweeps):
-        for run in sweep(bundles):
+        for run in sweep(occasion.bundles):
             runs.setdefault(run.variant, []).append(run)
-        on_sweep(number + 1)
-    return [_coverage(variant, found) for variant, found in runs.items()]
+        occasion.progress.update("sweeping again and again", number + 1, sweeps)
+    found = Coverages(variants=[_coverage(variant, those) for variant, those in runs.items()])
+    remark = (
+        "held: sweeps whose stated 95 % interval of the median has the median of all samples of "
+        "the other sweeps in it; samples alone: the interval that takes one process for all"
+    )
+    return Finding(document=found, tables=[_table(found)], remarks=[remark])
 
 
 def _coverage(variant: str, runs: Sequence[BenchRun]) -> Coverage:
@@ -78,3 +92,22 @@ def _held(intervals: Sequence[Interval | None], medians_ms: Sequence[float]) -> 
         interval is not None and interval.low <= median_ms <= interval.high
         for interval, median_ms in zip(intervals, medians_ms, strict=True)
     )
+
+
+def _table(found: Coverages) -> Table:
+    table = measured_table(
+        "Intervals of the median",
+        ("p50 ms", "lowest", "highest", "stated +-", "between processes", "held", "samples alone"),
+    )
+    for one in found.variants:
+        table.add_row(
+            one.variant,
+            f"{statistics.median(one.p50_ms):.3f}",
+            f"{min(one.p50_ms):.3f}",
+            f"{max(one.p50_ms):.3f}",
+            f"{one.half_width:.1%}",
+            f"{one.repeatability:.1%}",
+            f"{one.held} of {one.sweeps}",
+            f"{one.held_by_samples_alone} of {one.sweeps}",
+        )
+    return table

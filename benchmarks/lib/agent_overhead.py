@@ -1,26 +1,31 @@
-"""What the agent's harness adds to a plain timing loop of the same model."""
+"""The section `overhead`: what the harness adds to a plain timing loop of the same model."""
 
 from __future__ import annotations
 
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import torch
+from rich.table import Table
 
 from agent.golden import read_golden
 from agent.images import standardize
 from agent.protocol import Preparation
 from agent.torchscript import TorchNetwork, TorchScriptRuntime
+from benchmarks.lib.agent_report import Finding, Occasion
 from benchmarks.lib.agent_sweeps import output_of, set_of_one, sweep
-from benchmarks.lib.bundles import Bundle
+from benchmarks.lib.bundles import Bundle, read_bundle
 from benchmarks.lib.plain_loop import prepared
 from benchmarks.lib.rounds import Pace, Ratio, latency, ratio, time_in_rounds
+from benchmarks.lib.serving import free_cores
+from benchmarks.lib.tables import measured_table
+from contract.bundleset import read_set
 from contract.interval import median_interval
 
+_PAIRS, _QUICK_PAIRS = 12, 3
+_SECONDS, _QUICK_SECONDS = 3.0, 0.5
 #: Of calls in one process: many short rounds, for drift to meet both alike.
 _CALLS = Pace(rounds=60, timed_calls=10)
 _HARNESS, _PLAIN = "harness", "plain"
@@ -49,15 +54,16 @@ class Overhead(msgspec.Struct, frozen=True, kw_only=True):
     call_plain_ms: float
 
 
-def measure_overhead(
-    bundle: Bundle,
-    *,
-    pairs: int,
-    seconds: float,
-    core: int,
-    scratch: Path,
-    on_pair: Callable[[int], None],
-) -> Overhead:
+class Overheads(msgspec.Struct, frozen=True, kw_only=True):
+    """What the section found."""
+
+    #: Core that everything was held to, the agent and its workers together.
+    core: int
+    seconds: float
+    variants: list[Overhead]
+
+
+def measure_overhead(occasion: Occasion) -> Finding:
     """Hold the harness against a plain loop, process by process and call by call.
 
     The agent is held to the same core as its worker, so that all its work is in the figure; on
@@ -65,11 +71,31 @@ def measure_overhead(
 
     Raises:
         BuilderError: one of them failed.
+        ContractError: a bundle cannot be read.
     """
+    core, _ = free_cores()
+    seconds = occasion.seconds or (_QUICK_SECONDS if occasion.quick else _SECONDS)
+    names = [member.variant for member in read_set(occasion.bundles).members]
+    found = Overheads(
+        core=core,
+        seconds=seconds,
+        variants=[
+            _measured(read_bundle(occasion.bundles, name, None), occasion, core, seconds)
+            for name in names
+        ],
+    )
+    remark = (
+        f"held to core {core}, the agent beside its worker; {seconds:g} s of samples a process; "
+        "pairs of processes alternate, calls of one process alternate by tens"
+    )
+    return Finding(document=found, tables=[_table(found)], remarks=[remark])
+
+
+def _measured(bundle: Bundle, occasion: Occasion, core: int, seconds: float) -> Overhead:
     variant = bundle.member.variant
-    bundles = set_of_one(bundle.path.parent, variant, scratch)
+    bundles = set_of_one(occasion.bundles, variant, occasion.scratch / variant)
     # Two turns of the set's only variant.
-    options = ("--rounds", "1", "--min-seconds", str(seconds / 2))
+    options = ("--rounds", "2", "--min-seconds", str(seconds / 2))
     preparation = sweep(bundles, *options, core=core)[0].preparation or Preparation.FROZEN.value
     side = str(bundle.manifest.preprocessing.input_size)
     plain_words = [sys.executable, "-m", "benchmarks.lib.plain_loop", str(bundle.path)]
@@ -83,22 +109,23 @@ def measure_overhead(
             msgspec.json.decode(output_of(plain_words, core=core), type=list[float])
         )
 
-    measured: list[Pair] = []
-    for number in range(pairs):
+    pairs: list[Pair] = []
+    wanted = _QUICK_PAIRS if occasion.quick else _PAIRS
+    for number in range(wanted):
         # Whoever comes second has a warmer core; that takes turns.
         if number % 2:
             plain, harness = plain_ms(), harness_ms()
         else:
             harness, plain = harness_ms(), plain_ms()
-        measured.append(Pair(harness_ms=harness, plain_ms=plain))
-        on_pair(number + 1)
-    ratios = [pair.harness_ms / pair.plain_ms for pair in measured]
+        pairs.append(Pair(harness_ms=harness, plain_ms=plain))
+        occasion.progress.update(f"{variant}: harness and plain loop", number + 1, wanted)
+    ratios = [pair.harness_ms / pair.plain_ms for pair in pairs]
     interval = median_interval(ratios)
     calls, call_harness_ms, call_plain_ms = _calls(bundle, Preparation(preparation))
     return Overhead(
         variant=variant,
         preparation=preparation,
-        pairs=measured,
+        pairs=pairs,
         ratio=statistics.median(ratios),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
@@ -133,3 +160,22 @@ def _calls(bundle: Bundle, preparation: Preparation) -> tuple[Ratio, float, floa
     )
     harness, plain_calls = (latency(samples[name]).p50_ms for name in (_HARNESS, _PLAIN))
     return ratio(_PLAIN, _HARNESS, samples), harness, plain_calls
+
+
+def _table(found: Overheads) -> Table:
+    table = measured_table(
+        "The harness against a plain timing loop",
+        ("harness ms", "plain ms", "ratio", "95 %", "one call: ms more", "one call: ratio"),
+    )
+    for one in found.variants:
+        interval = "-" if one.low is None else f"{one.low:.3f} to {one.high:.3f}"
+        table.add_row(
+            one.variant,
+            f"{statistics.median(pair.harness_ms for pair in one.pairs):.3f}",
+            f"{statistics.median(pair.plain_ms for pair in one.pairs):.3f}",
+            f"{one.ratio:.3f}",
+            interval,
+            f"{one.call_harness_ms - one.call_plain_ms:+.4f}",
+            f"{one.calls.times_faster:.3f}",
+        )
+    return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -68,8 +69,6 @@ def set_of_one(bundles: Path, variant: str, folder: Path) -> Path:
         message = f"{bundles}: no variant {variant}"
         raise BuilderError(message)
     folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / member.file
-    copy.unlink(missing_ok=True)
-    os.link(bundles / member.file, copy)
+    shutil.copyfile(bundles / member.file, folder / member.file)
     write_set(folder, BundleSet(baseline=variant, members=[member]))
     return folder

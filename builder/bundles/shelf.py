@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import msgspec
 
 from contract.bundle import SUFFIX, read_manifest
 from contract.bundleset import SET_NAME, BundleSet, Member, read_set, verify_member, write_set
@@ -37,6 +39,16 @@ class Shelf:
             # Building again is what was just tried.
             message = f"{error}; or remove {folder / SET_NAME}, and all variants are built anew"
             raise BundleDamagedError(message) from error
+
+    @property
+    def folder(self) -> Path:
+        """Where the bundles stand."""
+        return self._folder
+
+    @property
+    def bundle_set(self) -> BundleSet:
+        """What `set.json` says now."""
+        return self._read()
 
     def path_of(self, variant: str) -> Path:
         """Where a variant's bundle stands, or will."""
@@ -72,13 +84,27 @@ class Shelf:
             bytes=path.stat().st_size,
             sha256=sha256_of(path),
         )
+
+        def grown(present: BundleSet) -> BundleSet:
+            members = {known.variant: known for known in present.members} | {variant: member}
+            return msgspec.structs.replace(present, members=list(members.values()))
+
+        self.edit(grown)
+        return member
+
+    def edit(self, change: Callable[[BundleSet], BundleSet]) -> None:
+        """Change `set.json`; other builds into the same folder wait meanwhile.
+
+        Raises:
+            BundleError: another process spoilt `set.json` meanwhile.
+            OSError: `set.json` cannot be written; the old one stays.
+        """
         with self._locked():
             # Another build may have added to the same folder since.
             present = self._read()
-            members = {known.variant: known for known in present.members} | {variant: member}
-            grown = BundleSet(baseline=present.baseline, members=list(members.values()))
-            write_set(self._folder, grown)
-        return member
+            changed = change(present)
+            if changed != present:
+                write_set(self._folder, changed)
 
     def _read(self) -> BundleSet:
         if (self._folder / SET_NAME).exists():

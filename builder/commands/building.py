@@ -26,6 +26,7 @@ from builder.commands.options import (
 from builder.commands.weights import weights_by_architecture, weights_option
 from builder.data.standardization import Channels
 from builder.recipe import EngineName, Recipe, load_recipe, shipped_recipes
+from contract.evalset import MAX_EVALSET_IMAGES
 
 if TYPE_CHECKING:
     from builder.request import BuildRequest
@@ -52,6 +53,7 @@ class BuildOptions:
     mirror: bool
     seed: int
     engines: tuple[str, ...]
+    evalset: int | None
 
     def request(self, console: Console) -> BuildRequest:
         """Make the request; where it cannot be meant the program ends with the reason."""
@@ -78,6 +80,7 @@ class BuildOptions:
                 or (host_engine(),),
                 resolutions=tuple(dict.fromkeys(self.resolutions)),
             ),
+            evalset=self.evalset,
         )
 
 
@@ -134,6 +137,13 @@ def build_options(
         ),
         seed_option,
         _many_engines_option if many_engines else _one_engine_option,
+        click.option(
+            "--evalset",
+            type=click.IntRange(0, MAX_EVALSET_IMAGES),
+            metavar="N",
+            help="Validation images to put into the set, so that devices measure accuracy "
+            "themselves; 0: none. [default: as many as the set has, else 200]",
+        ),
     ]
 
     def decorate(command: Command) -> Command:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import msgspec
 
-from contract.bundleset import SET_NAME, read_set, verify_member
+from contract.bundleset import SET_NAME, Member, read_set, verify_member
 from contract.errors import ContractError
-from contract.files import sha256_of
+from contract.evalset import Evalset
 from fleet.deploy.layout import Layout
 from fleet.deploy.transfer import Parcel, Shipment
 from fleet.errors import DeployError
@@ -54,13 +53,14 @@ def read_local_set(folder: Path) -> LocalSet:
     """
     try:
         bundle_set = read_set(folder)
-        for member in bundle_set.members:
-            verify_member(folder, member)
-    except ContractError as error:
+        vouched: list[Member | Evalset] = [*bundle_set.members]
+        if bundle_set.evalset is not msgspec.UNSET:
+            vouched.append(bundle_set.evalset)
+        parcels = [_parcel(verify_member(folder, one), one.sha256) for one in vouched]
+        path = folder / SET_NAME
+        content = path.read_bytes()
+    except (ContractError, OSError) as error:
         raise DeployError(str(error)) from error
-    path = folder / SET_NAME
-    content = path.read_bytes()
-    parcels = [_parcel(folder, one) for one in _vouched_for(msgspec.json.decode(content))]
     digest = hashlib.sha256(content).hexdigest()
     parcels.append(Parcel(path=path, name=SET_NAME, bytes=len(content), sha256=digest))
     return LocalSet(
@@ -71,27 +71,8 @@ def read_local_set(folder: Path) -> LocalSet:
     )
 
 
-class _Vouched(msgspec.Struct, frozen=True):
-    file: str
-    bytes: int
-    sha256: str
-
-
-def _vouched_for(document: Any) -> list[_Vouched]:  # noqa: ANN401 - JSON
-    # Bundles today; whatever else a later set names by file, size and hash goes along.
-    if isinstance(document, list):
-        return [one for item in document for one in _vouched_for(item)]
-    if not isinstance(document, dict):
-        return []
-    if {"file", "bytes", "sha256"} <= document.keys():
-        return [msgspec.convert(document, _Vouched)]
-    return [one for item in document.values() for one in _vouched_for(item)]
-
-
-def _parcel(folder: Path, vouched: _Vouched) -> Parcel:
-    path = folder / vouched.file
-    plain = path.name == vouched.file and "\n" not in path.name
-    if not plain or not path.is_file() or sha256_of(path) != vouched.sha256:
-        message = f"{path}: not the file that {SET_NAME} vouches for; build or copy the set again"
+def _parcel(path: Path, sha256: str) -> Parcel:
+    if "\n" in path.name:
+        message = f"{str(path)!r}: expected a name without line breaks; rename it, build again"
         raise DeployError(message)
-    return Parcel(path=path, name=path.name, bytes=vouched.bytes, sha256=vouched.sha256)
+    return Parcel(path=path, name=path.name, bytes=path.stat().st_size, sha256=sha256)

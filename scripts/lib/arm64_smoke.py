@@ -19,15 +19,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+from arm64_packages import platform_options, requirements
+from arm64_report import (
+    Row,
+    numerics_table,
+    runs_table,
+    wrong_delivery,
+    wrong_numerics,
+    wrong_runs,
+)
 from digits import write_digits
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from fleet.torchpin import BoxPython, torch_pin
 
@@ -39,16 +45,8 @@ SITE, DEVICE = "smoke", "arm64"
 READY_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20
 #: Emulation is slow, and its speed is nobody's figure: just enough to have measured.
-EFFORT = {"min_seconds": 0.2, "min_runs": 3, "timeout_s": 300}
-#: What the wheels may ask of the C library; Debian bookworm has 2.36.
-GLIBC = ("2_17", "2_24", "2_26", "2_27", "2_28", "2_31", "2_34", "2_36")
-#: Torch's own requirements. Those of the torch installed here may be those of a CUDA build.
-TORCH_NEEDS = (
-    "filelock", "fsspec", "jinja2", "networkx", "setuptools", "sympy", "typing_extensions",
-)  # fmt: skip
-
+EFFORT = {"min_seconds": 0.2, "min_runs": 3, "timeout_s": 600}
 console = Console(highlight=False)
-Row = dict[str, Any]
 
 
 class Smoke:
@@ -96,7 +94,14 @@ class Smoke:
             console.print(f"   installed before: {len(wanted)} packages")
         else:
             shutil.rmtree(packages, ignore_errors=True)
-            _pip("install", "--no-deps", "--target", packages, *self._platform(), *wanted)
+            _pip(
+                "install",
+                "--no-deps",
+                "--target",
+                packages,
+                *platform_options(self._python),
+                *wanted,
+            )
             done.write_text("\n".join(wanted) + "\n")
             console.print(f"   {', '.join(wanted)}")
         shutil.rmtree(self._wheels, ignore_errors=True)
@@ -104,16 +109,8 @@ class Smoke:
         (wheel,) = self._wheels.glob("*.whl")
         agent = self._root / "opt/agent"
         shutil.rmtree(agent, ignore_errors=True)
-        _pip("install", "--no-deps", "--target", agent, *self._platform(), wheel)
+        _pip("install", "--no-deps", "--target", agent, *platform_options(self._python), wheel)
         console.print(f"   {wheel.name}")
-
-    def _platform(self) -> list[object]:
-        """Lines that make pip choose for the root and not for this machine."""
-        tags = [f"--platform=manylinux_{version}_aarch64" for version in GLIBC]
-        return [
-            *tags, "--platform=manylinux2014_aarch64", f"--python-version={self._python}",
-            "--implementation=cp", "--only-binary=:all:",
-        ]  # fmt: skip
 
     def _build(self) -> None:
         data, weights = self._work / "digits", self._work / "weights.pt"
@@ -249,13 +246,9 @@ class Smoke:
 
     def _inside(self, *words: object) -> str:
         """What a command prints inside the root."""
-        done = subprocess.run(
-            self._command(*words), check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
+        done = subprocess.run(self._command(*words), check=False, stdout=subprocess.PIPE, text=True)
         if done.returncode != 0:
-            last = "\n".join(done.stderr.splitlines()[-12:])
-            _fail(f"inside the root, exit code {done.returncode}:\n{done.stdout}{last}")
+            _fail(f"inside the root, exit code {done.returncode}: {done.stdout}")
         return done.stdout
 
     def _command(self, *words: object) -> list[str]:
@@ -264,118 +257,17 @@ class Smoke:
             "HOME": "/tmp",  # noqa: S108 - that of the root
             "LC_ALL": "C.UTF-8",
             "PYTHONPATH": "/opt/agent:/opt/packages",
+            "TERM": os.environ.get("TERM", "dumb"),
             "QEMU_CPU": self._cpu,
         }
         pairs = [f"{key}={value}" for key, value in settings.items()]
         return ["chroot", str(self._root), "/usr/bin/env", "-i", *pairs, *map(str, words)]
 
 
-def requirements(torch: str) -> list[str]:
-    """The agent's packages for aarch64, exactly: `name==version`, those that are installed here.
-
-    Args:
-        torch: its version, which is another one than here.
-    """
-    needed: dict[str, str] = {"torch": torch}
-    waiting = [*TORCH_NEEDS, "edgewright[agent]"]
-    environment = {"platform_machine": "aarch64", "extra": ""}
-    while waiting:
-        one = Requirement(waiting.pop())
-        name = canonicalize_name(one.name)
-        if name in needed:
-            continue
-        installed = metadata.distribution(name)
-        if name != "edgewright":
-            needed[name] = installed.version
-        extras = one.extras or {""}
-        for line in installed.requires or ():
-            marker = Requirement(line).marker
-            if marker is None or any(marker.evaluate(environment | {"extra": e}) for e in extras):
-                waiting.append(line)
-    return sorted(f"{name}=={version}" for name, version in needed.items())
-
-
-def wrong_numerics(rows: list[Row]) -> list[str]:
-    """What the engine that the agent takes computes otherwise than the builder's."""
-    found = []
-    for row in rows:
-        where = f"{row['variant']} on {row['engine'] or 'floats'}"
-        if "error" in row:
-            found.append(f"{where}: {row['error']}")
-        elif not row["ok"]:
-            found.append(f"{where}: off by {row['max_error']:.2g} of the range of its logits")
-    return found
-
-
-def wrong_runs(runs: list[Row], who: str) -> list[str]:
-    """Runs that did not end well."""
-    return [
-        f"{who}: {run['variant']}: {run['status']}: {run['reason']}"
-        for run in runs
-        if run["status"] != "ok"
-    ]
-
-
-def wrong_delivery(stored: Row, *, expected: int) -> list[str]:
-    """What did not arrive, or arrived otherwise than it left."""
-    device = stored["device"]
-    found = []
-    if len({run["variant"] for run in stored["runs"]}) != expected:
-        found.append(f"fleet: expected runs of {expected} variants, got {len(stored['runs'])} runs")
-    if device["missing"] or device["quarantined"]:
-        found.append(f"fleet: {device['missing']} missing, {device['quarantined']} refused")
-    if device["inventory"]["arch"] != "aarch64":
-        found.append(f"fleet: expected an aarch64 device, got {device['inventory']['arch']}")
-    return found
-
-
 def _stored_variant(line: str) -> str | None:
     """Variant whose run a line of the agent's log says to be in the outbox."""
     words = dict(word.split("=", 1) for word in shlex.split(line) if "=" in word)
     return words.get("variant") if words.get("event") == "run_stored" else None
-
-
-def numerics_table(rows: list[Row]) -> Table:
-    """One line for each bundle and engine; the agent's own choice is marked."""
-    table = _table("variant", "built for", "engine on ARM", "max error", "tolerance", "")
-    for row in rows:
-        error, tolerance = row.get("max_error"), row.get("tolerance")
-        table.add_row(
-            row["variant"],
-            row["built_for"] or "-",
-            f"{row['engine'] or '-'}{' (chosen)' if row['engine'] and row['is_chosen'] else ''}",
-            _share(error),
-            _share(tolerance),
-            row.get("error") or ("ok" if row["ok"] else "WRONG"),
-        )
-    return table
-
-
-def runs_table(runs: list[Row]) -> Table:
-    """Everything of runs that emulation leaves meaningful: no times, no memory."""
-    table = _table("variant", "scheme", "engine on ARM", "status", "max error", "tolerance")
-    for run in runs:
-        golden = run["golden"] or {}
-        table.add_row(
-            run["variant"],
-            run["scheme"],
-            run["engine"] or "-",
-            run["status"],
-            _share(golden.get("max_error")),
-            _share(golden.get("tolerance")),
-        )
-    return table
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}"
 
 
 @contextlib.contextmanager
@@ -425,7 +317,7 @@ def _pip(*words: object) -> None:
 
 
 def _fail(text: str) -> NoReturn:
-    console.print(f"[bold red]It stopped:[/bold red] {text}", markup=True)
+    console.print(f"[bold red]It stopped:[/bold red] {escape(text)}")
     raise SystemExit(1)
 
 
@@ -446,6 +338,8 @@ def main() -> None:
     parser.add_argument("--cpu", default="cortex-a72")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Beside other work on this machine, threads of OpenMP would wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.chdir(ROOT)
     major, minor = map(int, options.python.split("."))
     board = BoxPython(
@@ -454,10 +348,11 @@ def main() -> None:
     torch = options.torch or torch_pin(board).version
     failed = Smoke(options.folder, python=options.python, torch=torch, cpu=options.cpu).run()
     for sentence in failed:
-        console.print(f"[bold red]{sentence}[/bold red]")
+        console.print(escape(sentence), style="bold red")
     verdict = "failed" if failed else "all is well"
+    seconds = time.time() - options.since
     console.print(
-        f"\n[bold]Emulated {options.cpu}: {verdict}, in {time.time() - options.since:.0f} s.[/bold] "
+        f"\n[bold]Emulated {options.cpu}: {verdict}, in {seconds:.0f} s.[/bold] "
         "These times, like all under emulation, say nothing about a board."
     )
     raise SystemExit(1 if failed else 0)

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from contract.bundleset import read_set
@@ -16,6 +17,7 @@ from support.asking import bomb, make_request
 from support.brokers import Mosquitto
 from support.fleet_end import FleetEnd
 from support.processes import Process, program, wait_until
+from support.serving import workers
 
 MakeAgent = Callable[..., Process]
 
@@ -106,6 +108,28 @@ def test_bad_requests_harm_nobody(asker: FleetEnd, idle_agent: Process) -> None:
     wait_until("it said so", lambda: idle_agent.says("event=message_refused"))
     assert len(asker.answers()) == heard
     asker.publish(Leaf.REQUEST, b"")
+
+
+def test_killed_while_it_answers_it_starts_again_and_answers_the_next(
+    asker: FleetEnd, idle_agent: Process
+) -> None:
+    """The worker goes with it, and the question is forgotten: who asked has a deadline."""
+    lost = make_request("tiny-base", "tiny-sq8")
+    asker.ask(lost)
+    assert idle_agent.popen is not None
+    process = psutil.Process(idle_agent.popen.pid)
+    wait_until("a worker answers", lambda: bool(workers(process)))
+    (worker,) = workers(process)
+    idle_agent.kill()
+    wait_until("the worker is gone", lambda: not worker.is_running())
+    known = {state.boot_id for state in asker.states()}
+    idle_agent.start()
+    asker.await_until("it is back", lambda: {s.boot_id for s in asker.states()} > known)
+    request = make_request("tiny-base")
+    asker.ask(request)
+    (answer,) = answers_to(asker, request)
+    assert answer.status is AnswerStatus.ANSWERED, answer.reason
+    assert not any(one.id == lost.id and one.is_last for one in asker.answers())
 
 
 def test_while_it_measures_a_question_waits_or_is_refused_and_a_stop_says_so(

@@ -8,6 +8,7 @@ import pytest
 
 from agent.config import EXAMPLE, load_config
 from agent.errors import ConfigError
+from contract.access import Access
 
 REQUIRED = """\
 site = "plant-7"
@@ -30,6 +31,21 @@ def test_the_documented_example_is_valid(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, EXAMPLE), environment={}, flags={})
     assert config.threads == [1, 4]
     assert config.memory_limit_bytes == 420_000_000
+    assert (config.serve_host, config.serve_port) == ("127.0.0.1", 8080)
+
+
+def test_nothing_is_served_unless_a_port_is_given(tmp_path: Path) -> None:
+    """Not every device is to answer over HTTP."""
+    config = load_config(write(tmp_path, REQUIRED), environment={}, flags={})
+    assert config.serve_port is None
+    environment = {
+        "EDGEWRIGHT_AGENT_SERVE_PORT": "9090",
+        "EDGEWRIGHT_AGENT_SERVE_HOST": "::1",
+        "EDGEWRIGHT_AGENT_SERVE_FAST_DECODE": "true",
+    }
+    config = load_config(write(tmp_path, REQUIRED), environment=environment, flags={})
+    assert (config.serve_host, config.serve_port) == ("::1", 9090)
+    assert config.serve_fast_decode
 
 
 def test_relative_folders_start_at_the_file_and_absolute_ones_stay(tmp_path: Path) -> None:
@@ -37,6 +53,39 @@ def test_relative_folders_start_at_the_file_and_absolute_ones_stay(tmp_path: Pat
     config = load_config(write(tmp_path, REQUIRED), environment={}, flags={})
     assert config.bundles == str(tmp_path / "bundles")
     assert config.state_dir == "/var/lib/agent"
+
+
+def test_files_of_credentials_start_at_the_file_and_the_account_is_the_devices_own(
+    tmp_path: Path,
+) -> None:
+    """What `enroll` wrote is copied beside the configuration."""
+    text = REQUIRED.replace("mqtt:", "mqtts:")
+    text += 'ca_file = "ca.pem"\npassword_file = "secrets/password"\n'
+    access = load_config(write(tmp_path, text), environment={}, flags={}).broker_access
+    assert access.ca_file == tmp_path / "ca.pem"
+    assert access.password_file == tmp_path / "secrets" / "password"
+    assert access.username == "plant-7/press-03"
+
+
+def test_an_account_of_another_name_can_be_given(tmp_path: Path) -> None:
+    """Brokers of others have names of their own."""
+    text = REQUIRED + 'password_file = "password"\n'
+    environment = {"EDGEWRIGHT_AGENT_USERNAME": "someone"}
+    config = load_config(write(tmp_path, text), environment=environment, flags={})
+    assert config.broker_access.username == "someone"
+
+
+def test_without_a_password_file_there_is_no_account(tmp_path: Path) -> None:
+    """An open broker on loopback needs none."""
+    config = load_config(write(tmp_path, REQUIRED), environment={}, flags={})
+    assert config.broker_access == Access()
+
+
+def test_a_password_does_not_travel_without_tls(tmp_path: Path) -> None:
+    """On loopback, behind a tunnel, nobody listens."""
+    text = REQUIRED.replace("127.0.0.1", "192.168.1.10") + 'password_file = "password"\n'
+    with pytest.raises(ConfigError, match="expected mqtts://"):
+        load_config(write(tmp_path, text), environment={}, flags={})
 
 
 def test_flags_win_over_the_environment_over_the_file(tmp_path: Path) -> None:
@@ -66,6 +115,7 @@ def test_flags_win_over_the_environment_over_the_file(tmp_path: Path) -> None:
         (REQUIRED + "threads = []\n", r"\$.threads"),
         (REQUIRED + "memory_limit_mb = -1\n", r"\$.memory_limit_mb"),
         (REQUIRED + 'log_level = "loud"\n', r"\$.log_level"),
+        (REQUIRED + "serve_port = 65536\n", r"\$.serve_port"),
         (REQUIRED.replace("mqtt:", "amqp:"), "broker"),
         ('site = "plant-7"\n', "device"),
     ],

@@ -11,15 +11,22 @@ import pytest
 from agent.courier import Courier, Patience
 from agent.journal import Journal
 from agent.outbox import Outbox
+from agent.questions import dismissal
 from contract.address import parse_broker_url
 from contract.messages import Desired, encode_message
+from contract.question import AnswerStatus
 from contract.topics import Leaf, topic_for
+from support.asking import make_request
 from support.brokers import Mosquitto
 from support.fleet_end import FleetEnd
 from support.measurements import make_run
 
 IMPATIENT = Patience(
     reconnect_first_s=0.05, reconnect_most_s=0.1, resend_first_s=0.3, resend_most_s=0.6
+)
+#: What it hears in time then, it did not find by looking.
+SLEEPY = Patience(
+    reconnect_first_s=0.05, reconnect_most_s=0.1, resend_first_s=3600.0, idle_s=3600.0
 )
 
 
@@ -42,19 +49,19 @@ def outbox(journal: Journal) -> Outbox:
 
 
 @pytest.fixture
-def start_courier(mosquitto: Mosquitto, outbox: Outbox) -> Iterator[Callable[[], Courier]]:
+def start_courier(mosquitto: Mosquitto, outbox: Outbox) -> Iterator[Callable[..., Courier]]:
     """Start a courier that is stopped in the end."""
     started: list[Courier] = []
     desires: queue.SimpleQueue[Desired] = queue.SimpleQueue()
 
-    def start() -> Courier:
+    def start(patience: Patience = IMPATIENT) -> Courier:
         courier = Courier(
             parse_broker_url(mosquitto.url),
             site="lab",
             device="box",
             boot_id="boot-1",
             outbox=outbox,
-            patience=IMPATIENT,
+            patience=patience,
         )
         courier.start(on_desired=desires.put)
         started.append(courier)
@@ -165,3 +172,37 @@ def test_a_broker_that_restarts_gets_everything_again(
     )
     fleet_end.acknowledge(outbox.epoch, 5)
     fleet_end.await_until("they are free", lambda: outbox.unacknowledged() == 0)
+
+
+def test_asleep_it_is_woken_by_whoever_has_something(
+    fleet_end: FleetEnd, start_courier: Callable[..., Courier], outbox: Outbox, journal: Journal
+) -> None:
+    """A result, an answer, the fleet and a stop; by itself it would look in an hour."""
+    courier = start_courier(SLEEPY)
+    fleet_end.await_until("they came", lambda: 5 in seqs(fleet_end))
+    with journal.transaction() as connection:
+        outbox.append(connection, make_run(run_id="run-6"))
+    courier.collect()
+    fleet_end.await_until("the sixth came", lambda: 6 in seqs(fleet_end))
+    courier.answer(dismissal(make_request(), AnswerStatus.REFUSED, "just so"))
+    fleet_end.await_until("the answer came", lambda: len(fleet_end.answers()) == 1)
+    fleet_end.acknowledge(outbox.epoch, 6)
+    fleet_end.await_until("all are acknowledged", lambda: outbox.unacknowledged() == 0)
+
+
+def test_an_answer_waits_for_a_connection(
+    mosquitto: Mosquitto, fleet_end: FleetEnd, outbox: Outbox
+) -> None:
+    """Not on the disk, but for a minute in memory."""
+    courier = Courier(
+        parse_broker_url(mosquitto.url),
+        site="lab",
+        device="box",
+        boot_id="boot-1",
+        outbox=outbox,
+        patience=IMPATIENT,
+    )
+    courier.answer(dismissal(make_request(), AnswerStatus.REFUSED, "just so"))
+    courier.start(on_desired=lambda _desired: None)
+    fleet_end.await_until("the answer came", lambda: len(fleet_end.answers()) == 1)
+    courier.stop()

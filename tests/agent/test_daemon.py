@@ -215,3 +215,20 @@ def test_two_agents_do_not_share_a_state_folder(
     assert second.wait() == 1
     assert "another agent uses it" in second.log.read_text()
     assert first.stop() == 0
+
+
+def test_a_damaged_database_is_set_aside_and_a_vanished_one_ends_the_agent(
+    mosquitto: Mosquitto, make_agent: MakeAgent, good_set: Path, tmp_path: Path
+) -> None:
+    """Neither wedges the box: it measures again, or ends so that it is started again."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "agent.sqlite").write_bytes(b"no database" * 1000)
+    agent = make_agent(mosquitto.url, good_set)
+    agent.start()
+    wait_until("it set the file aside", lambda: agent.says("event=journal_set_aside"))
+    assert (state / "agent.sqlite.damaged").read_bytes().startswith(b"no database")
+    wait_until("it measures", lambda: agent.says("event=sweep_begins"))
+    shutil.rmtree(state)
+    assert agent.wait() == 1, agent.log.read_text()
+    assert "start the agent again" in agent.log.read_text()

@@ -18,7 +18,8 @@ _LIGHT = """
 import sys
 import agent.cli
 import agent.serving.server
-heavy = {"torch", "numpy", "PIL"} & set(sys.modules)
+import agent.daemon
+heavy = {"torch", "numpy", "PIL", "rich"} & set(sys.modules)
 assert not heavy, heavy
 import agent.comparison
 assert "torch" not in sys.modules
@@ -36,6 +37,6 @@ def test_every_module_imports_where_torchvision_builder_and_fleet_cannot() -> No
     run(_BLOCKED)
 
 
-def test_the_command_line_and_the_daemon_import_neither_torch_nor_numpy() -> None:
-    """Only workers do; help is fast and the daemon small."""
+def test_the_command_line_and_the_daemon_import_nothing_heavy() -> None:
+    """Workers and single commands do; help is fast and the daemon small."""
     run(_LIGHT)

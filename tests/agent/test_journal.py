@@ -66,19 +66,29 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         Journal(tmp_path / "state" / "agent.sqlite", limit_bytes=MEGABYTE)
 
 
-def test_a_journal_of_an_earlier_agent_is_taken_over(tmp_path: Path) -> None:
-    """An upgrade in the field loses nothing: schema 1 gains what schema 2 has."""
+def test_the_file_of_an_agent_that_took_no_turns_is_used_on(tmp_path: Path) -> None:
+    """Under the same schema number, so that the older agent could be put back."""
     path = tmp_path / "agent.sqlite"
-    with contextlib.closing(sqlite3.connect(path)) as old:
-        old.executescript(
-            "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-            "CREATE TABLE sweeps (number INTEGER PRIMARY KEY, sweep_id TEXT NOT NULL UNIQUE,"
-            " set_id TEXT NOT NULL, fingerprint TEXT NOT NULL, finished_at REAL);"
-            "INSERT INTO meta VALUES ('epoch', 'e-1'); PRAGMA user_version = 1;"
-        )
+    Journal(path, limit_bytes=MEGABYTE).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE turns")
     for _ in range(2):
         journal = Journal(path, limit_bytes=MEGABYTE)
         with journal.reading() as connection:
-            assert connection.execute("SELECT value FROM meta").fetchone() == ("e-1",)
             assert connection.execute("SELECT count(*) FROM turns").fetchone() == (0,)
+            assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         journal.close()
+
+
+def test_the_file_of_an_agent_that_knew_no_preparations_is_used_on(tmp_path: Path) -> None:
+    """Under the same schema number, so that the older agent could be put back."""
+    path = tmp_path / "agent.sqlite"
+    Journal(path, limit_bytes=MEGABYTE).close()
+    with sqlite3.connect(path) as connection:
+        before = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute("ALTER TABLE runs DROP COLUMN preparation")
+    connection.close()
+    journal = Journal(path, limit_bytes=MEGABYTE)
+    with journal.reading() as connection:
+        assert connection.execute("SELECT preparation FROM runs").fetchall() == []
+        assert connection.execute("PRAGMA user_version").fetchone() == before

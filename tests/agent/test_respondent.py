@@ -122,10 +122,11 @@ def test_the_active_variant_answers_where_none_is_named_else_the_baseline(asked:
 def test_an_image_at_fault_is_refused_before_anything_is_loaded(
     asked: Asked, image: bytes, complaint: str
 ) -> None:
-    asked.respond(make_request("tiny-base", image=image))
-    (answer,) = asked.answers
-    assert answer.status is AnswerStatus.REFUSED
+    asked.respond(make_request("tiny-base", "tiny-wrong", image=image))
+    assert asked.statuses() == [AnswerStatus.REFUSED, AnswerStatus.REFUSED]
+    answer, same = asked.answers
     assert complaint in (answer.reason or "")
+    assert same.reason == answer.reason
     assert answer.load_ms is None
 
 

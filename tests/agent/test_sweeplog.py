@@ -120,3 +120,16 @@ def test_old_sweeps_are_forgotten(tmp_path: Path) -> None:
     latest = sweeplog.latest()
     assert latest is not None
     assert latest.set_id == "set-11"
+
+
+def test_the_preparation_is_that_of_the_thread_count_asked_for(tmp_path: Path) -> None:
+    """What is fastest on one core need not be so on four."""
+    journal, sweeplog = open_log(tmp_path)
+    sweep = sweeplog.begin(set_id="set", fingerprint="fp")
+    for threads, preparation in ((1, "frozen"), (4, "optimized")):
+        run = make_run(
+            sweep_id=sweep.sweep_id, sha256="aa", threads=threads, preparation=preparation
+        )
+        record(journal, sweeplog, run)
+    found = [sweeplog.verdict("aa", fingerprint="fp", threads=n) for n in (1, 4, 2)]
+    assert [one and one.preparation for one in found] == ["frozen", "optimized", "frozen"]

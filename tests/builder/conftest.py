@@ -96,6 +96,7 @@ def build(data: Path) -> Callable[..., list[Outcome]]:
         weights: str = "none",
         finetune_epochs: int | None = None,
         seed: int = 0,
+        evalset: int | None = None,
     ) -> list[Outcome]:
         specs = tuple(f"tiny_networks:{name}" for name in names)
         request = BuildRequest(
@@ -110,6 +111,7 @@ def build(data: Path) -> Callable[..., list[Outcome]]:
                 seed=seed,
                 engines=(host_engine(),),
             ),
+            evalset=evalset,
         )
         return list(
             build_set(

@@ -350,7 +350,7 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_finished(
     assert "Traceback" not in done.stderr
     assert [m.variant for m in read_set(tmp_path / "set").members] == ["chain-base", "chain-dq8"]
     assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [
-        "chain-base.pt", "chain-dq8.pt", "set.json",
+        "chain-base.pt", "chain-dq8.pt", "evalset.npz", "set.json",
     ]  # fmt: skip
 
 

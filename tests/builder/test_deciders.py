@@ -13,7 +13,7 @@ from builder.deciders import Stage, sources_sha256
 PROGRAM = Path(__file__).parents[2]
 #: What plans, counts, times, shows or reports, and decides no bundle.
 BYSTANDERS = {
-    "__init__.py", "__main__.py", "cli.py", "commands", "deciders.py", "errors.py",
+    "__init__.py", "__main__.py", "cli.py", "commands", "deciders.py", "errors.py", "evalset",
     "exploration.py", "front.py", "groundwork.py", "outcome.py", "pipeline.py", "planning.py",
     "progress.py", "progress_bar.py", "recipes", "report", "request.py", "search", "studies",
     "tables.py", "training.py", "workbench.py", "workspace.py",

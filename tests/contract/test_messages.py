@@ -31,6 +31,7 @@ GOLDEN_NAMES = [
     "inventory-box",
     "result",
     "result-energy",
+    "result-preparation",
     "tombstone",
     "update",
     "desired",

@@ -13,10 +13,19 @@ import pytest
 from agent.courier import Courier, Patience
 from contract.access import Access
 from contract.address import parse_broker_url
+from contract.messages import Desired, Update, encode_message
+from contract.topics import Leaf, topic_for
+from fleet.delivery import Delivery
+from fleet.intake import Intake
+from fleet.policy import load_policy
+from fleet.recommendation import recommend
+from fleet.rollout import plan_rollout, store_rollout
+from fleet.roster import list_devices
 from support.brokers import free_port
 from support.faults.device import DEVICE, SITE, Device, run_of
 from support.faults.store import Store
 from support.faults.table import Row
+from support.measurements import make_run
 from support.processes import wait_until
 
 MakeRow = Callable[..., Row]
@@ -151,3 +160,76 @@ def test_a_fleet_restored_from_a_backup_gets_again_what_devices_keep(
     device.close()
     store.close()
     row.came_to(f"{600 - last} arrived again, {last - first + 1} closed as no longer kept")
+
+
+class Chooser:
+    """A fleet that measures, chooses and desires, and a device that follows."""
+
+    def __init__(self, folder: Path, device: Device) -> None:
+        self.store = Store(folder / "choosing.db")
+        self.device = device
+        self._database = self.store.database
+        self._sweep = device.sweeplog.begin(set_id="0123456789abcdef", fingerprint="fp-1").sweep_id
+
+    def measure(self, variant: str, top1: float) -> None:
+        run = make_run(variant, sweep_id=self._sweep, run_id=variant, top1=top1)
+        self.device.keeper.keep(run)
+        self.device.deliver(self.store)
+
+    def desire(self) -> Desired:
+        """Apply the recommendation of the moment."""
+        with self._database.writing() as connection:
+            (device,) = list_devices(connection)
+            found = recommend(connection, device, load_policy("most-accurate"), now=1.0)
+            rollout = plan_rollout(connection, found, now=1.0)
+            store_rollout(connection, rollout, decision_id=found.id)
+        assert rollout.desired is not None
+        return rollout.desired
+
+    def follow(self, wanted: Desired) -> None:
+        """Let the device settle, if that is news to it, and tell the fleet."""
+        activation = self.device.activation
+        if activation.is_news(wanted):
+            activation.settle(activation.standing.adopting(wanted))
+        standing = activation.standing
+        update = Update(
+            site=SITE,
+            device=DEVICE,
+            at=1.0,
+            phase=standing.phase,
+            generation=standing.generation,
+            active_variant=standing.active_variant,
+        )
+        topic = topic_for(SITE, DEVICE, Leaf.UPDATE)
+        delivery = Delivery(
+            topic=topic, payload=encode_message(update), retained=True, received_at=1.0
+        )
+        Intake(self._database).take([delivery], now=1.0)
+
+
+def test_a_fleet_restored_from_a_backup_is_obeyed_again(fast_folder: Path, fault: MakeRow) -> None:
+    """It desires under a generation that the device has not seen yet."""
+    row = fault(
+        "fleet restored, desires anew", holds="the device follows, though it saw later ones"
+    )
+    device = Device(fast_folder / "obeying")
+    chooser = Chooser(fast_folder, device)
+    chooser.measure("net-a", 0.90)
+    chooser.follow(chooser.desire())
+    chooser.store.copy(fast_folder / "obeyed.db")
+    for variant, top1 in (("net-b", 0.93), ("net-c", 0.96)):
+        chooser.measure(variant, top1)
+        chooser.follow(chooser.desire())
+        row.tried()
+    assert device.activation.standing.generation == 3
+    chooser.store.restore(fast_folder / "obeyed.db")
+    chooser.measure("net-d", 0.99)
+    chooser.follow(device.activation.standing.desired)
+    chooser.follow(chooser.desire())
+    standing = device.activation.standing
+    assert (standing.active_variant, standing.generation) == ("net-d", 4)
+    again = chooser.desire()
+    assert again.generation == 4, "what is followed is not desired once more"
+    row.came_to(f"followed again from generation {standing.generation}")
+    chooser.store.close()
+    device.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from support.faults.disk import Cut, power_cuts
+from support.faults.fleet_scenario import RESULTS, payload, store_path
 from support.faults.promises import Bench
+from support.faults.store import Store
 from support.faults.table import Row
 from support.faults.trace import Mark, Recording, Step, Sync, Write, record
 
@@ -30,8 +33,9 @@ class Lab:
         home = self._folder / kind
         (home / "device").mkdir(parents=True)
         marks = home / "marks"
-        words = [sys.executable, "-m", "support.faults.scenario", str(home / "device"), str(marks)]
-        return record([*words, kind], folder=home / "device", marks=marks)
+        module = "support.faults.fleet_scenario" if kind == "fleet" else "support.faults.scenario"
+        words = [sys.executable, "-m", module, str(home / "device"), str(marks), kind]
+        return record(words, folder=home / "device", marks=marks)
 
     def broken(self, kind: str, cuts: Iterator[Cut], row: Row) -> Counter[str]:
         """What does not hold after each of the cuts, counted."""
@@ -67,7 +71,7 @@ def test_after_a_power_cut_at_any_step_nothing_kept_is_lost(
 ) -> None:
     """Before, between and after all syncs, with unsynced writes lost, kept, reordered or torn."""
     row = fault("power cut of the device, at every step", holds=HOLDS)
-    broken = lab.broken("short", power_cuts(recording, seeds=3), row)
+    broken = lab.broken("short", power_cuts(recording, seeds=2), row)
     assert not broken, broken.most_common(5)
     row.came_to(f"nothing lost over {len(recording.steps)} steps with {syncs(recording)} syncs")
 
@@ -89,6 +93,29 @@ def test_after_a_power_cut_while_the_log_is_written_back_nothing_kept_is_lost(
     broken = lab.broken("heavy", power_cuts(recording, seeds=2, is_wanted=is_wanted), row)
     assert not broken, broken.most_common(5)
     row.came_to(f"nothing lost over {sizes[database]} pages written back")
+
+
+def test_after_a_power_cut_of_the_fleet_what_it_acknowledged_is_stored(
+    lab: Lab, fast_folder: Path, fault: MakeRow
+) -> None:
+    """At every sync of its store; devices send again what was not acknowledged."""
+    row = fault("power cut of the fleet's host", holds="acknowledged results stay, all arrive once")
+    recording = lab.record("fleet")
+    folder = fast_folder / "fleet-cut"
+    cuts = power_cuts(recording, seeds=1, is_wanted=lambda _, step: isinstance(step, Sync | Mark))
+    for cut in cuts:
+        cut.image.write(folder)
+        store = Store(store_path(folder))
+        acknowledged = int(cut.marks[-1]) if cut.marks else 0
+        there = set(store.run_ids())
+        assert {f"run-{n}" for n in range(1, acknowledged + 1)} <= there, cut.after
+        store.take([payload(number) for number in range(1, RESULTS + 1)])
+        assert sorted(store.run_ids()) == sorted(f"run-{n}" for n in range(1, RESULTS + 1))
+        assert (store.missing(), store.quarantine()) == (0, [])
+        store.close()
+        shutil.rmtree(folder)
+        row.tried()
+    row.came_to(f"nothing lost over {syncs(recording)} syncs")
 
 
 def test_a_disk_that_lies_about_syncing_is_found_out(

@@ -311,10 +311,20 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_an_open_address_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    code, said = refused_serve("--listen", "0.0.0.0:1883", "--db", str(tmp_path / "fleet.db"))
+    listen = "mqtt://0.0.0.0:1883"
+    code, said = refused_serve("--listen", listen, "--db", str(tmp_path / "fleet.db"))
     assert (code, said.count("\n")) == (2, 1)
-    assert "no credentials yet" in said
+    assert "off loopback there is TLS only" in said
     assert not (tmp_path / "fleet.db").exists()
+
+
+def test_a_broker_with_tls_is_refused_where_there_is_no_authority(tmp_path: Path) -> None:
+    code, said = refused_serve(
+        "--broker", "mqtts://127.0.0.1:1", "--authority", str(tmp_path / "none"),
+        "--db", str(tmp_path / "fleet.db"),
+    )  # fmt: skip
+    assert (code, said.count("\n")) == (1, 1)
+    assert "no authority there" in said
 
 
 def test_a_second_collector_on_one_store_is_refused(

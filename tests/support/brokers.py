@@ -32,13 +32,15 @@ class Mosquitto:
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        config = self.folder / "mosquitto.conf"
-        config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
-            f"persistence true\npersistence_location {self.folder}/\n"
-            "max_queued_messages 100000\nuser root\n",
-        )
+    def start(self, config: Path | None = None) -> None:
+        """Start it, open to everybody or with a configuration for its port."""
+        if config is None:
+            config = self.folder / "mosquitto.conf"
+            config.write_text(
+                f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+                f"persistence true\npersistence_location {self.folder}/\n"
+                "max_queued_messages 100000\nuser root\n",
+            )
         with (self.folder / "mosquitto.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self.program, "-c", str(config)], stdout=log, stderr=log

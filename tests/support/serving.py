@@ -7,7 +7,7 @@ import io
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from PIL import Image
 
 from agent.serving.choice import Chooser
 from agent.serving.patience import Limits, Patience
+from agent.serving.report import ServingReport
 from agent.serving.server import Server
 from support.processes import PATIENCE_S, wait_until
 
@@ -117,10 +118,19 @@ def serving(
     limits: Limits | None = None,
     patience: Patience | None = None,
     ready: bool = True,
+    memory_limit_bytes: int | None = None,
+    on_report: Callable[[ServingReport], None] | None = None,
 ) -> Iterator[Serving]:
     """A server in a thread of its own, on a free port."""
     it = Serving(others=frozenset(worker.pid for worker in workers()))
-    server = Server(chooser, host="127.0.0.1", port=0, limits=limits, patience=patience)
+    server = Server(
+        chooser,
+        host="127.0.0.1",
+        port=0,
+        limits=limits,
+        patience=patience,
+        memory_limit_bytes=memory_limit_bytes,
+    )
 
     def heard(address: str) -> None:
         it.address = address
@@ -128,7 +138,7 @@ def serving(
 
     def run() -> None:
         try:
-            server.run(it.stop, on_listening=heard)
+            server.run(it.stop, on_listening=heard, on_report=on_report)
         except BaseException as error:  # noqa: BLE001 - told to the test below
             it.failure = error
         finally:

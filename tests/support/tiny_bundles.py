@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from contract.bundle import GOLDEN_NAME, LABELS_NAME, MANIFEST_NAME
 from contract.bundleset import BundleSet, Member, write_set
+from contract.evalset import Evalset
 from contract.files import sha256_of
+from contract.interval import pack_hits
 from contract.manifest import (
     Accuracy,
     AccuracyKind,
@@ -76,6 +79,14 @@ class Raising(torch.nn.Module):
         return images
 
 
+class Brightest(torch.nn.Module):
+    """Answers with the brightest channel: `ant` for red, `bee` for green, `cat` for blue."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Mean of each channel, and something dark as fourth."""
+        return torch.nn.functional.pad(images.mean(dim=(2, 3)), (0, 1), value=-9.0)
+
+
 class Fragile(torch.nn.Module):
     """Fails on a white image; every other one is a `cat`. To be scripted, with `LOGITS`."""
 
@@ -92,12 +103,26 @@ class Fragile(torch.nn.Module):
         return self.answer.expand(images.size(0), -1)
 
 
+class Greedy(Fragile):
+    """Asks for 1 GiB when it sees a white image. To be scripted, with the logits of `Fragile`."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits that cost far too much memory where every pixel is white."""
+        logits = self.answer.expand(images.size(0), -1)
+        if float(images.min()) > 1.9:
+            # From the image, or it would be computed once for all when the network is frozen.
+            waste = images.min().expand(256 * 1024 * 1024).clone()
+            logits = logits + 0.0 * waste.sum()
+        return logits
+
+
 @dataclass
 class SetMaker:
     """Writes bundles into a folder, then the set that vouches for them."""
 
     folder: Path
     members: list[Member] = field(default_factory=list)
+    evalset: Evalset | msgspec.UnsetType = msgspec.UNSET
 
     def add(
         self,
@@ -110,6 +135,7 @@ class SetMaker:
         top1: float = 0.9,
         logits: np.ndarray | None = None,
         script: bool = False,
+        hits: Sequence[bool] | None = None,
     ) -> Path:
         """Write one bundle and remember it for the set."""
         module = module or tiny_network()
@@ -155,8 +181,9 @@ class SetMaker:
                 top1=top1,
                 top3=0.99,
                 top5=1.0,
-                images=100,
+                images=100 if hits is None else len(hits),
                 dataset="noise",
+                hits=None if hits is None else pack_hits(hits),
             ),
             torch_versions=[str(torch.__version__)],
             provenance=Provenance(
@@ -189,7 +216,8 @@ class SetMaker:
 
     def finish(self, baseline: str = "tiny-base") -> Path:
         """Write set.json and return the folder."""
-        write_set(self.folder, BundleSet(baseline=baseline, members=self.members))
+        members, evalset = self.members, self.evalset
+        write_set(self.folder, BundleSet(baseline=baseline, members=members, evalset=evalset))
         return self.folder
 
 

@@ -74,14 +74,14 @@ def make_agent(tmp_path: Path, bundles: Path) -> Iterator[Callable[..., Process]
     """An agent process with a configuration and a state folder of its own, not started."""
     made: list[Process] = []
 
-    def make(broker_url: str, *options: str, device: str = "box") -> Process:
+    def make(broker_url: str, *options: str, device: str = "box", more: str = "") -> Process:
         folder = tmp_path / device
         folder.mkdir(exist_ok=True)
         config = folder / "agent.toml"
         config.write_text(
             f'site = "lab"\ndevice = "{device}"\nbroker = "{broker_url}"\n'
             f'bundles = "{bundles}"\nstate_dir = "{folder / "state"}"\n'
-            "threads = [1]\nmin_seconds = 0.1\n",
+            f"threads = [1]\nmin_seconds = 0.1\n{more}",
         )
         agent = Process(
             [program("edgewright-agent"), "run", "--config", str(config), *options],

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from support.brokers import Mosquitto
-from support.processes import PATIENCE_S, Fleet, Process, program
+from support.processes import PATIENCE_S, Fleet, Process, program, run
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/guide.md", "docs/builder.md", "docs/agent.md"]
-#: These run until stopped or need the network; here only their options are checked.
-NOT_RUN = re.compile(r"serve|agent run|--weights default|builder train|--weights \S+\.pt")
+#: These run until stopped, or need the network or a device online; only their options are checked.
+NOT_RUN = re.compile(r"serve|agent run|fleet ask|--weights default|builder train|--weights \S+\.pt")
 
 
 def code_blocks(page: str, language: str) -> list[str]:
@@ -70,8 +70,10 @@ def place(
     shutil.copy(next(data.rglob("*.png")), folder / "photo.jpg")
     agent_toml, policy = code_blocks("docs/guide.md", "toml")
     (folder / "ours.toml").write_text(policy)
+    monkeypatch.setenv("EDGEWRIGHT_AUTHORITY", str(folder / "authority"))
+    run("edgewright-fleet", "enroll", "plant-7/press-03", "--out", folder)
     (folder / "agent.toml").write_text(
-        agent_toml.replace("mqtt://127.0.0.1:1883", mosquitto.url).replace("[1, 4]", "[1]")
+        re.sub(r"mqtts://[^\"]+", mosquitto.url, agent_toml).replace("[1, 4]", "[1]")
         + "min_seconds = 0.1\n"
     )
     fleet = start_fleet(mosquitto.url)

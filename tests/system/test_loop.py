@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def measured(fleet: Fleet) -> list[str]:
 
 
 def test_an_agents_measurements_become_a_choice_that_it_obeys(
-    fleet: Fleet, make_agent: MakeAgent
+    fleet: Fleet, make_agent: MakeAgent, data: Path
 ) -> None:
     agent = make_agent(fleet.broker_url)
     agent.start()
@@ -49,6 +50,10 @@ def test_an_agents_measurements_become_a_choice_that_it_obeys(
         "the agent reports the chosen variant as active",
         lambda: fleet.ask("devices")[0]["active_variant"] == choice["variant"],
     )
+    photo = next(data.glob("val/red/*.png"))
+    (answer,) = fleet.ask("ask", "box", photo, "--broker", fleet.broker_url)
+    assert (answer["status"], answer["variant"]) == ("answered", choice["variant"])
+    assert {guess["label"] for guess in answer["top"]} == {"green", "red"}
     assert agent.stop() == 0
     wait_until("the fleet sees it go", lambda: fleet.ask("devices")[0]["presence"] == "offline")
 

@@ -15,14 +15,14 @@ import pytest
 from PIL import Image
 
 from agent.activation import Activation
-from agent.errors import ServeError
 from agent.serving.choice import Chooser
 from agent.serving.patience import Limits, Patience
+from agent.serving.report import ServingReport
 from contract.bundleset import read_set
 from contract.messages import Desired
 from support.processes import wait_until
 from support.serving import picture, serving
-from support.tiny_bundles import Fragile, SetMaker
+from support.tiny_bundles import Fragile, Greedy, SetMaker
 
 PATIENCE = Patience(look_s=0.1, first_back_off_s=0.1, answer_s=20.0)
 
@@ -33,7 +33,21 @@ def own_set(good_set: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(good_set, tmp_path / "set"))
 
 
-def activate(state: Path, bundles: Path, variant: str, *, generation: int = 1) -> None:
+def white() -> bytes:
+    """File of a white image."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), "white").save(file, format="PNG")
+    return file.getvalue()
+
+
+def activate(
+    state: Path,
+    bundles: Path,
+    variant: str,
+    *,
+    generation: int = 1,
+    preparation: str | None = None,
+) -> None:
     """Make a variant the active one, as the agent does on the fleet's wish."""
     member = read_set(bundles).member(variant)
     assert member is not None
@@ -48,7 +62,7 @@ def activate(state: Path, bundles: Path, variant: str, *, generation: int = 1) -
         threads=1,
         policy="any",
     )
-    activation.settle(activation.standing.adopting(desired))
+    activation.settle(activation.standing.adopting(desired, preparation=preparation))
 
 
 def test_a_request_whose_worker_is_killed_is_answered_by_the_next_one(good_set: Path) -> None:
@@ -73,10 +87,8 @@ def test_an_image_that_kills_two_workers_is_given_up_and_others_are_answered(
 ) -> None:
     maker = set_maker()
     maker.add("tiny-base", Fragile(), script=True, logits=Fragile.LOGITS)
-    white = io.BytesIO()
-    Image.new("RGB", (16, 16), "white").save(white, format="PNG")
     with serving(Chooser(maker.finish()), patience=PATIENCE) as server:
-        reply = server.predict(white.getvalue())
+        reply = server.predict(white())
         assert (reply.status, reply.json["error"]) == (502, "worker-died")
         assert "too bright" in reply.json["message"]
         assert server.predict(picture(), "?top=1").json["top"][0]["label"] == "cat"
@@ -204,11 +216,106 @@ def test_without_a_worker_health_says_why_and_clients_are_told_to_come_again(
 def test_a_bundle_that_is_not_the_one_the_fleet_chose_is_not_served(
     own_set: Path, tmp_path: Path
 ) -> None:
+    """The baseline stands in, and the problem says what to do."""
     state = tmp_path / "active.json"
     activate(state, own_set, "tiny-sq8")
     text = (own_set / "set.json").read_text()
     member = read_set(own_set).member("tiny-sq8")
     assert member is not None
     (own_set / "set.json").write_text(text.replace(member.sha256, "f" * 64))
-    with pytest.raises(ServeError, match="apply it again"):
-        Chooser(own_set, standing=state).choose()
+    ranking = Chooser(own_set, standing=state).choose()
+    assert ranking.first is None
+    assert [choice.variant for choice in ranking.substitutes] == ["tiny-base"]
+    assert "apply it again" in (ranking.problem or "")
+
+
+def test_what_served_before_stands_in_for_what_cannot_be_loaded(
+    own_set: Path, tmp_path: Path
+) -> None:
+    """The last good one, and not the baseline; once its file is whole, the active one again."""
+    state = tmp_path / "active.json"
+    activate(state, own_set, "tiny-dq8")
+    activate(state, own_set, "tiny-sq8", generation=2)
+    file = own_set / "tiny-sq8.pt"
+    whole = file.read_bytes()
+    file.unlink()
+    with serving(Chooser(own_set, standing=state), patience=PATIENCE) as server:
+        health = server.health()
+        assert health["variant"] == "tiny-dq8"
+        assert "tiny-sq8" in health["problem"]
+        file.write_bytes(whole)
+        server.wait_for("tiny-sq8")
+        assert server.health()["problem"] is None
+
+
+def test_a_worker_over_its_memory_limit_is_replaced_and_that_is_told(
+    set_maker: Callable[[], SetMaker],
+) -> None:
+    maker = set_maker()
+    maker.add("tiny-base", Greedy(), script=True, logits=Fragile.LOGITS)
+    with serving(
+        Chooser(maker.finish()), patience=PATIENCE, memory_limit_bytes=700_000_000
+    ) as server:
+        assert server.predict(picture()).status == 200
+        server.predict(white())
+        wait_until("it was replaced", lambda: server.health()["replaced"] is not None)
+        assert "over its limit of 700 MB" in server.health()["replaced"]
+        server.wait_until_ready()
+        assert server.predict(picture()).status == 200
+        counted = server.ask("GET", "/metrics").body.decode()
+    assert "edgewright_worker_memory_kills_total 0" not in counted
+    assert "edgewright_worker_memory_limit_bytes 700000000\n" in counted
+
+
+def test_a_variant_that_needs_more_than_a_worker_may_hold_is_not_served(good_set: Path) -> None:
+    """Importing torch alone takes more than this."""
+    patience = Patience(first_back_off_s=0.1)
+    with serving(
+        Chooser(good_set, variant="tiny-sq8"),
+        patience=patience,
+        ready=False,
+        memory_limit_bytes=120_000_000,
+    ) as server:
+        wait_until("it is refused", lambda: bool(server.health()["problem"]))
+        assert "oom" in server.health()["problem"]
+        assert server.health()["ready"] is False
+
+
+def test_the_fastest_preparation_is_taken_where_it_is_known(good_set: Path, tmp_path: Path) -> None:
+    state = tmp_path / "active.json"
+    activate(state, good_set, "tiny-base", preparation="frozen")
+    reports: list[ServingReport] = []
+    with serving(Chooser(good_set, standing=state), on_report=reports.append):
+        wait_until("it was told", lambda: bool(reports and reports[-1].served))
+    served = reports[-1].served
+    assert served is not None
+    assert (served.variant, served.preparation) == ("tiny-base", "frozen")
+
+
+def test_a_newer_wish_for_what_is_served_restarts_nothing(good_set: Path, tmp_path: Path) -> None:
+    state = tmp_path / "active.json"
+    activate(state, good_set, "tiny-sq8")
+    reports: list[ServingReport] = []
+    chooser = Chooser(good_set, standing=state)
+    with serving(chooser, patience=PATIENCE, on_report=reports.append) as server:
+        (worker,) = server.workers()
+        activate(state, good_set, "tiny-sq8", generation=2)
+        wait_until("the newer wish is told", lambda: reports[-1].generation == 2)
+        assert reports[-1].served is not None
+        assert server.workers() == [worker]
+
+
+def test_a_server_that_an_agent_started_waits_for_its_bundles(
+    good_set: Path, tmp_path: Path
+) -> None:
+    """It says what is missing, and serves once that is there."""
+    folder = tmp_path / "set"
+    reports: list[ServingReport] = []
+    chooser = Chooser(folder)
+    with serving(chooser, patience=PATIENCE, ready=False, on_report=reports.append) as server:
+        assert server.ask("GET", "/v1/health").status == 503
+        assert "no readable set.json" in (reports[-1].problem or "")
+        shutil.copytree(good_set, folder)
+        server.wait_for("tiny-base")
+        wait_until("it is told", lambda: reports[-1].served is not None)
+        assert reports[-1].problem is None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.activation import STANDING_NAME, Activation
-from agent.journal import Journal
 from agent.keeper import RunKeeper
 from agent.observation import Observation, Taken
-from agent.outbox import Outbox
+from agent.salvage import open_outbox
 from agent.statelock import hold_state_dir
 from agent.sweeplog import SweepLog
 from contract.benchmark import BenchRun, Conditions
@@ -25,8 +24,9 @@ class Device:
     def __init__(self, state_dir: Path, *, limit_bytes: int = 64_000_000) -> None:
         self.state_dir = state_dir
         self._lock = hold_state_dir(state_dir)
-        self.journal = Journal(state_dir / "agent.sqlite", limit_bytes=limit_bytes)
-        self.outbox = Outbox(self.journal, site=SITE, device=DEVICE)
+        self.journal, self.outbox = open_outbox(
+            state_dir / "agent.sqlite", limit_bytes=limit_bytes, site=SITE, device=DEVICE
+        )
         self.sweeplog = SweepLog(self.journal)
         self.keeper = RunKeeper(self.journal, self.outbox, self.sweeplog)
         self.activation = Activation(state_dir / STANDING_NAME)
@@ -36,7 +36,7 @@ class Device:
         self.journal.close()
         self._lock.close()
 
-    def deliver(self, store: Store, *, at_once: int = 8) -> None:
+    def deliver(self, store: Store, *, at_once: int = 32) -> None:
         """Hear what the fleet has, and send until everything is acknowledged."""
         self.hear(store)
         last = None

@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
 
+from contract.benchmark import BenchRun
 from contract.messages import EpochAck
 from contract.topics import Leaf, topic_for
 from fleet.database import open_database
@@ -26,12 +28,12 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._database = open_database(f"sqlite:///{path}", create=True)
-        self._intake = Intake(self._database)
+        self.database = open_database(f"sqlite:///{path}", create=True)
+        self._intake = Intake(self.database)
 
     def close(self) -> None:
         """Release the file."""
-        self._database.close()
+        self.database.close()
 
     def copy(self, path: Path) -> None:
         """Back up to another file, as an operator does while the fleet runs."""
@@ -42,7 +44,7 @@ class Store:
 
     def restore(self, backup: Path) -> None:
         """Put a backup in this file's place."""
-        self._database.close()
+        self.database.close()
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         shutil.copyfile(backup, self.path)
@@ -60,33 +62,39 @@ class Store:
 
     def ack(self) -> dict[str, EpochAck]:
         """Return the retained acknowledgement by epoch."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             (ack,) = acks_of(connection, [(_SITE, _DEVICE)], 100.0)
         return ack.epochs
 
     def run_ids(self) -> list[str]:
         """Ids of the stored runs in the order of storing, repetitions included."""
         run_id = sa.func.json_extract(results.c.run, "$.run_id")
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return list(connection.scalars(sa.select(run_id).order_by(results.c.id)))
+
+    def runs(self) -> list[BenchRun]:
+        """Stored runs in the order of storing, without their samples."""
+        with self.database.reading() as connection:
+            rows = connection.scalars(sa.select(results.c.run).order_by(results.c.id))
+            return [msgspec.json.decode(run, type=BenchRun) for run in rows]
 
     def tombstones(self) -> list[tuple[int, int, str]]:
         """Closed ranges with their reasons."""
         rows = sa.select(tombstones.c.seq, tombstones.c.last_seq, tombstones.c.reason)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [tuple(row) for row in connection.execute(rows.order_by(tombstones.c.seq))]
 
     def quarantine(self) -> list[str]:
         """Why messages were refused."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [one.reason for one in list_quarantine(connection, limit=1000)]
 
     def missing(self) -> int:
         """How many places below the highest closed one are open, over all epochs."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return sum(m.missing for m in watermarks_of(connection, _SITE, _DEVICE).values())
 
     def epochs(self) -> list[str]:
         """Outboxes that this device had, newest first."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return list(watermarks_of(connection, _SITE, _DEVICE))

@@ -1,0 +1,73 @@
+"""Accuracy on this very device, with real workers on sets whose answers are known."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from contract.benchmark import BenchRun, RunStatus
+from support.evalsets import BLUE, GREEN, RED, coloured, evalset_arrays, write_evalset
+from support.tiny_bundles import Brightest, SetMaker
+
+QUICK = ("--min-seconds", "0.05", "--min-runs", "6", "--rounds", "1")
+#: Twelve images of a list of 24, in an order of their own.
+COLOURS = [RED, GREEN, BLUE] * 4
+POSITIONS = list(range(23, -1, -2))
+LISTED = 24
+#: What `Brightest` never has among its first three.
+DARK = 3
+ANSWERS = [
+    *[[colour, DARK] for colour in COLOURS[:7]],
+    *[[(colour + 1) % 3, -1] for colour in COLOURS[7:9]],
+    *[[DARK, -1]] * 3,
+]
+
+
+def bench(folder: Path, *options: str) -> list[BenchRun]:
+    """Runs of a set that was measured to its end."""
+    command = ["edgewright-agent", "bench", str(folder), "--json", *QUICK, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return msgspec.json.decode(done.stdout, type=list[BenchRun])
+
+
+def told(run: BenchRun) -> list[str]:
+    """Notes on accuracy."""
+    return [note for note in run.notes if "accuracy" in note or "evaluation set" in note]
+
+
+@pytest.fixture
+def maker(set_maker: Callable[[], SetMaker]) -> SetMaker:
+    """A set with one bundle that is right on seven of the twelve, as its builder saw it too."""
+    made = set_maker()
+    right = dict(zip(POSITIONS, [True] * 7 + [False] * 5, strict=True))
+    made.add("tiny-base", Brightest(), hits=[right.get(n, True) for n in range(LISTED)])
+    files = [coloured(colour) for colour in COLOURS]
+    arrays = evalset_arrays(files, {"tiny": ANSWERS}, POSITIONS)
+    made.evalset = write_evalset(made.folder, arrays, drawn_from=LISTED)
+    return made
+
+
+def test_right_answers_are_counted_on_this_device(maker: SetMaker) -> None:
+    """A builder that had other images right is found out, one without hits is not compared."""
+    maker.add("tiny-boasting", Brightest(), hits=[True] * LISTED)
+    maker.add("tiny-silent", Brightest())
+    same, boasting, silent = bench(maker.finish())
+    for run in (same, boasting, silent):
+        assert run.status is RunStatus.OK, run.reason
+        assert run.device_images == 12
+        assert run.device_top1 == pytest.approx(7 / 12)
+        # Whatever is wrong at first is among the three highest of four.
+        assert run.device_top3 == pytest.approx(9 / 12)
+    assert (same.device_gained, same.device_lost, told(same)) == (0, 0, [])
+    assert (boasting.device_gained, boasting.device_lost) == (0, 5)
+    (note,) = told(boasting)
+    assert note == (
+        "accuracy on this device differs from the builder's: top-1 58.3% against 100.0% on the "
+        "same 12 images (0 gained, 5 lost), more than chance"
+    )
+    assert (silent.device_gained, silent.device_lost, told(silent)) == (None, None, [])

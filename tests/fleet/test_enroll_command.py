@@ -1,0 +1,105 @@
+"""`enroll`, `revoke` and `broker-config` as a person types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fleet.authority.authority import Authority
+from fleet.authority.passwords import is_password
+from fleet.cli import cli
+
+
+@pytest.fixture
+def authority_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that does not exist yet, and nothing of this user's own."""
+    folder = tmp_path / "authority"
+    monkeypatch.setenv("EDGEWRIGHT_AUTHORITY", str(folder))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def fleet(*arguments: str, expect: int = 0) -> Result:
+    done = CliRunner().invoke(cli, list(arguments))
+    assert done.exit_code == expect, done.output
+    return done
+
+
+def test_enroll_writes_what_the_device_needs_and_shows_no_secret(authority_folder: Path) -> None:
+    said = fleet("enroll", "lab/box", "--name", "fleet.example").output
+    password = Path("lab-box/password").read_text().strip()
+    assert is_password(password, Authority(authority_folder).accounts()["lab/box"])
+    assert Path("lab-box/ca.pem").read_bytes() == (authority_folder / "ca.pem").read_bytes()
+    assert password not in said
+    for line in ('broker = "mqtts://fleet.example:8883"', 'password_file = "password"'):
+        assert line in said
+
+
+@pytest.mark.usefixtures("authority_folder")
+def test_enroll_as_json_names_the_files(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    document = json.loads(
+        fleet(
+            "enroll", "lab/box", "--out", str(out), "--name", "10.0.0.7", "--port", "9", "--json"
+        ).output
+    )
+    assert document["broker"] == "mqtts://10.0.0.7:9"
+    assert document["username"] == "lab/box"
+    password = Path(document["password_file"]).read_text().strip()
+    assert password not in json.dumps(document)
+
+
+def test_a_device_that_cannot_be_given_its_files_keeps_its_password(authority_folder: Path) -> None:
+    fleet("enroll", "lab/box")
+    before = Authority(authority_folder).accounts()
+    Path("file").write_text("")
+    said = fleet("enroll", "lab/box", "--out", "file/folder", expect=1).output
+    assert "--out" in said
+    assert Authority(authority_folder).accounts() == before
+
+
+@pytest.mark.usefixtures("authority_folder")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["box"], "expected SITE/DEVICE"),
+        (["lab/Box 1"], "expected 1 to 64 of a-z"),
+        (["lab/box/more"], "expected 1 to 64 of a-z"),
+        (["lab/box", "--name", "https://fleet"], "expected a host name"),
+    ],
+)
+def test_a_name_that_cannot_be_is_wrong_use(arguments: list[str], said: str) -> None:
+    assert said in fleet("enroll", *arguments, expect=2).output
+
+
+def test_revoke_voids_an_account_and_fails_where_there_is_none(authority_folder: Path) -> None:
+    fleet("enroll", "lab/box")
+    fleet("revoke", "lab/box")
+    assert set(Authority(authority_folder).accounts()) == {"fleet"}
+    assert "is not enrolled" in fleet("revoke", "lab/box", expect=1).output
+
+
+def test_broker_config_prints_a_configuration_of_files_that_are_there(
+    authority_folder: Path,
+) -> None:
+    said = fleet("broker-config", "--listen", "10.0.0.7:8884").output
+    assert "listener 8884 10.0.0.7\n" in said
+    named = [Path(word) for word in said.split() if word.startswith(str(authority_folder))]
+    assert len(named) == 4
+    assert all(path.is_file() for path in named)
+
+
+def test_broker_config_writes_copies_that_only_their_owner_reads(
+    authority_folder: Path, tmp_path: Path
+) -> None:
+    said = fleet("broker-config", "--out", "etc").output
+    config = (tmp_path / "etc" / "mosquitto.conf").read_text()
+    assert str(authority_folder) not in config
+    for name in ("server.pem", "passwords", "mosquitto.acl"):
+        path = tmp_path / "etc" / name
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert str(path) in config
+        assert str(path) in said

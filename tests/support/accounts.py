@@ -1,0 +1,228 @@
+"""Brokers that ask for an account, and clients that try what they may and may not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import ssl
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import paho.mqtt.client as mqtt
+
+from contract.access import client_id_of, client_name_of
+from contract.address import BrokerAddress
+from contract.topics import Leaf, topic_for
+from fleet.authority.authority import Authority
+from fleet.authority.rules import FLEET
+from fleet.broker import EmbeddedBroker
+from fleet.doorkeeper import Doorkeeper
+from support.brokers import Mosquitto, free_port
+from support.devices import PATIENCE_S, eventually
+from support.processes import run
+
+SITE = "lab"
+
+
+class Guarded(Protocol):
+    """A broker with TLS and the accounts of an authority."""
+
+    authority: Authority
+    address: BrokerAddress
+
+    def take_up(self) -> None:
+        """See to it that changed accounts hold; the broker may need a moment."""
+
+
+class GuardedEmbedded:
+    """The broker that `serve` brings along."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.authority = authority
+        self._broker = EmbeddedBroker(
+            BrokerAddress("127.0.0.1", 0, tls=True), Doorkeeper(self.authority)
+        )
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[GuardedEmbedded]:
+        with self._broker:
+            self.address = self._broker.address
+            yield self
+
+    def take_up(self) -> None:
+        """Nothing to do: it looks by itself."""
+
+
+class GuardedMosquitto:
+    """Mosquitto with what `broker-config` wrote."""
+
+    def __init__(self, authority: Authority, folder: Path, program: str) -> None:
+        self.authority = authority
+        self.address = BrokerAddress("127.0.0.1", free_port(), tls=True)
+        self._folder = folder
+        self._mosquitto = Mosquitto(program, folder, port=self.address.port)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[GuardedMosquitto]:
+        self._write()
+        self._mosquitto.start(self._folder / "mosquitto.conf")
+        try:
+            yield self
+        finally:
+            self._mosquitto.stop()
+
+    def take_up(self) -> None:
+        self._write()
+        assert self._mosquitto.process is not None
+        self._mosquitto.process.send_signal(signal.SIGHUP)
+
+    def _write(self) -> None:
+        run(
+            "edgewright-fleet", "broker-config", "--out", self._folder,
+            "--listen", f"{self.address.host}:{self.address.port}",
+            "--authority", self.authority.folder,
+        )  # fmt: skip
+        if os.geteuid() == 0:
+            # Else it would become a user that may not look into the folder of these tests.
+            with (self._folder / "mosquitto.conf").open("a") as config:
+                config.write("user root\n")
+
+
+class Client:
+    """One connection attempt; `reason` says how the broker answered."""
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        ca_file: Path | None,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        client_id: str | None = None,
+        will: tuple[str, bytes] | None = None,
+    ) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self.reason: str | None = None
+        #: How often the connection was lost.
+        self.losses = 0
+        self._answered, self._subscribed = threading.Event(), threading.Event()
+        self._granted: list[bool] = []
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2,
+            client_id=client_id or f"try-{uuid.uuid4().hex}",
+            reconnect_on_failure=False,
+        )
+        if ca_file is not None:
+            self._client.tls_set_context(ssl.create_default_context(cafile=ca_file))
+        if username is not None:
+            self._client.username_pw_set(username, password)
+        if will is not None:
+            self._client.will_set(*will, qos=1, retain=True)
+        self._client.on_connect = self._connected
+        self._client.on_disconnect = self._lost
+        self._client.on_subscribe = self._granting
+        self._client.on_message = lambda _c, _u, m: self.heard.append((m.topic, bytes(m.payload)))
+        self._client.connect(address.host, address.port)
+        self._client.loop_start()
+        assert self._answered.wait(PATIENCE_S), "no answer and no end of the connection"
+
+    @property
+    def is_in(self) -> bool:
+        return self.reason == "Success"
+
+    def subscribe(self, *filters: str) -> list[bool]:
+        """Whether the broker granted each filter."""
+        self._subscribed.clear()
+        self._client.subscribe([(one, 1) for one in filters])
+        assert self._subscribed.wait(PATIENCE_S)
+        return self._granted
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self._client.publish(topic, payload, 1, retain=retain)
+
+    def has_heard(self, payload: bytes) -> bool:
+        return any(heard == payload for _, heard in list(self.heard))
+
+    def vanish(self) -> None:
+        """Drop the connection without a farewell."""
+        self._client.loop_stop()
+        socket = self._client.socket()
+        if socket is not None:
+            socket.close()
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _connected(self, _c: object, _u: object, _f: object, reason: object, _p: object) -> None:
+        self.reason = str(reason)
+        self._answered.set()
+
+    def _lost(self, *_: object) -> None:
+        self.losses += 1
+        self._answered.set()
+
+    def _granting(
+        self, _c: object, _u: object, _m: object, reasons: list[mqtt.ReasonCode], _p: object
+    ) -> None:
+        self._granted = [not reason.is_failure for reason in reasons]
+        self._subscribed.set()
+
+
+class Cast:
+    """A broker and those who act on it; everybody leaves in the end."""
+
+    def __init__(self, guarded: Guarded) -> None:
+        self.guarded = guarded
+        self._passwords: dict[str, str] = {}
+        self._clients: list[Client] = []
+
+    def enroll(self, device: str) -> str:
+        """A device's password, new at every call."""
+        password = self.guarded.authority.enroll(SITE, device).password
+        self._passwords[device] = password
+        self.guarded.take_up()
+        return password
+
+    def device(
+        self, device: str, *, client_id: str | None = None, will: tuple[str, bytes] | None = None
+    ) -> Client:
+        """A client with a device's credentials, by default with its usual id."""
+        password = self._passwords[device]
+        usual = client_id_of(client_name_of(SITE, device), password)
+        return self.attempt(
+            username=f"{SITE}/{device}",
+            password=password,
+            client_id=client_id or usual,
+            will=will,
+        )
+
+    def fleet(self) -> Client:
+        """A client with the fleet's own account."""
+        access = self.guarded.authority.fleet_access
+        return self.attempt(username=FLEET, password=access.password())
+
+    def attempt(self, **claims: object) -> Client:
+        """A client that trusts the right authority and claims what it is told to."""
+        client = Client(self.guarded.address, self.guarded.authority.ca_file, **claims)  # type: ignore[arg-type]
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+def own(device: str, leaf: Leaf | str) -> str:
+    return topic_for(SITE, device, Leaf(leaf))
+
+
+def fence(sender: Client, topic: str, hearer: Client) -> None:
+    """Wait until what `sender` sent before has been dealt with: `hearer` hears what comes after."""
+    mark = f"fence-{uuid.uuid4().hex}".encode()
+    sender.publish(topic, mark)
+    assert eventually(lambda: hearer.has_heard(mark)), f"{topic} did not get through"
