@@ -13,18 +13,30 @@ import msgspec
 from contract.address import DEFAULT_TLS_PORT
 from fleet.authority.authority import Authority, Credentials, fleet_access
 from fleet.deploy.announcement import listening
-from fleet.deploy.deployment import Deployment, Listener, Outcome
+from fleet.deploy.deployment import Deployment, Listener
 from fleet.deploy.lock import locked
 from fleet.deploy.order import Order
-from fleet.deploy.plan import Step, plan, step_lines
-from fleet.deploy.preparation import Prepared, prepare
+from fleet.deploy.plan import plan
+from fleet.deploy.preparation import Prepared, find_place, has_changed, prepare
+from fleet.deploy.removal import removal
 from fleet.deploy.ssh import Ssh
+from fleet.deploy.steps import Step
+from fleet.deploy.survey import survey
+from fleet.deploy.telling import (
+    Outcome,
+    Removed,
+    dry_lines,
+    dry_steps,
+    facts_lines,
+    outcome_text,
+    removed_text,
+)
+from fleet.errors import DeployError
 from fleet.options import authority_option, json_option
 
 _BROKER_PATIENCE_S = 15.0
 _MB = 1_000_000
 _SHOW_EVERY_S = 5.0
-_SHOWN_LINES = 12
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -111,6 +123,12 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--dry-run", is_flag=True, help="Look at the box, print the steps, and change nothing."
 )
+@click.option(
+    "--remove",
+    is_flag=True,
+    help="Take the agent off the box again; its settings and what it measured stay.",
+)
+@click.option("--purge", is_flag=True, help="With --remove: those go as well.")
 @authority_option
 @json_option
 def deploy(
@@ -139,6 +157,9 @@ def deploy(
     if order.prefix is not None and not order.for_user:
         message = "--prefix goes with --user"
         raise click.UsageError(message)
+    if order.purge and not order.remove:
+        message = "--purge goes with --remove"
+        raise click.UsageError(message)
     password = click.prompt("Password for sudo", hide_input=True) if ask_sudo_password else None
     ssh = Ssh(
         order.target,
@@ -147,14 +168,17 @@ def deploy(
         sudo_password=password,
     )
     with tempfile.TemporaryDirectory(prefix="edgewright-") as scratch, ssh:
+        if order.remove:
+            _remove(ssh, order, as_json=as_json)
+            return
         found = prepare(ssh, order, Path(scratch), now=time.time())
         steps = plan(found.wanted, found.there)
-        click.echo("\n".join(_facts(order, found)), err=True)
+        click.echo("\n".join(facts_lines(order, found)), err=True)
         if order.dry_run:
-            click.echo(_json(_dry(steps)) if as_json else "\n".join(_dry_lines(steps)))
+            click.echo(_json(dry_steps(steps)) if as_json else "\n".join(dry_lines(steps)))
             return
         outcome = _perform(ssh, order, found, steps)
-    click.echo(_json(outcome) if as_json else _told(outcome))
+    click.echo(_json(outcome) if as_json else outcome_text(outcome))
 
 
 def _perform(ssh: Ssh, order: Order, found: Prepared, steps: list[Step]) -> Outcome:
@@ -173,7 +197,11 @@ def _perform(ssh: Ssh, order: Order, found: Prepared, steps: list[Step]) -> Outc
         device=found.device,
         timeout_s=_BROKER_PATIENCE_S,
     )
-    with locked(ssh, layout, found.python, as_root=found.wanted.as_root), ear as hearing:
+    lock = locked(ssh, layout, found.python, as_root=found.wanted.as_root)
+    with ear as hearing, lock:
+        if has_changed(ssh, found):
+            message = f"{order.target}: another deploy changed the box just now; look, then again"
+            raise DeployError(message)
         deployment = Deployment(
             ssh,
             found.wanted,
@@ -199,12 +227,22 @@ def _perform(ssh: Ssh, order: Order, found: Prepared, steps: list[Step]) -> Outc
     )
 
 
-class DryStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What `--dry-run --json` prints of a step."""
-
-    title: str
-    as_root: bool
-    does: list[str]
+def _remove(ssh: Ssh, order: Order, *, as_json: bool) -> None:
+    place = find_place(ssh, order)
+    layout = place.layout
+    there = survey(ssh, layout, place.python)
+    steps = removal(layout, purge=order.purge, as_root=place.as_root)
+    if order.dry_run:
+        click.echo(_json(dry_steps(steps)) if as_json else "\n".join(dry_lines(steps)))
+        return
+    if there.release is not None:
+        with locked(ssh, layout, place.python, as_root=place.as_root):
+            for number, step in enumerate(steps, start=1):
+                _Teller().begin(number, len(steps), step)
+                ssh.run(step.script, as_root=step.as_root)
+    kept = [] if order.purge or there.release is None else [layout.config, layout.state]
+    removed = Removed(target=order.target, release=there.release, kept=[str(one) for one in kept])
+    click.echo(_json(removed) if as_json else removed_text(removed))
 
 
 class _Teller(Listener):
@@ -230,57 +268,6 @@ class _Teller(Listener):
     def end(self, detail: str) -> None:
         if detail:
             click.echo(f"      {detail}", err=True)
-
-
-def _facts(order: Order, found: Prepared) -> list[str]:
-    box, python, layout = found.box, found.python, found.wanted.layout
-    pin = python.pin
-    torch = (
-        "that of the box's Python where it is 2.9 or later"
-        if order.system_packages
-        else f"{pin.version}: {pin.why}"
-    )
-    becomes = found.there.release or "nothing"
-    return [
-        f"{order.target}: {box.board or box.host}, {python.machine}, Python {python.dotted}",
-        f"torch {torch}",
-        f"device {found.site}/{found.device}, broker {found.broker}",
-        f"below {layout.app}, kept by {layout.keeper.value}; there now: {becomes}",
-        *(f"note: {remark}" for remark in found.remarks),
-    ]
-
-
-def _dry(steps: list[Step]) -> list[DryStep]:
-    return [DryStep(title=s.title, as_root=s.as_root, does=step_lines(s)) for s in steps]
-
-
-def _dry_lines(steps: list[Step]) -> list[str]:
-    lines = []
-    for number, step in enumerate(steps, start=1):
-        by = " (root)" if step.as_root else ""
-        lines.append(f"[{number}/{len(steps)}] {step.title}{by}")
-        does = step_lines(step)
-        lines += [f"      {line}" for line in _shortened(does)]
-    return [*lines, "Nothing was changed."]
-
-
-def _shortened(lines: list[str]) -> list[str]:
-    # A certificate and a list of versions tell a reader little; --json has them whole.
-    texts = [line for line in lines if line.startswith("< ")]
-    if len(texts) <= _SHOWN_LINES:
-        return lines
-    left = len(texts) - _SHOWN_LINES
-    head = [line for line in lines if not line.startswith("< ")]
-    return [*head, *texts[:_SHOWN_LINES], f"< ({left} more lines)"]
-
-
-def _told(outcome: Outcome) -> str:
-    was = f" (before: {outcome.previous_release})" if outcome.previous_release else ""
-    lines = [
-        f"{outcome.site}/{outcome.device} on {outcome.target} runs {outcome.release}{was}.",
-        *(one if one.startswith("note: ") else f"note: {one}" for one in outcome.notes),
-    ]
-    return "\n".join(lines)
 
 
 def _json(document: object) -> str:

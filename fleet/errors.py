@@ -70,6 +70,10 @@ class DeployError(FleetError):
     """The agent could not be put on a box; the message says where it stopped."""
 
 
+class OrderError(DeployError):
+    """What is asked of a deploy makes no sense."""
+
+
 class BoxUnreachableError(DeployError):
     """No connection to a box, or it broke."""
 

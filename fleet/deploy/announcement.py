@@ -57,6 +57,13 @@ class Ear:
                 return self.inventory
         return None
 
+    def await_online(self, *, timeout_s: float) -> bool:
+        """Whether the device is there, or comes in time."""
+        deadline = time.monotonic() + timeout_s
+        while not self.is_online and time.monotonic() < deadline:
+            self.hear(_LOOK_S)
+        return self.is_online
+
     def _take(self, delivery: Delivery) -> None:
         read = read_delivery(delivery)
         if not isinstance(read, Accepted):

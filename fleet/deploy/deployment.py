@@ -5,20 +5,20 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from contract.messages import Inventory
 from fleet.authority.authority import Credentials
 from fleet.deploy.announcement import Ear
 from fleet.deploy.keeper import is_running_script, log_script
-from fleet.deploy.plan import Await, Enroll, Run, Ship, Stage, Step, Wanted, Write, back_script
+from fleet.deploy.plan import Wanted, back_script
 from fleet.deploy.release import WANTS_GPU
 from fleet.deploy.ssh import Ssh
+from fleet.deploy.steps import Await, Enroll, Run, Ship, Stage, Step, Write
 from fleet.deploy.survey import Survey
 from fleet.deploy.transfer import ship
 from fleet.errors import DeployError, FleetError, RemoteError
 
 _MB = 1_000_000
+_BACK_PATIENCE_S = 60.0
 
 
 class Listener:
@@ -116,8 +116,11 @@ class Deployment:
 
     def _await(self, step: Await) -> str:
         if step.stage is Stage.TIDY:
+            if not self._ear.await_online(timeout_s=self._timeout_s):
+                message = "the agent runs, but the device is not online at the broker"
+                raise DeployError(message)
             self._inventory = self._ear.inventory
-            return "nothing to change; it runs on"
+            return "it runs on"
         self._inventory = self._ear.await_boot(
             other_than=self._boot_before, timeout_s=self._timeout_s
         )
@@ -131,7 +134,7 @@ class Deployment:
         """Why a step failed and what runs now, having brought back what can be."""
         why = _why(error)
         if step.stage is Stage.TIDY:
-            return f"{why}. The new agent runs"
+            return f"{why}. Release {self._wanted.release.name} runs"
         if step.stage is Stage.PREPARE:
             return f"{why}. {self._untouched()}"
         try:
@@ -153,18 +156,20 @@ class Deployment:
 
     def _go_back(self) -> str:
         layout, old = self._wanted.layout, self._there.release
+        self._ear.hear(0.0)
+        failed = self._ear.boot_id
         as_root = self._wanted.as_root
         self._ssh.run(back_script(layout, self._there), as_root=as_root)
         if old is None:
             return "It was stopped; its files are left to look at"
         if not self._there.is_running:
             return f"Release {old} is in place again; it did not run before"
-        runs = "yes" in self._ssh.run(is_running_script(layout), as_root=as_root)
-        return (
-            f"The old agent ({old}) was started again"
-            if runs
-            else f"The old agent ({old}) was put back, but it does not run: look at its log"
-        )
+        back = self._ear.await_boot(other_than=failed, timeout_s=_BACK_PATIENCE_S)
+        if back is not None:
+            return f"The old agent ({old}) was started again and is online"
+        if "yes" in self._ssh.run(is_running_script(layout), as_root=as_root):
+            return f"The old agent ({old}) was started again; it has not announced itself yet"
+        return f"The old agent ({old}) was put back, but it does not run: look at its log"
 
 
 def _why(error: BaseException) -> str:
@@ -177,18 +182,3 @@ def _why(error: BaseException) -> str:
             "platform CPU), or bring the wheels with --wheelhouse"
         )
     return str(error).rstrip(".")
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a deploy came to; it is what `--json` prints."""
-
-    site: str
-    device: str
-    target: str
-    release: str
-    previous_release: str | None
-    keeper: str
-    torch: str | None
-    bundle_set: str | None
-    broker: str
-    notes: list[str]

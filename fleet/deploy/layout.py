@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from fleet.deploy.box import Box
-from fleet.errors import DeployError, UnsuitableBoxError
+from fleet.errors import DeployError, OrderError, UnsuitableBoxError
 
 UNIT_NAME = "edgewright-agent.service"
 SYSTEM_USER = "edgewright"
@@ -133,7 +133,7 @@ def user_layout(box: Box, prefix: str | None) -> Layout:
     base = PurePosixPath(prefix or f"{box.home}/.local/share/edgewright")
     if not base.is_absolute() or any(c in str(base) for c in " \n\"'\\%$"):
         message = f"--prefix {prefix!r}: expected an absolute path on the box, of plain characters"
-        raise DeployError(message)
+        raise OrderError(message)
     return Layout(
         keeper=Keeper.USER if box.has_user_systemd else Keeper.NOBODY,
         app=base,

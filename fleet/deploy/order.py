@@ -31,3 +31,5 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     ssh_config: Path | None = None
     timeout_s: float
     dry_run: bool = False
+    remove: bool = False
+    purge: bool = False

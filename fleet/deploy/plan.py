@@ -1,8 +1,7 @@
-"""The steps of a deploy as data: what a dry run prints is what a real one does."""
+"""Which steps bring a box from what is there to what is wanted."""
 
 from __future__ import annotations
 
-import enum
 from pathlib import PurePosixPath
 from shlex import quote
 
@@ -13,83 +12,11 @@ from fleet.deploy.keeper import start_script, stop_script
 from fleet.deploy.layout import Keeper, Layout
 from fleet.deploy.release import Release
 from fleet.deploy.settings import Value, merge_settings
+from fleet.deploy.steps import Await, Enroll, Run, Ship, Stage, Step, Write
 from fleet.deploy.survey import Survey
 from fleet.deploy.transfer import Parcel, Shipment
 
-_SECRET, _PUBLIC = "600", "644"
 _KEPT_RELEASES = 2
-
-
-class Stage(enum.Enum):
-    """What a failure means for the agent that runs."""
-
-    #: Nothing that it uses was touched.
-    PREPARE = "prepare"
-    #: It was stopped, and has to be brought back.
-    SWITCH = "switch"
-    #: The new one runs.
-    TIDY = "tidy"
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A script on the box."""
-
-    title: str
-    script: str
-    as_root: bool
-    stage: Stage = Stage.PREPARE
-    #: Whether what it prints is told.
-    is_told: bool = False
-
-
-class Ship(msgspec.Struct, frozen=True, kw_only=True):
-    """Files to a folder of the box."""
-
-    title: str
-    shipment: Shipment
-    as_root: bool
-    stage: Stage = Stage.PREPARE
-
-
-class Write(msgspec.Struct, frozen=True, kw_only=True):
-    """Some text as a file of the box, whole or not at all."""
-
-    title: str
-    path: PurePosixPath
-    text: str
-    as_root: bool
-    stage: Stage = Stage.PREPARE
-
-    @property
-    def command(self) -> str:
-        """Writes standard input to the file."""
-        return write_command(self.path, mode=_PUBLIC, owner=None)
-
-
-class Enroll(msgspec.Struct, frozen=True, kw_only=True):
-    """Credentials for the device, made here; its password goes over standard input."""
-
-    title: str
-    path: PurePosixPath
-    owner: str | None
-    as_root: bool
-    stage: Stage = Stage.PREPARE
-
-    @property
-    def command(self) -> str:
-        """Writes standard input to the file of the password."""
-        return write_command(self.path, mode=_SECRET, owner=self.owner)
-
-
-class Await(msgspec.Struct, frozen=True, kw_only=True):
-    """The device's announcement, heard at the broker."""
-
-    title: str
-    as_root: bool = False
-    stage: Stage = Stage.SWITCH
-
-
-Step = Run | Ship | Write | Enroll | Await
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,107 +36,97 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     as_root: bool
 
 
-def write_command(path: PurePosixPath, *, mode: str, owner: str | None) -> str:
-    """One line that puts standard input into a file, whole or not at all."""
-    place, scratch = quote(str(path)), quote(f"{path}.part")
-    chown = f" && chown {owner}:{owner} {scratch}" if owner else ""
-    return f"umask 077; cat >{scratch} && chmod {mode} {scratch}{chown} && mv {scratch} {place}"
-
-
 def plan(wanted: Wanted, there: Survey) -> list[Step]:
     """Steps that bring a box from what is there to what is wanted."""
-    layout, release, root = wanted.layout, wanted.release, wanted.as_root
+    layout, root = wanted.layout, wanted.as_root
     settings = merge_settings(there.settings or "", wanted.settings)
-    steps: list[Step] = [
-        Run(title="make folders", script=_folders_script(layout), as_root=root),
-    ]
+    steps: list[Step] = [Run(title="make folders", script=_folders_script(layout), as_root=root)]
     if not there.is_release_proven:
-        steps += [
-            Write(
-                title="copy the list of versions",
-                path=layout.incoming / "constraints.txt",
-                text=release.constraints,
-                as_root=root,
-            ),
-            _packages("copy the wheel", layout.incoming, wanted.packages, layout, as_root=root),
-        ]
-        if wanted.wheels:
-            folder = layout.incoming / "wheelhouse"
-            steps.append(
-                _packages("copy the wheelhouse", folder, wanted.wheels, layout, as_root=root)
-            )
-        steps.append(
-            Run(
-                title=f"install release {release.name}",
-                script=release.install_script(layout),
-                as_root=root,
-            )
-        )
+        steps += _release_steps(wanted)
     if wanted.bundles is not None:
-        steps.append(
-            Ship(
-                title=f"copy bundle set {wanted.bundles.name}",
-                shipment=wanted.bundles.shipment(layout),
-                as_root=root,
-            )
-        )
-    new_toml = _new(layout.agent_toml)
-    is_other = settings != there.settings
-    if is_other:
-        steps.append(
-            Write(title="write agent.toml beside the present one", path=new_toml, text=settings,
-                  as_root=root)
-        )  # fmt: skip
-    steps.append(
-        Run(
-            title="prove the release",
-            script=release.proof_script(layout, new_toml if is_other else layout.agent_toml),
+        title = f"copy bundle set {wanted.bundles.name}"
+        steps.append(Ship(title=title, shipment=wanted.bundles.shipment(layout), as_root=root))
+    # A file that is written new is read at a new start.
+    written = [*_written_steps(wanted, there, settings), *_access_steps(wanted, there)]
+    steps += written
+    if written or there.release != wanted.release.name or not there.is_running:
+        steps += _switch_steps(wanted)
+    else:
+        steps += _unchanged_steps(wanted, there)
+    title = "remove what is no longer used"
+    script = _tidy_script(wanted, there)
+    return [*steps, Run(title=title, script=script, as_root=root, stage=Stage.TIDY)]
+
+
+def _release_steps(wanted: Wanted) -> list[Step]:
+    layout, release, root = wanted.layout, wanted.release, wanted.as_root
+    steps: list[Step] = [
+        Write(
+            title="copy the list of versions",
+            path=layout.incoming / "constraints.txt",
+            text=release.constraints,
             as_root=root,
-            is_told=True,
-        )
-    )
+        ),
+        _packages("copy the wheel", layout.incoming, wanted.packages, layout, as_root=root),
+    ]
+    if wanted.wheels:
+        folder = layout.incoming / "wheelhouse"
+        steps.append(_packages("copy the wheelhouse", folder, wanted.wheels, layout, as_root=root))
+    install, proof = release.install_script(layout), release.proof_script(layout)
+    return [
+        *steps,
+        Run(title=f"install release {release.name}", script=install, as_root=root),
+        Run(title="prove the release", script=proof, as_root=root, is_told=True),
+    ]
+
+
+def _written_steps(wanted: Wanted, there: Survey, settings: str) -> list[Step]:
+    """The settings and the unit, beside the present ones; none where they are the same."""
+    layout, release, root = wanted.layout, wanted.release, wanted.as_root
+    steps: list[Step] = []
+    if settings != there.settings:
+        place = _new(layout.agent_toml)
+        read = release.reading_script(layout, place)
+        steps += [
+            Write(title=f"write {place.name}", path=place, text=settings, as_root=root),
+            Run(title="let the release read it", script=read, as_root=root),
+        ]
+    elif not there.is_release_proven:
+        read = release.reading_script(layout, layout.agent_toml)
+        steps.append(Run(title="let the release read agent.toml", script=read, as_root=root))
+    if wanted.unit is not None and layout.unit is not None and wanted.unit != there.unit:
+        place = _new(layout.unit)
+        steps.append(Write(title=f"write {place.name}", path=place, text=wanted.unit, as_root=root))
+    return steps
+
+
+def _access_steps(wanted: Wanted, there: Survey) -> list[Step]:
+    layout, root = wanted.layout, wanted.as_root
+    steps: list[Step] = []
     if wanted.ca is not None and wanted.ca != there.ca:
         steps.append(Write(title="write ca.pem", path=layout.ca_file, text=wanted.ca, as_root=root))
     if wanted.needs_password:
-        steps.append(
-            Enroll(
-                title="enroll the device, write its password",
-                path=layout.password_file,
-                owner=layout.owner,
-                as_root=root,
-            )
-        )
-    is_other_unit = wanted.unit is not None and wanted.unit != there.unit
-    if is_other_unit and wanted.unit is not None and layout.unit is not None:
-        steps.append(
-            Write(title=f"write {layout.unit.name} beside the present one",
-                  path=_new(layout.unit), text=wanted.unit, as_root=root)
-        )  # fmt: skip
-    changed = is_other or is_other_unit or there.release != release.name
-    if changed or not there.is_running:
-        steps += [
-            Run(
-                title=f"switch to {release.name} and start it",
-                script=switch_script(wanted),
-                as_root=root,
-                stage=Stage.SWITCH,
-            ),
-            Await(title="wait for its announcement"),
-        ]
-    else:
-        if wanted.bundles is not None and wanted.bundles.name != there.set_name:
-            script = point_script(layout.bundles, wanted.bundles.place(layout))
-            steps.append(Run(title="point to the new bundle set", script=script, as_root=root))
-        steps.append(Await(title="see that it is there", stage=Stage.TIDY))
-    steps.append(
-        Run(
-            title="remove what is no longer used",
-            script=_tidy_script(wanted, there),
-            as_root=root,
-            stage=Stage.TIDY,
-        )
-    )
+        title = "enroll the device, write its password"
+        path = layout.password_file
+        steps.append(Enroll(title=title, path=path, owner=layout.owner, as_root=root))
     return steps
+
+
+def _switch_steps(wanted: Wanted) -> list[Step]:
+    title = f"switch to {wanted.release.name} and start it"
+    script = switch_script(wanted)
+    return [
+        Run(title=title, script=script, as_root=wanted.as_root, stage=Stage.SWITCH),
+        Await(title="wait for its announcement"),
+    ]
+
+
+def _unchanged_steps(wanted: Wanted, there: Survey) -> list[Step]:
+    steps: list[Step] = []
+    if wanted.bundles is not None and wanted.bundles.name != there.set_name:
+        script = _point_script(wanted.layout.bundles, wanted.bundles.place(wanted.layout))
+        steps.append(Run(title="point to the new set", script=script, as_root=wanted.as_root))
+    return [*steps, Await(title="see that it is there", stage=Stage.TIDY)]
 
 
 def switch_script(wanted: Wanted) -> str:
@@ -225,8 +142,8 @@ def switch_script(wanted: Wanted) -> str:
             f"if [ -e {new} ]; then mv {new} {place}; fi",
         ]
     if wanted.bundles is not None:
-        lines.append(point_script(layout.bundles, wanted.bundles.place(layout)))
-    lines.append(point_script(layout.current, layout.release(wanted.release.name)))
+        lines.append(_point_script(layout.bundles, wanted.bundles.place(layout)))
+    lines.append(_point_script(layout.current, layout.release(wanted.release.name)))
     return "\n".join([*lines, start_script(layout)])
 
 
@@ -239,35 +156,16 @@ def back_script(layout: Layout, there: Survey) -> str:
         place, old = quote(str(path)), quote(str(_previous(path)))
         lines.append(f"if [ -e {old} ]; then cp -p {old} {place}; fi")
     if there.set_name is not None:
-        lines.append(point_script(layout.bundles, layout.sets / there.set_name))
-    lines.append(point_script(layout.current, layout.release(there.release)))
+        lines.append(_point_script(layout.bundles, layout.sets / there.set_name))
+    lines.append(_point_script(layout.current, layout.release(there.release)))
     last = start_script(layout) if there.is_running else stop_script(layout)
     return "\n".join([*lines, last])
 
 
-def point_script(link: PurePosixPath, target: PurePosixPath) -> str:
+def _point_script(link: PurePosixPath, target: PurePosixPath) -> str:
     """Lets a link point elsewhere, in one move."""
     new = quote(f"{link}.new")
     return f"ln -sfn {quote(str(target))} {new} && mv -T {new} {quote(str(link))}"
-
-
-def step_lines(step: Step) -> list[str]:
-    """What a step does, exactly."""
-    match step:
-        case Run():
-            return step.script.splitlines()
-        case Ship():
-            return [
-                *step.shipment.look_script().splitlines(),
-                "# then, for what is missing of each file here:",
-                *(step.shipment.append_command(one) for one in step.shipment.parcels),
-            ]
-        case Write():
-            return [step.command, *(f"< {line}" for line in step.text.splitlines())]
-        case Enroll():
-            return [step.command, "< (the password; it is shown nowhere)"]
-        case Await():
-            return []
 
 
 def _new(path: PurePosixPath) -> PurePosixPath:

@@ -22,7 +22,7 @@ from fleet.deploy.ssh import Ssh
 from fleet.deploy.survey import Survey, is_proven, password_there, survey, why_unreachable
 from fleet.deploy.transfer import parcels_of
 from fleet.deploy.unit import unit_text
-from fleet.errors import DeployError
+from fleet.errors import DeployError, OrderError
 
 _DEFAULT_SITE = "default"
 #: Beyond this a certificate may seem not valid yet.
@@ -47,6 +47,34 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...]
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where on a box the agent lives."""
+
+    box: Box
+    python: Python
+    layout: Layout
+    as_root: bool
+
+
+def find_place(ssh: Ssh, order: Order) -> Place:
+    """Look at the box and see where the agent belongs there; changes nothing.
+
+    Raises:
+        UnsuitableBoxError: the box cannot run the agent; the message says what it would need.
+        DeployError: there is no way to become root.
+    """
+    box = look(ssh, python=order.python)
+    python = box.suitable_python()
+    layout = user_layout(box, order.prefix) if order.for_user else system_layout(box)
+    as_root = not order.for_user and not box.is_root
+    if as_root and box.sudo == "asks" and ssh.sudo_password is None:
+        message = (
+            f"sudo on the box asks {box.user} for a password; give it with --ask-sudo-password"
+        )
+        raise DeployError(message)
+    return Place(box=box, python=python, layout=layout, as_root=as_root)
+
+
 def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
     """Look at the box, and at what is here; changes nothing on the box.
 
@@ -60,6 +88,7 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
         UnsuitableBoxError: the box cannot run the agent; the message says what it would need.
         DeployError: something else speaks against it.
     """
+    extra = _extra_settings(order)
     local_set = read_local_set(order.bundles) if order.bundles is not None else None
     source = find_source(
         wheel=order.wheel,
@@ -68,15 +97,8 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
         torch_index=order.torch_index,
         system_packages=order.system_packages,
     )
-    box = look(ssh, python=order.python)
-    python = box.suitable_python()
-    layout = user_layout(box, order.prefix) if order.for_user else system_layout(box)
-    as_root = not order.for_user and not box.is_root
-    if as_root and box.sudo == "asks" and ssh.sudo_password is None:
-        message = (
-            f"sudo on the box asks {box.user} for a password; give it with --ask-sudo-password"
-        )
-        raise DeployError(message)
+    place = find_place(ssh, order)
+    box, python, layout, as_root = place.box, place.python, place.layout, place.as_root
     there = survey(ssh, layout, python)
     known = parse_settings(there.settings or "")
     site, device = _identity(order, known, box)
@@ -107,7 +129,7 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
         wheels=wheels,
         unit=unit_text(layout, box) if layout.unit is not None else None,
         bundles=local_set,
-        settings=_settings(order, layout, site=site, device=device, broker=broker),
+        settings=_settings(layout, site=site, device=device, broker=broker) | extra,
         ca=Authority.existing(order.authority).ca_file.read_text() if broker.tls else None,
         needs_password=broker.tls
         and _needs_password(ssh, order, layout, username_of(site, device), as_root=as_root),
@@ -126,6 +148,16 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
     )
 
 
+def has_changed(ssh: Ssh, found: Prepared) -> bool:
+    """Whether somebody else deployed since `found` was found.
+
+    Raises:
+        BoxUnreachableError: the connection failed.
+    """
+    now, then = survey(ssh, found.wanted.layout, found.python), found.there
+    return (now.release, now.settings, now.set_name) != (then.release, then.settings, then.set_name)
+
+
 def _identity(order: Order, known: dict[str, Value], box: Box) -> tuple[str, str]:
     found = []
     for key, asked, default in (
@@ -139,7 +171,7 @@ def _identity(order: Order, known: dict[str, Value], box: Box) -> tuple[str, str
                 f"--{key} {asked}: this box is {known.get('site')}/{known.get('device')} already, "
                 f"and what it has not delivered yet goes by that name; leave --{key} out"
             )
-            raise DeployError(message)
+            raise OrderError(message)
         found.append(asked or str(before or default))
     site, device = found
     username_of(site, device)
@@ -157,14 +189,14 @@ def _broker(order: Order, known: dict[str, Value]) -> BrokerAddress:
             f"--broker {broker}: expected mqtts:// off loopback, for without TLS everybody on the "
             "way can read and write"
         )
-        raise DeployError(message)
+        raise OrderError(message)
     return broker
 
 
 def _settings(
-    order: Order, layout: Layout, *, site: str, device: str, broker: BrokerAddress
+    layout: Layout, *, site: str, device: str, broker: BrokerAddress
 ) -> dict[str, Value | None]:
-    settings: dict[str, Value | None] = {
+    return {
         "site": site,
         "device": device,
         "broker": str(broker),
@@ -173,11 +205,15 @@ def _settings(
         "ca_file": str(layout.ca_file) if broker.tls else None,
         "password_file": str(layout.password_file) if broker.tls else None,
     }
+
+
+def _extra_settings(order: Order) -> dict[str, Value | None]:
+    settings: dict[str, Value | None] = {}
     for text in order.settings:
         key, value = parse_assignment(text)
         if key in _OWN_KEYS:
             message = f"--set {key}: deploy decides that itself; see --{key.partition('_')[0]}"
-            raise DeployError(message)
+            raise OrderError(message)
         settings[key] = value
     return settings
 

@@ -12,7 +12,7 @@ import msgspec
 from fleet.deploy.box import Python
 from fleet.deploy.layout import Layout
 from fleet.deploy.wheel import pack_wheel
-from fleet.errors import DeployError
+from fleet.errors import DeployError, OrderError
 
 _WHEEL_NAME = re.compile(r"edgewright-(?P<version>[0-9][A-Za-z0-9.+!]*)-py3-none-any\.whl")
 _DIGEST_DIGITS = 10
@@ -120,8 +120,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
             ]
         )
 
-    def proof_script(self, layout: Layout, settings: PurePosixPath) -> str:
-        """Proves a release: it starts, looks at the box, imports torch, reads its settings."""
+    def proof_script(self, layout: Layout) -> str:
+        """Proves a release: it starts, looks at the box, and imports torch."""
         venv = layout.release(self.name)
         return "\n".join(
             [
@@ -129,10 +129,14 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
                 '"$venv/bin/edgewright-agent" --version',
                 '"$venv/bin/edgewright-agent" probe --json >/dev/null',
                 f'"$venv/bin/python" -c {quote(_NAME_TORCH)}',
-                f'"$venv/bin/python" -c {quote(_READ_SETTINGS)} {quote(str(settings))}',
                 f'touch "$venv/{_PROVEN}"',
             ]
         )
+
+    def reading_script(self, layout: Layout, settings: PurePosixPath) -> str:
+        """Sees that this release understands its settings."""
+        python = layout.release(self.name) / "bin/python"
+        return f"{quote(str(python))} -c {quote(_READ_SETTINGS)} {quote(str(settings))}"
 
     def is_proven_script(self, layout: Layout) -> str:
         """Prints `yes` where this release is there and was proven."""
@@ -188,13 +192,13 @@ def find_source(
         name, content = wheel.name, _read(wheel)
         if _WHEEL_NAME.fullmatch(name) is None:
             message = f"--wheel {wheel}: expected edgewright-VERSION-py3-none-any.whl"
-            raise DeployError(message)
+            raise OrderError(message)
     wheels = () if wheelhouse is None else tuple(sorted(wheelhouse.glob("*.whl")))
     if wheelhouse is not None and not wheels:
         message = (
             f"--wheelhouse {wheelhouse}: expected wheels (*.whl) in it; 'pip download' gets them"
         )
-        raise DeployError(message)
+        raise OrderError(message)
     return Source(
         wheel_name=name,
         wheel=content,

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 
-from fleet.errors import DeployError
+from fleet.errors import DeployError, OrderError
 
 Value = str | int | float | bool | list["Value"]
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -42,7 +42,7 @@ def parse_assignment(text: str) -> tuple[str, Value]:
     key = key.strip()
     if not equals or _KEY.fullmatch(key) is None:
         message = f"--set '{text}': expected KEY=VALUE, such as threads='[1, 4]'"
-        raise DeployError(message)
+        raise OrderError(message)
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -95,6 +95,12 @@ class Ssh:
                 self._master.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def break_off(self) -> None:
+        """End the connection at once, whatever goes over it."""
+        if self._master is not None:
+            self._master.kill()
+            self._master.wait()
+
     def run(self, script: str, *, as_root: bool = False) -> str:
         """What a POSIX shell script prints on the box.
 
