@@ -21,8 +21,9 @@ from fleet.ask_command import ask_command
 from fleet.authority.authority import fleet_access
 from fleet.broker_config_command import broker_config
 from fleet.database import Database, default_url, open_database
+from fleet.deploy_command import deploy
 from fleet.enroll_command import enroll, revoke
-from fleet.errors import AddressError, FleetError, PolicyError, UnknownDeviceError
+from fleet.errors import AddressError, FleetError, OrderError, PolicyError, UnknownDeviceError
 from fleet.evidence import runs_of
 from fleet.link import publish_once
 from fleet.options import authority_option, db_option, json_option, policy_option
@@ -48,7 +49,14 @@ from fleet.table import (
 )
 from fleet.telling import explanation_lines, rollout_lines
 
-_WRONG_USE = (AddressError, BrokerUrlError, PolicyError, TopicError, UnknownDeviceError)
+_WRONG_USE = (
+    AddressError,
+    BrokerUrlError,
+    OrderError,
+    PolicyError,
+    TopicError,
+    UnknownDeviceError,
+)
 _PUBLISH_PATIENCE_S = 10.0
 #: Where output goes to a file or a pipe there is no terminal whose width would matter.
 _PIPE_COLUMNS = 200
@@ -79,7 +87,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, enroll, revoke, broker_config, ask_command):
+for _command in (serve, enroll, revoke, deploy, broker_config, ask_command):
     cli.add_command(_command)
 
 

@@ -64,3 +64,23 @@ class UnknownDeviceError(FleetError):
 
 class UnsuitableBoxError(FleetError):
     """The agent cannot run on a box; the message says what it would need."""
+
+
+class DeployError(FleetError):
+    """The agent could not be put on a box; the message says where it stopped."""
+
+
+class OrderError(DeployError):
+    """What is asked of a deploy makes no sense."""
+
+
+class BoxUnreachableError(DeployError):
+    """No connection to a box, or it broke."""
+
+
+class RemoteError(DeployError):
+    """A command on a box failed; the message is what it said last."""
+
+    def __init__(self, said: str, code: int) -> None:
+        super().__init__(said)
+        self.code = code

@@ -47,7 +47,10 @@ class Subscribed(msgspec.Struct, frozen=True):
 
 
 class Link:
-    """A subscribed connection that comes back by itself; feed `receive` in a loop."""
+    """A subscribed connection that comes back by itself; feed `receive` in a loop.
+
+    Without `topics` it is told all that devices say.
+    """
 
     def __init__(
         self,
@@ -56,10 +59,14 @@ class Link:
         access: Access,
         client_id: str,
         session: Session,
+        topics: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._address = address
         self._clock = clock
+        self._topics = list(topics) or device_filters()
+        #: Why there is no connection, where the last try failed.
+        self.problem: str | None = None
         self._inbox: queue.Queue[Delivery | Subscribed] = queue.Queue(_QUEUE_LENGTH)
         self._closing = threading.Event()
         clean = session is Session.CLEAN
@@ -109,15 +116,18 @@ class Link:
         _properties: object,
     ) -> None:
         if reason.is_failure:
-            _log.error("broker refused broker=%s reason=%s", self._address, refused(reason))
+            self.problem = refused(reason)
+            _log.error("broker refused broker=%s reason=%s", self._address, self.problem)
             return
+        self.problem = None
         _log.info("connected broker=%s", self._address)
-        client.subscribe([(topic, _QOS) for topic in device_filters()])
+        client.subscribe([(topic, _QOS) for topic in self._topics])
 
     def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
         # paho calls this while it handles the error, and does not say which it was.
         error = sys.exception()
         reason = connect_failed(self._address, error) if isinstance(error, OSError) else error
+        self.problem = str(reason)
         _log.info("broker away, trying again broker=%s reason=%s", self._address, reason)
 
     def _on_disconnect(
@@ -140,6 +150,7 @@ class Link:
     ) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
+            self.problem = refused[0]
             _log.error("broker refused to subscribe broker=%s reason=%s", self._address, refused[0])
             return
         self._put(Subscribed())

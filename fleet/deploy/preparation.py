@@ -1,0 +1,248 @@
+"""What has to be known before the first step, and what speaks against taking it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from contract.access import username_of
+from contract.address import DEFAULT_TLS_PORT, BrokerAddress, parse_broker_url
+from fleet.authority.authority import Authority
+from fleet.authority.passwords import is_password
+from fleet.deploy.box import Box, Python, look
+from fleet.deploy.bundles import read_local_set
+from fleet.deploy.layout import Layout, system_layout, user_layout
+from fleet.deploy.order import Order
+from fleet.deploy.plan import Wanted
+from fleet.deploy.release import Release, find_source
+from fleet.deploy.room import check_room
+from fleet.deploy.settings import Value, parse_assignment, parse_settings
+from fleet.deploy.ssh import Ssh
+from fleet.deploy.survey import Survey, is_proven, password_there, survey, why_unreachable
+from fleet.deploy.transfer import parcels_of
+from fleet.deploy.unit import unit_text
+from fleet.errors import DeployError, OrderError
+
+_DEFAULT_SITE = "default"
+#: Beyond this a certificate may seem not valid yet.
+_CLOCK_TOLERANCE_S = 600
+#: What deploy itself says in agent.toml.
+_OWN_KEYS = ("site", "device", "broker", "bundles", "state_dir", "ca_file", "password_file")
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a deploy needs to know."""
+
+    box: Box
+    python: Python
+    there: Survey
+    wanted: Wanted
+    site: str
+    device: str
+    #: As the device reaches it, and as this machine does.
+    broker: BrokerAddress
+    broker_here: BrokerAddress
+    #: What a person should know, and nothing that stops a deploy.
+    remarks: tuple[str, ...]
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where on a box the agent lives."""
+
+    box: Box
+    python: Python
+    layout: Layout
+    as_root: bool
+
+
+def find_place(ssh: Ssh, order: Order) -> Place:
+    """Look at the box and see where the agent belongs there; changes nothing.
+
+    Raises:
+        UnsuitableBoxError: the box cannot run the agent; the message says what it would need.
+        DeployError: there is no way to become root.
+    """
+    box = look(ssh, python=order.python)
+    python = box.suitable_python()
+    layout = user_layout(box, order.prefix) if order.for_user else system_layout(box)
+    as_root = not order.for_user and not box.is_root
+    if as_root and box.sudo == "asks" and ssh.sudo_password is None:
+        message = (
+            f"sudo on the box asks {box.user} for a password; give it with --ask-sudo-password"
+        )
+        raise DeployError(message)
+    return Place(box=box, python=python, layout=layout, as_root=as_root)
+
+
+def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
+    """Look at the box, and at what is here; changes nothing on the box.
+
+    Args:
+        ssh: an open connection.
+        order: what is asked for.
+        scratch: a folder of this machine for files on their way.
+        now: the present time.
+
+    Raises:
+        UnsuitableBoxError: the box cannot run the agent; the message says what it would need.
+        DeployError: something else speaks against it.
+    """
+    extra = _extra_settings(order)
+    local_set = read_local_set(order.bundles) if order.bundles is not None else None
+    source = find_source(
+        wheel=order.wheel,
+        constraints=order.constraints,
+        wheelhouse=order.wheelhouse,
+        torch_index=order.torch_index,
+        system_packages=order.system_packages,
+    )
+    place = find_place(ssh, order)
+    box, python, layout, as_root = place.box, place.python, place.layout, place.as_root
+    there = survey(ssh, layout, python)
+    known = parse_settings(there.settings or "")
+    site, device = _identity(order, known, box)
+    broker = _broker(order, known)
+    release = Release(source=source, python=python)
+    there = msgspec.structs.replace(there, is_release_proven=is_proven(ssh, release, layout))
+    wheel_file = scratch / source.wheel_name
+    wheel_file.write_bytes(source.wheel)
+    wheels = parcels_of(source.wheelhouse)
+    check_room(
+        there,
+        has_own_torch=not source.system_packages,
+        wheels_bytes=sum(one.bytes for one in wheels),
+        set_bytes=local_set.total_bytes if local_set is not None else 0,
+    )
+    problem = why_unreachable(ssh, python, broker)
+    if problem is not None:
+        message = (
+            f"the box cannot reach the broker at {broker}: {problem}. Does "
+            "'edgewright-fleet serve --listen 0.0.0.0:8883' run, and does a firewall let the box "
+            "in? --broker names another address"
+        )
+        raise DeployError(message)
+    wanted = Wanted(
+        layout=layout,
+        release=release,
+        packages=parcels_of([wheel_file]),
+        wheels=wheels,
+        unit=unit_text(layout, box) if layout.unit is not None else None,
+        bundles=local_set,
+        settings=_settings(layout, site=site, device=device, broker=broker) | extra,
+        ca=Authority.existing(order.authority).ca_file.read_text() if broker.tls else None,
+        needs_password=broker.tls
+        and _needs_password(ssh, order, layout, username_of(site, device), as_root=as_root),
+        as_root=as_root,
+    )
+    return Prepared(
+        box=box,
+        python=python,
+        there=there,
+        wanted=wanted,
+        site=site,
+        device=device,
+        broker=broker,
+        broker_here=parse_broker_url(order.broker_here) if order.broker_here else broker,
+        remarks=tuple(_remarks(box, there, wanted, now=now)),
+    )
+
+
+def has_changed(ssh: Ssh, found: Prepared) -> bool:
+    """Whether somebody else deployed since `found` was found.
+
+    Raises:
+        BoxUnreachableError: the connection failed.
+    """
+    now, then = survey(ssh, found.wanted.layout, found.python), found.there
+    return (now.release, now.settings, now.set_name) != (then.release, then.settings, then.set_name)
+
+
+def _identity(order: Order, known: dict[str, Value], box: Box) -> tuple[str, str]:
+    found = []
+    for key, asked, default in (
+        ("site", order.site, _DEFAULT_SITE),
+        ("device", order.device, box.device_id),
+    ):
+        before = known.get(key)
+        if asked is not None and before is not None and asked != before:
+            # Its outbox holds what it measured under its name.
+            message = (
+                f"--{key} {asked}: this box is {known.get('site')}/{known.get('device')} already, "
+                f"and what it has not delivered yet goes by that name; leave --{key} out"
+            )
+            raise OrderError(message)
+        found.append(asked or str(before or default))
+    site, device = found
+    username_of(site, device)
+    return site, device
+
+
+def _broker(order: Order, known: dict[str, Value]) -> BrokerAddress:
+    url = order.broker or known.get("broker")
+    if url is not None:
+        broker = parse_broker_url(str(url))
+    else:
+        broker = BrokerAddress(Authority(order.authority).public_host(), DEFAULT_TLS_PORT, tls=True)
+    if not broker.tls and not broker.is_loopback:
+        message = (
+            f"--broker {broker}: expected mqtts:// off loopback, for without TLS everybody on the "
+            "way can read and write"
+        )
+        raise OrderError(message)
+    return broker
+
+
+def _settings(
+    layout: Layout, *, site: str, device: str, broker: BrokerAddress
+) -> dict[str, Value | None]:
+    return {
+        "site": site,
+        "device": device,
+        "broker": str(broker),
+        "bundles": str(layout.bundles),
+        "state_dir": str(layout.state),
+        "ca_file": str(layout.ca_file) if broker.tls else None,
+        "password_file": str(layout.password_file) if broker.tls else None,
+    }
+
+
+def _extra_settings(order: Order) -> dict[str, Value | None]:
+    settings: dict[str, Value | None] = {}
+    for text in order.settings:
+        key, value = parse_assignment(text)
+        if key in _OWN_KEYS:
+            message = f"--set {key}: deploy decides that itself; see --{key.partition('_')[0]}"
+            raise OrderError(message)
+        settings[key] = value
+    return settings
+
+
+def _needs_password(
+    ssh: Ssh, order: Order, layout: Layout, username: str, *, as_root: bool
+) -> bool:
+    """Whether the device's password is missing on the box, or is not that of its account."""
+    if order.new_password:
+        return True
+    there = password_there(ssh, layout, as_root=as_root)
+    if there is None:
+        return True
+    account = Authority.existing(order.authority).accounts().get(username)
+    return account is None or not is_password(there, account)
+
+
+def _remarks(box: Box, there: Survey, wanted: Wanted, *, now: float) -> list[str]:
+    remarks = []
+    if abs(box.now - now) > _CLOCK_TOLERANCE_S:
+        remarks.append(
+            f"the clock of the box is off by {abs(box.now - now) / 3600:.1f} hours; TLS needs a "
+            "right one"
+        )
+    if wanted.bundles is None and there.set_name is None:
+        remarks.append("no bundle set is on the box; the agent announces itself and waits for one")
+    if wanted.layout.unit is None:
+        remarks.append(
+            "systemd does not run there for this user: nobody starts the agent again when it "
+            "ends or the box restarts"
+        )
+    return remarks

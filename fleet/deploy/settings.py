@@ -1,0 +1,115 @@
+"""The agent's `agent.toml`: what deploy knows, over what the operator wrote."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+
+from fleet.errors import DeployError, OrderError
+
+Value = str | int | float | bool | list["Value"]
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_HEADER = "# Written by edgewright-fleet deploy; keys that are added here stay.\n"
+
+
+def parse_settings(text: str) -> dict[str, Value]:
+    """Keys and values of an `agent.toml`; it has no tables.
+
+    Raises:
+        DeployError: not TOML, or with a table.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = f"agent.toml on the box: {error}; repair it, or remove it"
+        raise DeployError(message) from error
+    for key, value in content.items():
+        if not isinstance(value, str | int | float | bool | list):
+            message = f"agent.toml on the box: {key}: expected text, a number, or a list"
+            raise DeployError(message)
+    return content
+
+
+def parse_assignment(text: str) -> tuple[str, Value]:
+    """Key and value of `KEY=VALUE`; a value that is not TOML is text.
+
+    Raises:
+        DeployError: there is no key.
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or _KEY.fullmatch(key) is None:
+        message = f"--set '{text}': expected KEY=VALUE, such as threads='[1, 4]'"
+        raise OrderError(message)
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value.strip()
+    return (key, parsed) if isinstance(parsed, str | int | float | bool | list) else (key, value)
+
+
+def merge_settings(before: str, changes: Mapping[str, Value | None]) -> str:
+    """`before` with keys replaced or added, and those whose value is None removed.
+
+    Comments and the order of lines stay, wherever each replaced key has a line of its own.
+
+    Raises:
+        DeployError: `before` is no `agent.toml`.
+    """
+    wanted: dict[str, Value | None] = {**parse_settings(before), **changes}
+    expected = {key: value for key, value in wanted.items() if value is not None}
+    edited = _edit_lines(before or _HEADER, changes)
+    try:
+        if tomllib.loads(edited) == expected:
+            return edited
+    except tomllib.TOMLDecodeError:
+        pass
+    # A value over several lines, or a quoted key: write it anew, without the comments.
+    return _HEADER + "".join(_line(key, value) for key, value in expected.items())
+
+
+def _edit_lines(text: str, changes: Mapping[str, Value | None]) -> str:
+    left = dict(changes)
+    lines = []
+    for line in text.splitlines(keepends=True):
+        key = line.partition("=")[0].strip()
+        if "=" not in line or key not in left:
+            lines.append(line)
+            continue
+        value = left.pop(key)
+        if value is not None:
+            same = _is_same(line, key, value)
+            lines.append(line if same else _line(key, value))
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    lines += [_line(key, value) for key, value in left.items() if value is not None]
+    return "".join(lines)
+
+
+def _is_same(line: str, key: str, value: Value) -> bool:
+    try:
+        return bool(tomllib.loads(line) == {key: value})
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _line(key: str, value: Value) -> str:
+    return f"{key} = {_rendered(value)}\n"
+
+
+def _rendered(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + "".join(_escaped(character) for character in value) + '"'
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_rendered, value)) + "]"
+    return repr(value)
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

@@ -1,0 +1,106 @@
+"""A box to deploy to: a real sshd with a home of its own, and the command that deploys there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from support.sshd import Sshd
+
+PATIENCE_S = 240
+#: The Python below the virtual environment of the tests.
+PYTHON = Path(sys.base_prefix) / "bin/python3"
+
+
+def box_packages(folder: Path) -> Path:
+    """What the box's Python finds installed: all that the tests have, but not Edgewright."""
+    site = Path(torch.__file__).parents[1]
+    for one in site.iterdir():
+        if "edgewright" not in one.name:
+            (folder / one.name).symlink_to(one)
+    return folder
+
+
+def logging_ssh(folder: Path) -> Path:
+    """A folder with an `ssh` that notes its arguments in `argv`, then is the real one."""
+    program = folder / "ssh"
+    program.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" >>{folder}/argv\nexec {shutil.which("ssh")} "$@"\n'
+    )
+    program.chmod(0o755)
+    return folder
+
+
+@dataclass
+class Done:
+    """How a deploy ended."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def outcome(self) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(self.output)
+
+
+@dataclass
+class Box:
+    """One box, and how to deploy to it."""
+
+    sshd: Sshd
+    tools: Path
+    options: list[str] = field(default_factory=list)
+
+    @property
+    def base(self) -> Path:
+        """Where `--user` installs."""
+        return self.sshd.home / ".local/share/edgewright"
+
+    @property
+    def pid(self) -> int:
+        return int((self.base / "agent.pid").read_text())
+
+    @property
+    def argv(self) -> str:
+        """Every argument that ssh ever got."""
+        return (self.tools / "argv").read_text()
+
+    @property
+    def release(self) -> str:
+        return (self.base / "current").readlink().name
+
+    def is_alive(self) -> bool:
+        return Path(f"/proc/{self.pid}/cmdline").exists()
+
+    def deploy(self, *options: object) -> Done:
+        words = [
+            sys.executable, "-m", "fleet", "deploy", self.sshd.target,
+            "--ssh-config", str(self.sshd.client_config), *self.options,
+            *(str(option) for option in options),
+        ]  # fmt: skip
+        done = subprocess.run(
+            words,
+            env=os.environ | {"PATH": f"{self.tools}:{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def close(self) -> None:
+        """End the agent and the server."""
+        if (self.base / "agent.pid").exists() and self.is_alive():
+            os.kill(self.pid, signal.SIGTERM)
+        self.sshd.stop()
