@@ -31,12 +31,12 @@ def observe(
     effort: Effort,
     supervisor: Supervisor,
     contest: Contest,
-    is_first: bool = False,
+    examines: bool = False,
     root: Path = Path("/"),
 ) -> Observation:
     """Check the file's hash, then run it in fresh processes, prepared the fastest way.
 
-    The first time in a sweep, accuracy is measured too where the set has images for it.
+    With `examines`, accuracy is measured too where the set has images for it.
 
     Raises:
         StoppedError: the agent was asked to stop.
@@ -52,7 +52,7 @@ def observe(
     except BundleDamagedError as error:
         damage = str(error)
     else:
-        examination, problems = _examination(shelf, effort) if is_first else (None, [])
+        examination, problems = _examination(shelf, effort) if examines else (None, [])
 
         def attempt(
             preparation: Preparation, pains: Effort, exam: Examination | None = None

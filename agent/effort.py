@@ -35,7 +35,7 @@ class Effort:
     window_s: float = 5.0
     #: Once in a sweep, after the timing: accuracy on the set's evaluation set, at most so long;
     #: 0 leaves it out.
-    evalset_seconds: float = 20.0
+    evalset_seconds: float = 5.0
 
     @property
     def processes(self) -> int:

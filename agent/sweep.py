@@ -75,6 +75,7 @@ class Sweep:
         self._on_taken = on_taken
         self._contest = Contest(median_ms)
         self._seen: dict[Key, dict[int, Observation]] = defaultdict(dict)
+        self._examined_at: int | None = None
         for one in taken:
             self._seen[one.key][one.number] = one.observation
 
@@ -96,6 +97,8 @@ class Sweep:
             StoppedError: the agent was asked to stop.
         """
         failed: set[Key] = set()
+        # More threads answer the same.
+        self._examined_at = jobs[0].threads if jobs else None
         for turn in self.turns(jobs):
             key = turn.job.key
             if key in failed:
@@ -126,7 +129,7 @@ class Sweep:
                 effort=self._effort,
                 supervisor=self._supervisor,
                 contest=self._contest,
-                is_first=turn.number == 1,
+                examines=turn.number == 1 and turn.job.threads == self._examined_at,
                 root=self._root,
             )
         self._seen[turn.job.key][turn.number] = observation

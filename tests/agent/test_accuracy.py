@@ -140,7 +140,7 @@ def test_a_damaged_file_is_a_note_and_no_time_is_no_examination(maker: SetMaker)
         effort=Effort(min_seconds=0.05),
         supervisor=Supervisor(Limits(timeout_s=60)),
         contest=Contest(median_ms),
-        is_first=True,
+        examines=True,
     )
     assert seen.measured is not None
     assert seen.told(Examined) is None
