@@ -160,7 +160,7 @@ class Smoke:
         return runs
 
     def _predict(self) -> None:
-        image = next((self._work / "digits/val/7").glob("*.png")).relative_to(self._work)
+        image = min((self._work / "digits/val/7").glob("*.png")).relative_to(self._work)
         (answer,) = json.loads(
             self._agent(
                 "predict", Path("/mnt") / image, "--bundles", "/mnt/bundles", "--json",
