@@ -26,7 +26,7 @@ from fleet.errors import AuthorityError, AuthorityMissingError
 
 _SECRET = 0o600
 _FOLDER_MODE = 0o700
-_DEVICE_CA, _DEVICE_PASSWORD = "ca.pem", "password"
+_DEVICE_CA, DEVICE_PASSWORD = "ca.pem", "password"
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,7 +259,7 @@ def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:
     """
     with _translated(folder):
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        ca_file, password_file = folder / _DEVICE_CA, folder / _DEVICE_PASSWORD
+        ca_file, password_file = folder / _DEVICE_CA, folder / DEVICE_PASSWORD
         write_atomically(ca_file, credentials.ca_pem)
         write_atomically(password_file, f"{credentials.password}\n".encode(), mode=_SECRET)
         return [ca_file, password_file]

@@ -9,9 +9,9 @@ import msgspec
 from contract.access import username_of
 from contract.address import DEFAULT_TLS_PORT, BrokerAddress, parse_broker_url
 from fleet.authority.authority import Authority
-from fleet.authority.passwords import is_password
 from fleet.deploy.box import Box, Python, look
 from fleet.deploy.bundles import read_local_set
+from fleet.deploy.credentials import credentials_for, is_needed
 from fleet.deploy.layout import Layout, system_layout, user_layout
 from fleet.deploy.order import Order
 from fleet.deploy.plan import Wanted
@@ -114,6 +114,9 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
         wheels_bytes=sum(one.bytes for one in wheels),
         set_bytes=local_set.total_bytes if local_set is not None else 0,
     )
+    if order.credentials is not None:
+        # Whether they fit is better known now than after the release was installed.
+        credentials_for(order, site, device)
     problem = why_unreachable(ssh, python, broker)
     if problem is not None:
         message = (
@@ -132,7 +135,7 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
         settings=_settings(layout, site=site, device=device, broker=broker) | extra,
         ca=Authority.existing(order.authority).ca_file.read_text() if broker.tls else None,
         needs_password=broker.tls
-        and _needs_password(ssh, order, layout, username_of(site, device), as_root=as_root),
+        and is_needed(order, password_there(ssh, layout, as_root=as_root), site, device),
         as_root=as_root,
     )
     return Prepared(
@@ -216,19 +219,6 @@ def _extra_settings(order: Order) -> dict[str, Value | None]:
             raise OrderError(message)
         settings[key] = value
     return settings
-
-
-def _needs_password(
-    ssh: Ssh, order: Order, layout: Layout, username: str, *, as_root: bool
-) -> bool:
-    """Whether the device's password is missing on the box, or is not that of its account."""
-    if order.new_password:
-        return True
-    there = password_there(ssh, layout, as_root=as_root)
-    if there is None:
-        return True
-    account = Authority.existing(order.authority).accounts().get(username)
-    return account is None or not is_password(there, account)
 
 
 def _remarks(box: Box, there: Survey, wanted: Wanted, *, now: float) -> list[str]:

@@ -33,6 +33,7 @@ class Joined:
     serve: ServeProcess
     store_url: str
     bundles: Path
+    authority: Path
     first: Done
 
     def deploy(self, *options: object) -> Done:
@@ -58,7 +59,7 @@ def joined(
         "--json", "--site", "plant-7", "--device", "press-03", "--bundles", bundles,
         "--broker", serve.url, "--set", "min_seconds=0.05", "--set", "rounds=1",
     )  # fmt: skip
-    yield Joined(box, serve, store_url, bundles, first)
+    yield Joined(box, serve, store_url, bundles, Path(authority), first)
     serve.close()
 
 
@@ -174,3 +175,47 @@ def test_a_password_that_is_not_the_accounts_is_replaced(joined: Joined) -> None
     assert done.code == 0, done.errors
     assert "enroll the device" in done.errors
     assert password_file.read_text() not in {old, "something else\n"}
+
+
+def test_a_dry_run_prints_the_steps_and_changes_nothing(
+    joined: Joined, make_box: Callable[..., Box]
+) -> None:
+    other = make_box(*joined.box.options, "--broker", joined.serve.url)
+    accounts = (joined.authority / "passwords").read_text()
+    done = other.deploy("--dry-run", "--bundles", joined.bundles, "--set", "threads=[1, 2]")
+    assert done.code == 0, done.errors
+    for said in (
+        "make folders",
+        "-m venv --system-site-packages",
+        "-m pip install",
+        "tiny-base.pt",
+        "< threads = [1, 2]",
+        "setsid nohup",
+        "Nothing was changed.",
+    ):
+        assert said in done.output
+    assert list(other.sshd.home.iterdir()) == []
+    assert (joined.authority / "passwords").read_text() == accounts
+
+
+def test_a_wheelhouse_is_all_that_a_box_needs(joined: Joined, tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    # The box has all that the agent needs, so any wheel will do.
+    wheel = other_wheel(tmp_path, {"agent/__init__.py": "# from a wheelhouse\n"})
+    (house / wheel.name).write_bytes(wheel.read_bytes())
+    done = joined.deploy("--wheel", wheel, "--wheelhouse", house)
+    assert done.code == 0, done.errors
+    assert "copy the wheelhouse" in done.errors
+
+
+def test_a_removed_agent_leaves_its_settings_and_what_it_measured(joined: Joined) -> None:
+    base, pid = joined.box.base, joined.box.pid
+    done = joined.deploy("--remove")
+    assert done.code == 0, done.errors
+    assert not Path(f"/proc/{pid}").exists()
+    assert not (base / "releases").exists()
+    assert (base / "etc/agent.toml").exists()
+    assert (base / "state/agent.sqlite").exists()
+    purged = joined.deploy("--remove", "--purge")
+    assert purged.outcome["release"] is None
