@@ -22,7 +22,7 @@ from fleet.deploy.ssh import Ssh
 from fleet.deploy.survey import Survey, is_proven, password_there, survey, why_unreachable
 from fleet.deploy.transfer import parcels_of
 from fleet.deploy.unit import unit_text
-from fleet.errors import DeployError, OrderError
+from fleet.errors import DeployError, OrderError, UnsuitableBoxError
 
 _DEFAULT_SITE = "default"
 #: Beyond this a certificate may seem not valid yet.
@@ -64,6 +64,9 @@ def find_place(ssh: Ssh, order: Order) -> Place:
         DeployError: there is no way to become root.
     """
     box = look(ssh, python=order.python)
+    if order.python is not None and not box.pythons:
+        message = f"--python {order.python}: expected a Python on the box, got none that answers"
+        raise UnsuitableBoxError(message)
     python = box.suitable_python()
     layout = user_layout(box, order.prefix) if order.for_user else system_layout(box)
     as_root = not order.for_user and not box.is_root

@@ -9,10 +9,9 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from support.sshd import Sshd
 
@@ -23,7 +22,8 @@ PYTHON = Path(sys.base_prefix) / "bin/python3"
 
 def box_packages(folder: Path) -> Path:
     """What the box's Python finds installed: all that the tests have, but not Edgewright."""
-    site = Path(torch.__file__).parents[1]
+    (torch,) = find_spec("torch").submodule_search_locations
+    site = Path(torch).parent
     for one in site.iterdir():
         if "edgewright" not in one.name:
             (folder / one.name).symlink_to(one)

@@ -132,8 +132,13 @@ def test_an_upgrade_keeps_identity_state_and_what_the_operator_wrote(
     toml = base / "etc/agent.toml"
     toml.write_text(f'{toml.read_text()}# of the night shift\ngroups = ["cold-hall"]\n')
     wheel = other_wheel(tmp_path, {"agent/__init__.py": "# a later release\n"})
-    done = joined.deploy("--wheel", wheel)
+    house = tmp_path / "house"
+    house.mkdir()
+    # The box has all that the agent needs, so any wheel makes a wheelhouse.
+    shutil.copy(wheel, house)
+    done = joined.deploy("--wheel", wheel, "--wheelhouse", house)
     assert done.code == 0, done.errors
+    assert "copy the wheelhouse" in done.errors
     assert done.outcome["previous_release"] == before
     assert joined.box.release == done.outcome["release"] != before
     assert (base / "etc/password").read_text() == password
@@ -177,6 +182,14 @@ def test_a_password_that_is_not_the_accounts_is_replaced(joined: Joined) -> None
     assert password_file.read_text() not in {old, "something else\n"}
 
 
+def test_a_box_keeps_its_name(joined: Joined) -> None:
+    pid = joined.box.pid
+    done = joined.deploy("--device", "press-04")
+    assert done.code == 2
+    assert "this box is plant-7/press-03 already" in done.errors
+    assert joined.box.pid == pid
+
+
 def test_a_dry_run_prints_the_steps_and_changes_nothing(
     joined: Joined, make_box: Callable[..., Box]
 ) -> None:
@@ -196,17 +209,6 @@ def test_a_dry_run_prints_the_steps_and_changes_nothing(
         assert said in done.output
     assert list(other.sshd.home.iterdir()) == []
     assert (joined.authority / "passwords").read_text() == accounts
-
-
-def test_a_wheelhouse_is_all_that_a_box_needs(joined: Joined, tmp_path: Path) -> None:
-    house = tmp_path / "house"
-    house.mkdir()
-    # The box has all that the agent needs, so any wheel will do.
-    wheel = other_wheel(tmp_path, {"agent/__init__.py": "# from a wheelhouse\n"})
-    (house / wheel.name).write_bytes(wheel.read_bytes())
-    done = joined.deploy("--wheel", wheel, "--wheelhouse", house)
-    assert done.code == 0, done.errors
-    assert "copy the wheelhouse" in done.errors
 
 
 def test_a_removed_agent_leaves_its_settings_and_what_it_measured(joined: Joined) -> None:
