@@ -40,6 +40,14 @@ def logging_ssh(folder: Path) -> Path:
     return folder
 
 
+def is_at_work(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not reaped yet does not."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
+
+
 @dataclass
 class Done:
     """How a deploy ended."""
@@ -80,7 +88,7 @@ class Box:
         return (self.base / "current").readlink().name
 
     def is_alive(self) -> bool:
-        return Path(f"/proc/{self.pid}/cmdline").exists()
+        return is_at_work(self.pid)
 
     def deploy(self, *options: object) -> Done:
         words = [

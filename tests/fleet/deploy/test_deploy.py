@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.box import PYTHON, Box, Done
+from support.box import PYTHON, Box, Done, is_at_work
 from support.collectors import ServeProcess
 from support.processes import run_json, wait_until
 from support.wheels import other_wheel
@@ -215,7 +215,7 @@ def test_a_removed_agent_leaves_its_settings_and_what_it_measured(joined: Joined
     base, pid = joined.box.base, joined.box.pid
     done = joined.deploy("--remove")
     assert done.code == 0, done.errors
-    assert not Path(f"/proc/{pid}").exists()
+    assert not is_at_work(pid)
     assert not (base / "releases").exists()
     assert (base / "etc/agent.toml").exists()
     assert (base / "state/agent.sqlite").exists()
