@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
@@ -11,8 +12,9 @@ import click
 import msgspec
 
 from contract.address import DEFAULT_TLS_PORT
-from fleet.authority.authority import Authority, Credentials, fleet_access
+from fleet.authority.authority import Authority, fleet_access
 from fleet.deploy.announcement import listening
+from fleet.deploy.credentials import credentials_for
 from fleet.deploy.deployment import Deployment, Listener
 from fleet.deploy.lock import locked
 from fleet.deploy.order import Order
@@ -103,6 +105,13 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--new-password", is_flag=True, help="Give the device a new password.")
 @click.option(
+    "--credentials",
+    metavar="DIR",
+    type=_FOLDER,
+    help="What 'edgewright-fleet enroll' wrote for the device, instead of enrolling it now; for a "
+    "broker that has to be told of new accounts, such as Mosquitto.",
+)
+@click.option(
     "--ask-sudo-password",
     is_flag=True,
     help="Ask here for the password that sudo wants there.",
@@ -160,6 +169,7 @@ def deploy(
     if order.purge and not order.remove:
         message = "--purge goes with --remove"
         raise click.UsageError(message)
+    signal.signal(signal.SIGTERM, _interrupt)
     password = click.prompt("Password for sudo", hide_input=True) if ask_sudo_password else None
     ssh = Ssh(
         order.target,
@@ -181,11 +191,13 @@ def deploy(
     click.echo(_json(outcome) if as_json else outcome_text(outcome))
 
 
+def _interrupt(*_: object) -> None:
+    # As Ctrl-C does: what was begun is ended or taken back.
+    raise KeyboardInterrupt
+
+
 def _perform(ssh: Ssh, order: Order, found: Prepared, steps: list[Step]) -> Outcome:
     layout, there = found.wanted.layout, found.there
-
-    def enroll() -> Credentials:
-        return Authority.existing(order.authority).enroll(found.site, found.device)
 
     if found.broker.tls and order.broker is not None:
         # Its certificate has to name what the device calls it.
@@ -207,7 +219,7 @@ def _perform(ssh: Ssh, order: Order, found: Prepared, steps: list[Step]) -> Outc
             found.wanted,
             there,
             ear=hearing,
-            enroll=enroll,
+            enroll=lambda: credentials_for(order, found.site, found.device),
             timeout_s=order.timeout_s,
             listener=_Teller(),
         )

@@ -11,7 +11,7 @@ from fleet.errors import AuthorityError
 
 _SECRET = 0o600
 _FOLDER_MODE = 0o700
-_CA_NAME, _PASSWORD_NAME = "ca.pem", "password"
+_CA_NAME, PASSWORD_NAME = "ca.pem", "password"
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:
     Raises:
         AuthorityError: the folder cannot be written.
     """
-    ca_file, password_file = folder / _CA_NAME, folder / _PASSWORD_NAME
+    ca_file, password_file = folder / _CA_NAME, folder / PASSWORD_NAME
     try:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         write_atomically(ca_file, credentials.ca_pem)

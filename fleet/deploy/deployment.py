@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 
 from contract.messages import Inventory
-from fleet.authority.authority import Credentials
+from fleet.authority.credentials import Credentials
 from fleet.deploy.announcement import Ear
 from fleet.deploy.keeper import is_running_script, log_script
 from fleet.deploy.plan import Wanted, back_script

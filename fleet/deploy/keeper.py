@@ -41,7 +41,8 @@ def stop_script(layout: Layout) -> str:
             'if [ -n "$pid" ]; then',
             '  kill "$pid"',
             f"  left={_STOP_PATIENCE_S * 5}",
-            '  while [ -d "/proc/$pid" ] && [ "$left" -gt 0 ]; do',
+            # One that has ended and was not reaped yet has no command line.
+            '  while grep -q . "/proc/$pid/cmdline" 2>/dev/null && [ "$left" -gt 0 ]; do',
             "    sleep 0.2",
             "    left=$((left - 1))",
             "  done",

@@ -28,6 +28,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     torch_index: str | None = None
     system_packages: bool = False
     new_password: bool = False
+    #: A folder that `enroll` wrote.
+    credentials: Path | None = None
     ssh_config: Path | None = None
     timeout_s: float
     dry_run: bool = False

@@ -9,9 +9,9 @@ import msgspec
 from contract.access import username_of
 from contract.address import DEFAULT_TLS_PORT, BrokerAddress, parse_broker_url
 from fleet.authority.authority import Authority
-from fleet.authority.passwords import is_password
 from fleet.deploy.box import Box, Python, look
 from fleet.deploy.bundles import read_local_set
+from fleet.deploy.credentials import credentials_for, is_needed
 from fleet.deploy.layout import Layout, system_layout, user_layout
 from fleet.deploy.order import Order
 from fleet.deploy.plan import Wanted
@@ -22,7 +22,7 @@ from fleet.deploy.ssh import Ssh
 from fleet.deploy.survey import Survey, is_proven, password_there, survey, why_unreachable
 from fleet.deploy.transfer import parcels_of
 from fleet.deploy.unit import unit_text
-from fleet.errors import DeployError, OrderError
+from fleet.errors import DeployError, OrderError, UnsuitableBoxError
 
 _DEFAULT_SITE = "default"
 #: Beyond this a certificate may seem not valid yet.
@@ -64,6 +64,9 @@ def find_place(ssh: Ssh, order: Order) -> Place:
         DeployError: there is no way to become root.
     """
     box = look(ssh, python=order.python)
+    if order.python is not None and not box.pythons:
+        message = f"--python {order.python}: expected a Python on the box, got none that answers"
+        raise UnsuitableBoxError(message)
     python = box.suitable_python()
     layout = user_layout(box, order.prefix) if order.for_user else system_layout(box)
     as_root = not order.for_user and not box.is_root
@@ -114,6 +117,9 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
         wheels_bytes=sum(one.bytes for one in wheels),
         set_bytes=local_set.total_bytes if local_set is not None else 0,
     )
+    if order.credentials is not None:
+        # Whether they fit is better known now than after the release was installed.
+        credentials_for(order, site, device)
     problem = why_unreachable(ssh, python, broker)
     if problem is not None:
         message = (
@@ -132,7 +138,7 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
         settings=_settings(layout, site=site, device=device, broker=broker) | extra,
         ca=Authority.existing(order.authority).ca_file.read_text() if broker.tls else None,
         needs_password=broker.tls
-        and _needs_password(ssh, order, layout, username_of(site, device), as_root=as_root),
+        and is_needed(order, password_there(ssh, layout, as_root=as_root), site, device),
         as_root=as_root,
     )
     return Prepared(
@@ -216,19 +222,6 @@ def _extra_settings(order: Order) -> dict[str, Value | None]:
             raise OrderError(message)
         settings[key] = value
     return settings
-
-
-def _needs_password(
-    ssh: Ssh, order: Order, layout: Layout, username: str, *, as_root: bool
-) -> bool:
-    """Whether the device's password is missing on the box, or is not that of its account."""
-    if order.new_password:
-        return True
-    there = password_there(ssh, layout, as_root=as_root)
-    if there is None:
-        return True
-    account = Authority.existing(order.authority).accounts().get(username)
-    return account is None or not is_password(there, account)
 
 
 def _remarks(box: Box, there: Survey, wanted: Wanted, *, now: float) -> list[str]:

@@ -19,9 +19,9 @@ _DIGEST_DIGITS = 10
 #: What the pin of the box decides.
 _NOT_CONSTRAINED = re.compile(r"^torch(vision)?\s*==", re.IGNORECASE)
 _PROVEN = ".proven"
-#: Exit code of the script below where pip would fetch packages for a GPU.
+#: Exit code of the program below where pip's report has packages for a GPU.
 WANTS_GPU = 43
-_COUNT_GPU_PACKAGES = """\
+COUNT_GPU_PACKAGES = """\
 import json, sys
 names = [one["metadata"]["name"].lower() for one in json.load(sys.stdin)["install"]]
 found = [name for name in names if name.startswith(("nvidia", "cuda"))]
@@ -153,7 +153,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         return [
             "# Gigabytes of GPU packages come with the usual build; stop while there is time.",
             f'{pip} --dry-run --report "$TMPDIR/report.json" >/dev/null',
-            f'"$venv/bin/python" -c {quote(_COUNT_GPU_PACKAGES)} <"$TMPDIR/report.json"',
+            f'"$venv/bin/python" -c {quote(COUNT_GPU_PACKAGES)} <"$TMPDIR/report.json"',
         ]
 
 

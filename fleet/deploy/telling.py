@@ -60,7 +60,8 @@ def facts_lines(order: Order, found: Prepared) -> list[str]:
         f"torch {torch}",
         f"device {found.site}/{found.device}, broker {found.broker}",
         f"below {layout.app}, kept by {layout.keeper.value}; there now: {becomes}",
-        *(f"note: {remark}" for remark in found.remarks),
+        # After a deploy they stand at the end.
+        *(f"note: {remark}" for remark in found.remarks if order.dry_run),
     ]
 
 

@@ -18,6 +18,7 @@ from fleet.errors import DeployError
 
 _DISTRIBUTION = "edgewright"
 _PACKAGES = ("contract", "builder", "agent", "fleet")
+_ABOUT = ("METADATA", "entry_points.txt", "licenses/LICENSE")
 _TAG = "py3-none-any"
 #: The same files give the same bytes, so that nothing is installed twice. ZIP begins in 1980.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -52,7 +53,7 @@ def pack_wheel(*, root: Path | None = None) -> tuple[str, bytes]:
                 files[path.relative_to(root).as_posix()] = path.read_bytes()
     version = distribution.version
     info = f"{_DISTRIBUTION}-{version}.dist-info"
-    about = {name: distribution.read_text(name) or "" for name in ("METADATA", "entry_points.txt")}
+    about = {name: distribution.read_text(name) or "" for name in _ABOUT}
     wheel = f"Wheel-Version: 1.0\nGenerator: edgewright\nRoot-Is-Purelib: true\nTag: {_TAG}\n"
     for name, text in (about | {"WHEEL": wheel}).items():
         files[f"{info}/{name}"] = text.encode()

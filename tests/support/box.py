@@ -9,10 +9,9 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from support.sshd import Sshd
 
@@ -23,7 +22,8 @@ PYTHON = Path(sys.base_prefix) / "bin/python3"
 
 def box_packages(folder: Path) -> Path:
     """What the box's Python finds installed: all that the tests have, but not Edgewright."""
-    site = Path(torch.__file__).parents[1]
+    (torch,) = find_spec("torch").submodule_search_locations
+    site = Path(torch).parent
     for one in site.iterdir():
         if "edgewright" not in one.name:
             (folder / one.name).symlink_to(one)
@@ -38,6 +38,14 @@ def logging_ssh(folder: Path) -> Path:
     )
     program.chmod(0o755)
     return folder
+
+
+def is_at_work(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not reaped yet does not."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
 
 
 @dataclass
@@ -80,7 +88,7 @@ class Box:
         return (self.base / "current").readlink().name
 
     def is_alive(self) -> bool:
-        return Path(f"/proc/{self.pid}/cmdline").exists()
+        return is_at_work(self.pid)
 
     def deploy(self, *options: object) -> Done:
         words = [

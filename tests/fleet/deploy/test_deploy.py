@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.box import PYTHON, Box, Done
+from support.box import PYTHON, Box, Done, is_at_work
 from support.collectors import ServeProcess
 from support.processes import run_json, wait_until
 from support.wheels import other_wheel
@@ -33,6 +33,7 @@ class Joined:
     serve: ServeProcess
     store_url: str
     bundles: Path
+    authority: Path
     first: Done
 
     def deploy(self, *options: object) -> Done:
@@ -58,7 +59,7 @@ def joined(
         "--json", "--site", "plant-7", "--device", "press-03", "--bundles", bundles,
         "--broker", serve.url, "--set", "min_seconds=0.05", "--set", "rounds=1",
     )  # fmt: skip
-    yield Joined(box, serve, store_url, bundles, first)
+    yield Joined(box, serve, store_url, bundles, Path(authority), first)
     serve.close()
 
 
@@ -131,8 +132,13 @@ def test_an_upgrade_keeps_identity_state_and_what_the_operator_wrote(
     toml = base / "etc/agent.toml"
     toml.write_text(f'{toml.read_text()}# of the night shift\ngroups = ["cold-hall"]\n')
     wheel = other_wheel(tmp_path, {"agent/__init__.py": "# a later release\n"})
-    done = joined.deploy("--wheel", wheel)
+    house = tmp_path / "house"
+    house.mkdir()
+    # The box has all that the agent needs, so any wheel makes a wheelhouse.
+    shutil.copy(wheel, house)
+    done = joined.deploy("--wheel", wheel, "--wheelhouse", house)
     assert done.code == 0, done.errors
+    assert "copy the wheelhouse" in done.errors
     assert done.outcome["previous_release"] == before
     assert joined.box.release == done.outcome["release"] != before
     assert (base / "etc/password").read_text() == password
@@ -174,3 +180,44 @@ def test_a_password_that_is_not_the_accounts_is_replaced(joined: Joined) -> None
     assert done.code == 0, done.errors
     assert "enroll the device" in done.errors
     assert password_file.read_text() not in {old, "something else\n"}
+
+
+def test_a_box_keeps_its_name(joined: Joined) -> None:
+    pid = joined.box.pid
+    done = joined.deploy("--device", "press-04")
+    assert done.code == 2
+    assert "this box is plant-7/press-03 already" in done.errors
+    assert joined.box.pid == pid
+
+
+def test_a_dry_run_prints_the_steps_and_changes_nothing(
+    joined: Joined, make_box: Callable[..., Box]
+) -> None:
+    other = make_box(*joined.box.options, "--broker", joined.serve.url)
+    accounts = (joined.authority / "passwords").read_text()
+    done = other.deploy("--dry-run", "--bundles", joined.bundles, "--set", "threads=[1, 2]")
+    assert done.code == 0, done.errors
+    for said in (
+        "make folders",
+        "-m venv --system-site-packages",
+        "-m pip install",
+        "tiny-base.pt",
+        "< threads = [1, 2]",
+        "setsid nohup",
+        "Nothing was changed.",
+    ):
+        assert said in done.output
+    assert list(other.sshd.home.iterdir()) == []
+    assert (joined.authority / "passwords").read_text() == accounts
+
+
+def test_a_removed_agent_leaves_its_settings_and_what_it_measured(joined: Joined) -> None:
+    base, pid = joined.box.base, joined.box.pid
+    done = joined.deploy("--remove")
+    assert done.code == 0, done.errors
+    assert not is_at_work(pid)
+    assert not (base / "releases").exists()
+    assert (base / "etc/agent.toml").exists()
+    assert (base / "state/agent.sqlite").exists()
+    purged = joined.deploy("--remove", "--purge")
+    assert purged.outcome["release"] is None

@@ -12,12 +12,16 @@ from pathlib import Path, PurePosixPath
 import msgspec
 import pytest
 
+from fleet.authority.authority import Authority
+from fleet.authority.credentials import write_credentials
 from fleet.deploy.box import Box, Python
+from fleet.deploy.credentials import credentials_for, is_needed
 from fleet.deploy.layout import Layout, system_layout, user_layout
-from fleet.deploy.release import Release, find_source
+from fleet.deploy.order import Order
+from fleet.deploy.release import COUNT_GPU_PACKAGES, WANTS_GPU, Release, find_source
 from fleet.deploy.unit import unit_text
 from fleet.deploy.wheel import pack_wheel
-from fleet.errors import DeployError, UnsuitableBoxError
+from fleet.errors import DeployError, OrderError, UnsuitableBoxError
 
 PI = Box(
     user="pi",
@@ -173,3 +177,37 @@ def test_a_second_python_is_taken_where_the_first_does_not_fit() -> None:
     assert msgspec.structs.replace(PI, pythons=(old, new)).suitable_python() == new
     with pytest.raises(UnsuitableBoxError, match="no python3"):
         PI.suitable_python()
+
+
+@pytest.mark.parametrize(
+    ("names", "code"), [(["torch", "numpy"], 0), (["torch", "nvidia-cublas"], WANTS_GPU)]
+)
+def test_packages_for_a_gpu_are_counted_in_pips_own_report(names: list[str], code: int) -> None:
+    report = {"install": [{"metadata": {"name": name}} for name in names]}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_GPU_PACKAGES],
+        input=msgspec.json.encode(report),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == code
+
+
+def order(folder: Path, **options: Path) -> Order:
+    return Order(target="box", authority=folder / "authority", timeout_s=1, **options)
+
+
+def test_credentials_that_were_made_before_are_used(tmp_path: Path) -> None:
+    made = Authority.open(tmp_path / "authority").enroll("lab", "box")
+    write_credentials(made, tmp_path / "lab-box")
+    given = credentials_for(order(tmp_path, credentials=tmp_path / "lab-box"), "lab", "box")
+    assert given.password == made.password
+    assert not is_needed(order(tmp_path), given.password, "lab", "box")
+
+
+def test_credentials_of_another_device_are_refused(tmp_path: Path) -> None:
+    authority = Authority.open(tmp_path / "authority")
+    write_credentials(authority.enroll("lab", "other"), tmp_path / "lab-other")
+    with pytest.raises(OrderError, match="not the password of lab/box"):
+        credentials_for(order(tmp_path, credentials=tmp_path / "lab-other"), "lab", "box")
+    assert is_needed(order(tmp_path), "anything", "lab", "box")

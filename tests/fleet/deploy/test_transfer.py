@@ -39,7 +39,7 @@ def connection(box: Box) -> Ssh:
 def shipment(tmp_path: Path) -> Shipment:
     source = tmp_path / "here"
     source.mkdir()
-    noise = random.Random(4)
+    noise = random.Random(4)  # noqa: S311 - any bytes do
     for name, size in (("large one.pt", SIZE), ("small's.pt", 1000)):
         (source / name).write_bytes(noise.randbytes(size))
     return Shipment(
@@ -150,12 +150,13 @@ def test_a_second_deploy_waits_its_turn(box: Box, ssh: Ssh) -> None:
     there = look(ssh)
     layout: Layout = user_layout(there, None)
     python = there.suitable_python()
-    with connection(box) as other, locked(other, layout, python, as_root=False):
-        with (
-            pytest.raises(DeployError, match="another deploy"),
-            locked(ssh, layout, python, as_root=False),
-        ):
-            pass
+    with (
+        connection(box) as other,
+        locked(other, layout, python, as_root=False),
+        pytest.raises(DeployError, match="another deploy"),
+        locked(ssh, layout, python, as_root=False),
+    ):
+        pass
     with locked(ssh, layout, python, as_root=False):
         pass
 

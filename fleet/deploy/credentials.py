@@ -1,0 +1,49 @@
+"""A device's credentials for a deploy: made now, or before by `enroll`."""
+
+from __future__ import annotations
+
+from contract.access import Access, username_of
+from contract.errors import AccessError
+from fleet.authority.authority import Authority
+from fleet.authority.credentials import PASSWORD_NAME, Credentials
+from fleet.authority.passwords import is_password
+from fleet.deploy.order import Order
+from fleet.errors import OrderError
+
+
+def credentials_for(order: Order, site: str, device: str) -> Credentials:
+    """New credentials of a device, or those in the folder that the order names.
+
+    Raises:
+        OrderError: the folder holds no password, or not that of this device.
+        AuthorityError: the authority cannot be used.
+    """
+    authority = Authority.existing(order.authority)
+    if order.credentials is None:
+        return authority.enroll(site, device)
+    username = username_of(site, device)
+    try:
+        password = Access(password_file=order.credentials / PASSWORD_NAME).password() or ""
+    except AccessError as error:
+        message = f"--credentials: {error}; 'edgewright-fleet enroll' writes it"
+        raise OrderError(message) from error
+    account = authority.accounts().get(username)
+    if account is None or not is_password(password, account):
+        message = (
+            f"--credentials {order.credentials}: not the password of {username}; enroll it again "
+            "with 'edgewright-fleet enroll', or leave --credentials out"
+        )
+        raise OrderError(message)
+    return Credentials(username=username, password=password, ca_pem=authority.ca_file.read_bytes())
+
+
+def is_needed(order: Order, there: str | None, site: str, device: str) -> bool:
+    """Whether a box with the password `there` needs another one.
+
+    Raises:
+        AuthorityError: the authority cannot be used.
+    """
+    if order.new_password or there is None:
+        return True
+    account = Authority.existing(order.authority).accounts().get(username_of(site, device))
+    return account is None or not is_password(there, account)
