@@ -14,7 +14,7 @@ import msgspec
 from contract.address import DEFAULT_TLS_PORT
 from fleet.authority.authority import Authority, fleet_access
 from fleet.deploy.announcement import listening
-from fleet.deploy.credentials import credentials_for
+from fleet.deploy.credentials import accept, credentials_for
 from fleet.deploy.deployment import Deployment, Listener
 from fleet.deploy.lock import locked
 from fleet.deploy.order import Order
@@ -220,6 +220,7 @@ def _perform(ssh: Ssh, order: Order, found: Prepared, steps: list[Step]) -> Outc
             there,
             ear=hearing,
             enroll=lambda: credentials_for(order, found.site, found.device),
+            accept=lambda credentials: accept(order, credentials),
             timeout_s=order.timeout_s,
             listener=_Teller(),
         )

@@ -12,7 +12,7 @@ from fleet.errors import OrderError
 
 
 def credentials_for(order: Order, site: str, device: str) -> Credentials:
-    """New credentials of a device, or those in the folder that the order names.
+    """Credentials of a device: new ones, not accepted yet, or those in the folder of the order.
 
     Raises:
         OrderError: the folder holds no password, or not that of this device.
@@ -20,7 +20,7 @@ def credentials_for(order: Order, site: str, device: str) -> Credentials:
     """
     authority = Authority.existing(order.authority)
     if order.credentials is None:
-        return authority.enroll(site, device)
+        return authority.draft(site, device)
     username = username_of(site, device)
     try:
         password = Access(password_file=order.credentials / PASSWORD_NAME).password() or ""
@@ -35,6 +35,18 @@ def credentials_for(order: Order, site: str, device: str) -> Credentials:
         )
         raise OrderError(message)
     return Credentials(username=username, password=password, ca_pem=authority.ca_file.read_bytes())
+
+
+def accept(order: Order, credentials: Credentials) -> None:
+    """Let the device in with these, now that it has them; those before are void.
+
+    Not earlier: where they do not arrive, the device goes on with what it has.
+
+    Raises:
+        AuthorityError: the authority cannot be used.
+    """
+    if order.credentials is None:
+        Authority.existing(order.authority).accept(credentials)
 
 
 def is_needed(order: Order, there: str | None, site: str, device: str) -> bool:

@@ -43,6 +43,7 @@ class Deployment:
         there: what is.
         ear: listens to the device.
         enroll: makes the device's credentials.
+        accept: lets it in with them, once they are there.
         timeout_s: how long to wait for an announcement.
         listener: is told how it goes on.
     """
@@ -55,6 +56,7 @@ class Deployment:
         *,
         ear: Ear,
         enroll: Callable[[], Credentials],
+        accept: Callable[[Credentials], None],
         timeout_s: float,
         listener: Listener,
     ) -> None:
@@ -63,6 +65,7 @@ class Deployment:
         self._there = there
         self._ear = ear
         self._enroll = enroll
+        self._accept = accept
         self._timeout_s = timeout_s
         self._listener = listener
         self._boot_before: str | None = None
@@ -110,6 +113,7 @@ class Deployment:
                 credentials = self._enroll()
                 secret = io.BytesIO(f"{credentials.password}\n".encode())
                 self._ssh.send(step.command, secret, as_root=step.as_root)
+                self._accept(credentials)
                 return credentials.username
             case Await():
                 return self._await(step)

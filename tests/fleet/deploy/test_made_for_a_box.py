@@ -15,7 +15,7 @@ import pytest
 from fleet.authority.authority import Authority
 from fleet.authority.credentials import write_credentials
 from fleet.deploy.box import Box, Python
-from fleet.deploy.credentials import credentials_for, is_needed
+from fleet.deploy.credentials import accept, credentials_for, is_needed
 from fleet.deploy.layout import Layout, system_layout, user_layout
 from fleet.deploy.order import Order
 from fleet.deploy.release import COUNT_GPU_PACKAGES, WANTS_GPU, Release, find_source
@@ -203,6 +203,16 @@ def test_credentials_that_were_made_before_are_used(tmp_path: Path) -> None:
     given = credentials_for(order(tmp_path, credentials=tmp_path / "lab-box"), "lab", "box")
     assert given.password == made.password
     assert not is_needed(order(tmp_path), given.password, "lab", "box")
+
+
+def test_new_credentials_hold_once_they_have_arrived(tmp_path: Path) -> None:
+    """Until then the box goes on with those that it has."""
+    before = Authority.open(tmp_path / "authority").enroll("lab", "box")
+    new = credentials_for(order(tmp_path), "lab", "box")
+    assert not is_needed(order(tmp_path), before.password, "lab", "box")
+    accept(order(tmp_path), new)
+    assert is_needed(order(tmp_path), before.password, "lab", "box")
+    assert not is_needed(order(tmp_path), new.password, "lab", "box")
 
 
 def test_credentials_of_another_device_are_refused(tmp_path: Path) -> None:
