@@ -43,11 +43,11 @@ def make_agent(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Agents of lab/box with a configuration and a state folder; not started."""
     made: list[Process] = []
 
-    def make(broker: str, bundles: Path, *options: str, more: str = "") -> Process:
+    def make(broker: str, bundles: Path, *options: str, more: str = "", rounds: int = 1) -> Process:
         config = tmp_path / "agent.toml"
         config.write_text(
             f'site = "lab"\ndevice = "box"\nbroker = "{broker}"\nbundles = "{bundles}"\n'
-            f'state_dir = "state"\nmin_seconds = 0.1\n{more}',
+            f'state_dir = "state"\nrounds = {rounds}\nmin_seconds = 0.1\n{more}',
         )
         words = [program("edgewright-agent"), "run", "--config", str(config), *options]
         made.append(Process(words, tmp_path / "agent.log"))

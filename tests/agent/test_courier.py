@@ -141,7 +141,8 @@ def test_what_a_broker_delivers_of_another_device_is_passed_over(
         )
         topic = topic_for("lab", device, Leaf.DESIRED)
         # Mosquitto delivers only what was subscribed to, so the message is handed in here.
-        courier._receive(topic, encode_message(desired))  # noqa: SLF001 - see above
+        payload = encode_message(desired)
+        courier._receive(topic, payload, is_retained=True)  # noqa: SLF001 - see above
     courier.stop()
     assert [desired.device for desired in heard] == ["box"]
     assert "message_of_another_device" in caplog.text

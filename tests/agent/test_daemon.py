@@ -61,7 +61,7 @@ def test_killed_mid_sweep_it_goes_on_and_delivers_every_result_once(
     mosquitto: Mosquitto, fleet_end: FleetEnd, make_agent: MakeAgent, good_set: Path
 ) -> None:
     """Only the turns that are missing are taken, in the same sweep."""
-    agent = make_agent(mosquitto.url, good_set)
+    agent = make_agent(mosquitto.url, good_set, rounds=2)
     agent.start()
     wait_until("two turns were taken", lambda: agent.log.read_text().count("turn_taken") >= 2)
     agent.kill()
@@ -72,7 +72,7 @@ def test_killed_mid_sweep_it_goes_on_and_delivers_every_result_once(
     assert known < 6, "it was killed too late to show anything"
 
     fleet_end.is_obliging = True
-    agent = make_agent(mosquitto.url, good_set, "--once")
+    agent = make_agent(mosquitto.url, good_set, "--once", rounds=2)
     agent.start()
     assert agent.wait() == 0, agent.log.read_text()
     assert stored(fleet_end) == VARIANTS

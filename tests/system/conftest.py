@@ -81,7 +81,7 @@ def make_agent(tmp_path: Path, bundles: Path) -> Iterator[Callable[..., Process]
         config.write_text(
             f'site = "lab"\ndevice = "{device}"\nbroker = "{broker_url}"\n'
             f'bundles = "{bundles}"\nstate_dir = "{folder / "state"}"\n'
-            f"threads = [1]\nmin_seconds = 0.1\n{more}",
+            f"threads = [1]\nrounds = 1\nmin_seconds = 0.1\n{more}",
         )
         agent = Process(
             [program("edgewright-agent"), "run", "--config", str(config), *options],

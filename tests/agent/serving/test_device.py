@@ -51,7 +51,7 @@ def measured(
     config = place / "agent.toml"
     config.write_text(
         f'site = "lab"\ndevice = "box"\nbroker = "{broker.url}"\nbundles = "{bundles}"\n'
-        'state_dir = "state"\nmin_seconds = 0.1\n'
+        'state_dir = "state"\nrounds = 1\nmin_seconds = 0.1\n'
     )
     words = [program("edgewright-agent"), "run", "--config", str(config), "--once"]
     agent = Process(words, place / "agent.log")
