@@ -18,7 +18,7 @@ from contract.topics import check_id
 from fleet.asking import ask
 from fleet.authority.authority import fleet_access
 from fleet.database import default_url, open_database
-from fleet.options import authority_option, db_option, json_option
+from fleet.options import authority_option, broker_option, db_option, json_option
 from fleet.roster import find_device, list_devices
 
 
@@ -43,15 +43,7 @@ from fleet.roster import find_device, list_devices
     show_default=True,
     help="What is not answered by then is given up, by the device as well.",
 )
-@click.option(
-    "--broker",
-    "broker_url",
-    envvar="EDGEWRIGHT_BROKER",
-    default="mqtt://127.0.0.1:1883",
-    show_default=True,
-    metavar="URL",
-    help="Where the device is connected.  [env: EDGEWRIGHT_BROKER]",
-)
+@broker_option
 @authority_option
 @db_option
 @json_option

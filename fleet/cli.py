@@ -26,7 +26,7 @@ from fleet.enroll_command import enroll, revoke
 from fleet.errors import AddressError, FleetError, OrderError, PolicyError, UnknownDeviceError
 from fleet.evidence import runs_of
 from fleet.link import publish_once
-from fleet.options import authority_option, db_option, json_option, policy_option
+from fleet.options import authority_option, broker_option, db_option, json_option, policy_option
 from fleet.policy import load_policy, ready_policies, ready_policy_text
 from fleet.quarantine import list_quarantine
 from fleet.recommendation import Recommendation, finding, recommend
@@ -176,15 +176,7 @@ def explain(device_name: str, policy_name: str, store_url: str | None, *, as_jso
 @cli.command()
 @click.argument("device_names", metavar="[DEVICE]...", nargs=-1)
 @policy_option
-@click.option(
-    "--broker",
-    "broker_url",
-    envvar="EDGEWRIGHT_BROKER",
-    default="mqtt://127.0.0.1:1883",
-    show_default=True,
-    metavar="URL",
-    help="Where to publish.  [env: EDGEWRIGHT_BROKER]",
-)
+@broker_option
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @authority_option
 @db_option

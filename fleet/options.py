@@ -27,6 +27,19 @@ def db_option(command: _Command) -> _Command:
     )(command)
 
 
+def broker_option(command: _Command) -> _Command:
+    """`--broker URL`: where devices are connected."""
+    return click.option(
+        "--broker",
+        "broker_url",
+        envvar="EDGEWRIGHT_BROKER",
+        default="mqtt://127.0.0.1:1883",
+        show_default=True,
+        metavar="URL",
+        help="Where the devices are connected.  [env: EDGEWRIGHT_BROKER]",
+    )(command)
+
+
 def authority_option(command: _Command) -> _Command:
     """`--authority`: the folder with certificates and accounts."""
     return click.option(
