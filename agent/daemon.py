@@ -29,6 +29,7 @@ from agent.respondent import Respondent
 from agent.salvage import open_outbox
 from agent.samples import SampleArchive
 from agent.schedule import Job, plan
+from agent.serving.report import ServingReport
 from agent.serving_child import ServingChild, serve_command
 from agent.statelock import hold_state_dir
 from agent.supervisor import Limits, Supervisor
@@ -174,7 +175,7 @@ class Daemon:
         if self._config.serve_port is None:
             return
         words = serve_command(self._config)
-        self._server = ServingChild(words, on_report=self._follower.hear_server)
+        self._server = ServingChild(words, on_report=self._hear_server)
         self._follower.expect_server()
         self._server.start()
 
@@ -200,6 +201,10 @@ class Daemon:
 
     def _hear(self, desired: Desired) -> None:
         self._follower.hear(desired)
+        self._bell.ring()
+
+    def _hear_server(self, report: ServingReport) -> None:
+        self._follower.hear_server(report)
         self._bell.ring()
 
     def _flush(self) -> None:
