@@ -13,10 +13,11 @@ from rich.table import Table
 from agent.golden import read_golden
 from agent.images import standardize
 from agent.protocol import Preparation
-from agent.torchscript import TorchNetwork, TorchScriptRuntime
+from agent.torchscript import TorchNetwork
 from benchmarks.lib.agent_report import Finding, Occasion
 from benchmarks.lib.agent_sweeps import output_of, set_of_one, sweep
 from benchmarks.lib.bundles import Bundle, read_bundle
+from benchmarks.lib.edgewright import agent_runtime
 from benchmarks.lib.plain_loop import prepared
 from benchmarks.lib.rounds import Pace, Ratio, latency, ratio, time_in_rounds
 from benchmarks.lib.serving import free_cores
@@ -24,7 +25,7 @@ from benchmarks.lib.tables import measured_table
 from contract.bundleset import read_set
 from contract.interval import median_interval
 
-_PAIRS, _QUICK_PAIRS = 12, 3
+_PAIRS, _QUICK_PAIRS = 8, 3
 _SECONDS, _QUICK_SECONDS = 3.0, 0.5
 #: Of calls in one process: many short rounds, for drift to meet both alike.
 _CALLS = Pace(rounds=60, timed_calls=10)
@@ -137,7 +138,7 @@ def _measured(bundle: Bundle, occasion: Occasion, core: int, seconds: float) -> 
 
 def _calls(bundle: Bundle, preparation: Preparation) -> tuple[Ratio, float, float]:
     """Ratio and both medians, in processor time: what others take of the core is not in it."""
-    runtime = TorchScriptRuntime(threads=1)
+    runtime = agent_runtime()
     engine = bundle.manifest.quantization.engine
     if engine is not None:
         torch.backends.quantized.engine = engine

@@ -28,7 +28,7 @@ def make_contenders(built: Built) -> Iterator[Contender]:
 
     The base comes twice: frozen, as ratios refer to it, and optimised for this processor.
     """
-    runtime = _agent_runtime()
+    runtime = agent_runtime()
     for bundle in built.bundles:
         manifest = bundle.manifest
         for way, name in _ways(bundle, built.base).items():
@@ -61,7 +61,7 @@ def fastest_way(bundle: Bundle, image: Floats) -> Work:
     trouble = "no preparation fits"
     for way in ways:
         try:
-            network = _agent_runtime().load(bundle.path, quantization, way)
+            network = agent_runtime().load(bundle.path, quantization, way)
             for _ in range(_PROFILED_CALLS):
                 network.logits(image)
         except AgentError as error:
@@ -85,8 +85,8 @@ def _inference(network: TorchNetwork, image: Floats) -> Work:
 
 
 @functools.cache
-def _agent_runtime() -> TorchScriptRuntime:
-    """Make the runtime once: torch takes its number of threads only before its first work."""
+def agent_runtime() -> TorchScriptRuntime:
+    """One runtime for all networks of a process: torch takes its number of threads only before its first work."""
     return TorchScriptRuntime(threads=1)
 
 
