@@ -86,7 +86,7 @@ def _inference(network: TorchNetwork, image: Floats) -> Work:
 
 @functools.cache
 def agent_runtime() -> TorchScriptRuntime:
-    """One runtime for all networks: torch takes its number of threads only before its first work."""
+    """One runtime for all networks: torch takes its thread count before its first work alone."""
     return TorchScriptRuntime(threads=1)
 
 
