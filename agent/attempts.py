@@ -77,7 +77,7 @@ class Contest:
 
     def is_open(self, manifest: Manifest, threads: int) -> bool:
         """Whether `run` is going to measure more than one preparation."""
-        if preparations(manifest) is _FROZEN_FIRST:
+        if preparations(manifest) == _FROZEN_FIRST:
             return False
         return _kind(manifest, threads) not in self._is_optimizing_slower
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,7 +118,7 @@ def settle(work: Work, sustained: Sustained, *, root: Path) -> Course:
             )
         )
         settled = len(windows) >= _LEAST_WINDOWS and is_stationary(windows)
-    first_minute = list(itertools.islice(samples_ms, starts[SPAN]))
+    first_minute = samples_ms[: starts[SPAN]]
     return Course(
         samples_ms=samples_ms,
         settled_from=starts[-SPAN],
