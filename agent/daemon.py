@@ -270,14 +270,13 @@ class Daemon:
             self._courier.collect()
             self._follow()
             self._answer_questions()
-        if self._keeper.backlog == 0 and self._has_all(jobs):
+        if self._keeper.backlog == 0 and self._has_all(state.sweep_id, jobs):
             self._sweeplog.finish(state.sweep_id, at=time.time())
             _log.info("sweep_ends", extra=fields(sweep_id=state.sweep_id))
 
-    def _has_all(self, jobs: list[Job]) -> bool:
+    def _has_all(self, sweep_id: str, jobs: list[Job]) -> bool:
         """Whether every run is on record: a disk that refused many for long cost the oldest."""
-        state = self._sweeplog.latest()
-        return state is not None and all(job.key in state.done for job in jobs)
+        return self._sweeplog.done(sweep_id).issuperset(job.key for job in jobs)
 
     def _note(self, sweep_id: str, taken: Taken) -> None:
         """Note a turn that was taken, and look for desires and questions between the turns."""

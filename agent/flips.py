@@ -6,19 +6,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import permutations
 
+from agent.observation import Key
 from contract.benchmark import BenchRun
 
 #: Two variants closer than this stand side by side, and no order can flip.
 _APART = 1.02
 
 
-def rank_flips(runs: Sequence[BenchRun]) -> dict[tuple[str, int], list[str]]:
+def rank_flips(runs: Sequence[BenchRun]) -> dict[Key, list[str]]:
     """Sentences on who overtook whom, by the variant and thread count that fell behind.
 
     Args:
         runs: of one sweep; only sustained ones can flip, at equal threads.
     """
-    found: dict[tuple[str, int], list[str]] = defaultdict(list)
+    found: dict[Key, list[str]] = defaultdict(list)
     for loser, winner in permutations(runs, 2):
         if loser.threads == winner.threads and _fell_behind(loser, winner):
             found[loser.variant, loser.threads].append(

@@ -6,15 +6,16 @@ import logging
 import queue
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from agent.activation import Activation, Pick, Standing
 from agent.bundles import Shelf
 from agent.errors import JournalError
 from agent.logs import fields
 from agent.serving.report import ServingReport
-from agent.sweeplog import SweepLog
+from agent.sweeplog import SweepLog, Verdict
 from contract.benchmark import RunStatus
-from contract.bundleset import verify_member
+from contract.bundleset import Member, verify_member
 from contract.errors import BundleError
 from contract.messages import Desired, Phase, Update
 
@@ -151,12 +152,10 @@ class Follower:
         if self._expects_server and desired.generation == standing.active_generation:
             # It was accepted, and the server notices by itself what became of its bundle.
             return standing
-        obstacle = _obstacle(desired, shelf)
-        if obstacle is not None:
-            return standing.refusing(desired, obstacle)
-        verdict = self._sweeplog.verdict(
-            desired.sha256, fingerprint=fingerprint, threads=desired.threads
-        )
+        try:
+            verdict = self._verdict(desired, shelf, fingerprint)
+        except BundleError as error:
+            return standing.refusing(desired, str(error))
         if verdict is None:
             return None
         if verdict.status is not RunStatus.OK:
@@ -166,6 +165,21 @@ class Follower:
             self._judge_by = time.monotonic() + self._served_within_s
             return standing.choosing(desired, preparation=verdict.preparation)
         return standing.adopting(desired, preparation=verdict.preparation)
+
+    def _verdict(self, desired: Desired, shelf: Shelf | None, fingerprint: str) -> Verdict | None:
+        """How the desired bundle fared here, or None while it is not measured yet.
+
+        Raises:
+            BundleError: it cannot be had here.
+        """
+        folder, member = _member(desired, shelf)
+        verdict = self._sweeplog.verdict(
+            desired.sha256, fingerprint=fingerprint, threads=desired.threads
+        )
+        if verdict is not None and verdict.status is RunStatus.OK:
+            # Once, not after every turn: it reads the whole file.
+            verify_member(folder, member)
+        return verdict
 
     def _settle(self, standing: Standing) -> bool:
         """Keep and report a standing; False where the disk refuses it for now."""
@@ -212,20 +226,23 @@ def judged(standing: Standing, report: ServingReport | None) -> Standing | None:
     return standing.failing(report.problem) if report.problem is not None else None
 
 
-def _obstacle(desired: Desired, shelf: Shelf | None) -> str | None:
-    """Why the bundle of a desired variant cannot be had here, or None."""
+def _member(desired: Desired, shelf: Shelf | None) -> tuple[Path, Member]:
+    """Folder and entry of the desired bundle; its bytes are not checked yet.
+
+    Raises:
+        BundleError: it cannot be had here.
+    """
     if shelf is None:
-        return "the bundle set of this device cannot be read"
+        message = "the bundle set of this device cannot be read"
+        raise BundleError(message)
     bundle = shelf.bundle(desired.variant)
     if bundle is None:
-        return f"variant '{desired.variant}' is not in the bundle set of this device"
+        message = f"variant '{desired.variant}' is not in the bundle set of this device"
+        raise BundleError(message)
     if bundle.member.sha256 != desired.sha256:
-        return (
+        message = (
             f"variant '{desired.variant}': expected SHA-256 {desired.sha256[:12]}..., "
             f"this device has {bundle.member.sha256[:12]}...; copy the bundle set again"
         )
-    try:
-        verify_member(shelf.folder, bundle.member)
-    except BundleError as error:
-        return str(error)
-    return None
+        raise BundleError(message)
+    return shelf.folder, bundle.member

@@ -57,19 +57,17 @@ def measure(task: Bench, subject: Subject, send: Callable[[Event], None]) -> Mea
     network, rule = subject.network, subject.manifest.preprocessing
     inputs = images.standardize(subject.vectors.images[:1], rule)
 
-    def infer() -> object:
-        return network.logits(inputs)
-
-    send(Entered(stage=Stage.WARMING))
-    repeat(infer, min_seconds=_WARM_UP_SECONDS, min_runs=_WARM_UP_RUNS)
-    send(Entered(stage=Stage.MEASURING))
-    meter = LoadMeter(_ROOT, cores=usable_cores())
-    energy = EnergyMeter(_ROOT)
-    if task.sustained is None:
-        seconds, runs = task.min_seconds, task.min_runs
-        course = Course(samples_ms=repeat(infer, min_seconds=seconds, min_runs=runs))
-    else:
-        course = settle(infer, task.sustained, root=_ROOT)
+    with network.repeating(inputs) as infer:
+        send(Entered(stage=Stage.WARMING))
+        repeat(infer, min_seconds=_WARM_UP_SECONDS, min_runs=_WARM_UP_RUNS)
+        send(Entered(stage=Stage.MEASURING))
+        meter = LoadMeter(_ROOT, cores=usable_cores())
+        energy = EnergyMeter(_ROOT)
+        if task.sustained is None:
+            seconds, runs = task.min_seconds, task.min_runs
+            course = Course(samples_ms=repeat(infer, min_seconds=seconds, min_runs=runs))
+        else:
+            course = settle(infer, task.sustained, root=_ROOT)
     joules = energy.joules()
     foreign_load = meter.foreign_share()
     steady_rss_bytes = memory.resident_bytes()

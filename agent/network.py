@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +23,18 @@ class Network(Protocol):
 
     def logits(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Logits [N, classes] of inputs [N, 3, H, W].
+
+        Raises:
+            NetworkError: the network fails on this input.
+            UnsupportedNetworkError: an operator is missing on this box.
+        """
+
+    def repeating(
+        self, images: npt.NDArray[np.float32]
+    ) -> AbstractContextManager[Callable[[], object]]:
+        """Within the block, what it gives does one forward pass of `images` at each call.
+
+        For timing: nothing but the forward pass is done again, and the block translates errors.
 
         Raises:
             NetworkError: the network fails on this input.

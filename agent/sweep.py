@@ -109,8 +109,11 @@ class Sweep:
                 failed.add(key)
                 yield self._finished(turn.job)
         well = [job for job in jobs if job.key not in failed]
+        counts = dict.fromkeys(job.threads for job in well)
+        spreads = {threads: self._spread(threads) for threads in counts}
+        bases_ms = {threads: self._base_ms(threads) for threads in counts}
         finished = [
-            self._finished(job, self._spread(job.threads), self._base_ms(job)) for job in well
+            self._finished(job, spreads[job.threads], bases_ms[job.threads]) for job in well
         ]
         flips = rank_flips([one.run for one in finished])
         for one in finished:
@@ -129,7 +132,9 @@ class Sweep:
                 effort=self._effort,
                 supervisor=self._supervisor,
                 contest=self._contest,
-                examines=turn.number == 1 and turn.job.threads == self._examined_at,
+                # In the last round it is known which preparation is fastest: no two are examined.
+                examines=turn.number == self._effort.processes
+                and turn.job.threads == self._examined_at,
                 root=self._root,
             )
         self._seen[turn.job.key][turn.number] = observation
@@ -173,9 +178,8 @@ class Sweep:
         ]
         return Spread.pooled(groups)
 
-    def _base_ms(self, job: Job) -> float | None:
-        """Median of the baseline at the job's threads, all its processes taken together."""
-        samples_ms = settled_samples_ms(
-            self._in_order((self._shelf.bundle_set.baseline, job.threads))
-        )
+    def _base_ms(self, threads: int) -> float | None:
+        """Median of the baseline at a thread count, all its processes taken together."""
+        baseline = self._shelf.bundle_set.baseline
+        samples_ms = settled_samples_ms(self._in_order((baseline, threads)))
         return statistics.median(samples_ms) if samples_ms else None

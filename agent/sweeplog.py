@@ -11,7 +11,7 @@ import msgspec
 
 from agent.journal import Journal
 from agent.logs import fields
-from agent.observation import Observation, Taken
+from agent.observation import Key, Observation, Taken
 from contract.benchmark import BenchRun, RunStatus
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class SweepState:
     fingerprint: str
     #: Seconds since the epoch; None while runs are missing.
     finished_at: float | None
-    done: frozenset[tuple[str, int]]
+    done: frozenset[Key]
     #: Turns taken so far; empty once the sweep is finished.
     taken: tuple[Taken, ...] = ()
 
@@ -59,10 +59,7 @@ class SweepLog:
             ).fetchone()
             if row is None:
                 return None
-            runs = connection.execute(
-                "SELECT variant, threads FROM runs WHERE sweep_id = ?",
-                (row[0],),
-            ).fetchall()
+            done = _done(connection, row[0])
             turns = connection.execute(
                 "SELECT variant, threads, number, observation FROM turns WHERE sweep_id = ?",
                 (row[0],),
@@ -73,7 +70,7 @@ class SweepLog:
                 set_id=row[1],
                 fingerprint=row[2],
                 finished_at=None if row[3] is None else float(row[3]),
-                done=frozenset((variant, threads) for variant, threads in runs),
+                done=done,
                 taken=tuple(
                     Taken(
                         key=(variant, threads),
@@ -86,6 +83,11 @@ class SweepLog:
         except (ValueError, TypeError, msgspec.MsgspecError) as error:
             self._forget_all(error)
             return None
+
+    def done(self, sweep_id: str) -> frozenset[Key]:
+        """Return what has a run on record in a sweep."""
+        with self._journal.reading() as connection:
+            return _done(connection, sweep_id)
 
     def begin(self, *, set_id: str, fingerprint: str) -> SweepState:
         """Begin a new sweep and forget the oldest ones."""
@@ -191,3 +193,8 @@ class SweepLog:
             # What refers to others goes first: damaged references do not cascade.
             for table in ("turns", "runs", "sweeps"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+
+
+def _done(connection: sqlite3.Connection, sweep_id: str) -> frozenset[Key]:
+    rows = connection.execute("SELECT variant, threads FROM runs WHERE sweep_id = ?", (sweep_id,))
+    return frozenset((variant, threads) for variant, threads in rows)

@@ -205,11 +205,8 @@ def _answer(image: str, task: Predict, subject: Subject) -> Answer:
     preprocess_ms = watch.elapsed_ms()
     logits = network.logits(inputs)[0]
     # The median of a few, for one alone says more of the neighbours than of the variant.
-    inference_ms = typical_ms(
-        lambda: network.logits(inputs),
-        max_seconds=_ANSWER_SECONDS,
-        max_runs=_ANSWER_REPEATS,
-    )
+    with network.repeating(inputs) as infer:
+        inference_ms = typical_ms(infer, max_seconds=_ANSWER_SECONDS, max_runs=_ANSWER_REPEATS)
     watch = Stopwatch()
     top = rank(logits, subject.labels, task.top_k)
     return Answer(

@@ -70,6 +70,19 @@ def check_id(kind: str, value: str) -> str:
     return value
 
 
+def parse_name(name: str) -> tuple[str, str]:
+    """Site and device of a full name, `SITE/DEVICE`.
+
+    Raises:
+        TopicError: another form, or one of them is not a valid identifier.
+    """
+    site, slash, device = name.partition("/")
+    if not slash:
+        message = f"device '{name[:80]}': expected SITE/DEVICE, such as plant-7/press-03"
+        raise TopicError(message)
+    return check_id("site", site), check_id("device", device)
+
+
 def topic_for(site: str, device: str, leaf: Leaf) -> str:
     """Topic of one leaf of one device.
 

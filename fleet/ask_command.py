@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from pathlib import Path
@@ -11,13 +10,12 @@ import click
 import msgspec
 
 from contract.address import parse_broker_url
-from contract.errors import TopicError
 from contract.exits import Exit
 from contract.question import MAX_DEADLINE_S, MAX_IMAGE_BYTES, Answer, AnswerStatus, Request
-from contract.topics import check_id
+from contract.topics import parse_name
 from fleet.asking import ask
 from fleet.authority.authority import fleet_access
-from fleet.database import default_url, open_database
+from fleet.database import open_database
 from fleet.options import authority_option, broker_option, db_option, json_option
 from fleet.roster import find_device, list_devices
 
@@ -57,7 +55,7 @@ def ask_command(
     deadline_s: float,
     broker_url: str,
     authority_folder: Path,
-    store_url: str | None,
+    store_url: str,
     as_json: bool,
 ) -> None:
     """Run IMAGE through variants on DEVICE itself, and print what each of them says.
@@ -97,15 +95,11 @@ def ask_command(
     raise SystemExit(int(Exit.DONE if is_well and silence is None else Exit.FAILED))
 
 
-def _device(name: str, store_url: str | None) -> tuple[str, str]:
+def _device(name: str, store_url: str) -> tuple[str, str]:
     """Site and device; the store is asked only where the site is not given."""
     if "/" in name:
-        site, _, device = name.partition("/")
-        try:
-            return check_id("site", site), check_id("device", device)
-        except TopicError as error:
-            raise click.BadParameter(str(error), param_hint="DEVICE") from error
-    database = open_database(store_url or default_url(dict(os.environ)), create=False)
+        return parse_name(name)
+    database = open_database(store_url, create=False)
     with database.reading() as connection:
         found = find_device(list_devices(connection), name)
     return found.site, found.device

@@ -15,11 +15,10 @@ from contract.errors import ContractError
 from contract.messages import decode_message, encode_message
 from contract.question import Answer, Request
 from contract.topics import Leaf, topic_for
-from fleet.client import connect_failed, make_client, refused
+from fleet.client import connect, make_client, refused
 from fleet.errors import BrokerAwayError
 
 _QOS = 1
-_KEEPALIVE_S = 30
 _BROKER_PATIENCE_S = 10.0
 #: What an answer that was ready at the deadline may take to get here.
 _GRACE_S = 5.0
@@ -59,14 +58,7 @@ class _Conversation:
         self._client.on_publish = lambda *_: self._heard.put(None)
         self._client.on_message = self._received
         self._client.on_disconnect = self._disconnected
-        try:
-            self._client.connect(address.host, address.port, _KEEPALIVE_S)
-        except OSError as error:
-            raise BrokerAwayError(connect_failed(address, error)) from error
-        except ValueError as error:
-            message = f"broker {address}: {error}"
-            raise BrokerAwayError(message) from error
-        self._client.loop_start()
+        connect(self._client, address)
 
     def answers(self) -> Iterator[Answer]:
         until = time.monotonic() + _BROKER_PATIENCE_S

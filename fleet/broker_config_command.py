@@ -10,12 +10,10 @@ from contract.files import write_atomically
 from fleet.address import parse_listen_address
 from fleet.authority.authority import Authority
 from fleet.authority.mosquitto import MosquittoFiles, mosquitto_config
+from fleet.authority.private import make_private_folder, write_private
 from fleet.authority.rules import mosquitto_acl
 from fleet.errors import AuthorityError
 from fleet.options import authority_option
-
-_SECRET = 0o600
-_FOLDER_MODE = 0o700
 
 
 @click.command("broker-config")
@@ -58,8 +56,8 @@ def broker_config(
     folder = (out or authority.folder).absolute()
     acl_file = folder / "mosquitto.acl"
     try:
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        write_atomically(acl_file, mosquitto_acl().encode(), mode=_SECRET)
+        make_private_folder(folder)
+        write_private(acl_file, mosquitto_acl().encode())
         if out is None:
             server, passwords = authority.server_file, authority.accounts_file
         else:
@@ -89,5 +87,5 @@ After 'enroll' and 'revoke', run this again and send Mosquitto SIGHUP.""")
 
 def _copied(file: Path, folder: Path) -> Path:
     copy = folder / file.name
-    write_atomically(copy, file.read_bytes(), mode=_SECRET)
+    write_private(copy, file.read_bytes())
     return copy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import uuid
@@ -20,7 +19,7 @@ from contract.exits import Exit
 from fleet.ask_command import ask_command
 from fleet.authority.authority import fleet_access
 from fleet.broker_config_command import broker_config
-from fleet.database import Database, default_url, open_database
+from fleet.database import Database, open_database
 from fleet.deploy_command import deploy
 from fleet.enroll_command import enroll, revoke
 from fleet.errors import AddressError, FleetError, OrderError, PolicyError, UnknownDeviceError
@@ -94,7 +93,7 @@ for _command in (serve, enroll, revoke, deploy, broker_config, ask_command):
 @cli.command()
 @db_option
 @json_option
-def devices(store_url: str | None, *, as_json: bool) -> None:
+def devices(store_url: str, *, as_json: bool) -> None:
     """List the devices: presence, completeness of their results, variants."""
     database = _open(store_url)
     with database.reading() as connection:
@@ -119,7 +118,7 @@ def devices(store_url: str | None, *, as_json: bool) -> None:
 @click.argument("device_name", metavar="DEVICE")
 @db_option
 @json_option
-def results(device_name: str, store_url: str | None, *, as_json: bool) -> None:
+def results(device_name: str, store_url: str, *, as_json: bool) -> None:
     """List every stored run of DEVICE ('site/device', or 'device' where that is unambiguous)."""
     database = _open(store_url)
     with database.reading() as connection:
@@ -137,7 +136,7 @@ def results(device_name: str, store_url: str | None, *, as_json: bool) -> None:
 @policy_option
 @db_option
 @json_option
-def recommendations(policy_name: str, store_url: str | None, *, as_json: bool) -> None:
+def recommendations(policy_name: str, store_url: str, *, as_json: bool) -> None:
     """Recommend a variant for every device, and say why.
 
     Where nothing is within a device's limits, the nearest miss and the violated limits are
@@ -163,7 +162,7 @@ def recommendations(policy_name: str, store_url: str | None, *, as_json: bool) -
 @policy_option
 @db_option
 @json_option
-def explain(device_name: str, policy_name: str, store_url: str | None, *, as_json: bool) -> None:
+def explain(device_name: str, policy_name: str, store_url: str, *, as_json: bool) -> None:
     """Explain the recommendation for DEVICE from what was stored with it."""
     (found,) = _recommend(_open(store_url), policy_name, [device_name])
     document = report_explanation(found)
@@ -186,7 +185,7 @@ def apply(
     policy_name: str,
     broker_url: str,
     authority_folder: Path,
-    store_url: str | None,
+    store_url: str,
     *,
     dry_run: bool,
     as_json: bool,
@@ -242,7 +241,7 @@ def policies(name: str | None) -> None:
 @click.option("--limit", default=50, show_default=True, help="At most this many, newest first.")
 @db_option
 @json_option
-def quarantine(limit: int, store_url: str | None, *, as_json: bool) -> None:
+def quarantine(limit: int, store_url: str, *, as_json: bool) -> None:
     """List messages that were refused, and why."""
     with _open(store_url).reading() as connection:
         rows = list_quarantine(connection, limit=limit)
@@ -259,12 +258,8 @@ def main() -> None:
     cli(prog_name="edgewright-fleet")
 
 
-def _store_url(given: str | None) -> str:
-    return given or default_url(dict(os.environ))
-
-
-def _open(given: str | None) -> Database:
-    return open_database(_store_url(given), create=False)
+def _open(store_url: str) -> Database:
+    return open_database(store_url, create=False)
 
 
 def _recommend(

@@ -12,6 +12,8 @@ from contract.address import BrokerAddress
 from contract.errors import AccessError
 from fleet.errors import BrokerAwayError
 
+KEEPALIVE_S = 30
+
 
 def make_client(
     address: BrokerAddress, access: Access, *, client_id: str, clean: bool, reconnects: bool = True
@@ -36,6 +38,22 @@ def make_client(
         message = f"broker {address}: {error}"
         raise BrokerAwayError(message) from error
     return client
+
+
+def connect(client: mqtt.Client, address: BrokerAddress) -> None:
+    """Connect, and let a thread of its own carry the traffic.
+
+    Raises:
+        BrokerAwayError: it cannot be reached or trusted.
+    """
+    try:
+        client.connect(address.host, address.port, KEEPALIVE_S)
+    except OSError as error:
+        raise BrokerAwayError(connect_failed(address, error)) from error
+    except ValueError as error:
+        message = f"broker {address}: {error}"
+        raise BrokerAwayError(message) from error
+    client.loop_start()
 
 
 def connect_failed(address: BrokerAddress, error: OSError) -> str:

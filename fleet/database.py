@@ -32,12 +32,6 @@ _LOCK_PATIENCE_S = 30
 _WRITES = "edgewright_writes"
 
 
-def default_url(environment: dict[str, str]) -> str:
-    """Where the store is unless told: `fleet.db` in the user's data folder."""
-    home = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return f"sqlite:///{Path(home) / 'edgewright' / 'fleet.db'}"
-
-
 class Database:
     """One open store."""
 

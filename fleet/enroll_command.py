@@ -7,12 +7,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from contract.access import username_of
 from contract.address import DEFAULT_TLS_PORT, BrokerAddress
 from contract.exits import Exit
+from contract.topics import parse_name
 from fleet.authority.authority import Authority
 from fleet.authority.credentials import write_credentials
-from fleet.errors import UnknownDeviceError
 from fleet.options import authority_option, json_option
 
 
@@ -68,7 +67,7 @@ def enroll(
     where there is none. A device that was enrolled before gets a new password; the old one is
     void, and the embedded broker ends its connection within a second or two.
     """
-    site, device = _site_and_device(device_name)
+    site, device = parse_name(device_name)
     folder = out or Path(f"{site}-{device}")
     authority = Authority.open(authority_folder)
     if names:
@@ -101,20 +100,11 @@ def revoke(device_name: str, authority_folder: Path) -> None:
     The embedded broker ends its connection within a second or two; what it delivered stays
     stored. Mosquitto does so when it has the new password file and gets SIGHUP.
     """
-    site, device = _site_and_device(device_name)
+    site, device = parse_name(device_name)
     if not Authority.existing(authority_folder).revoke(site, device):
         click.echo(f"edgewright-fleet: {site}/{device} is not enrolled", err=True)
         raise SystemExit(int(Exit.FAILED))
     click.echo(f"{site}/{device} is no longer enrolled.")
-
-
-def _site_and_device(name: str) -> tuple[str, str]:
-    site, slash, device = name.partition("/")
-    if not slash:
-        message = f"device '{name[:80]}': expected SITE/DEVICE, such as plant-7/press-03"
-        raise UnknownDeviceError(message)
-    username_of(site, device)
-    return site, device
 
 
 def _told(report: EnrolledReport) -> str:

@@ -9,15 +9,12 @@ from amqtt.adapters import StreamReaderAdapter
 from amqtt.errors import AMQTTError, MQTTError, NoDataError
 from amqtt.mqtt.connect import ConnectPacket
 
-from contract.messages import MAX_MESSAGE_BYTES
+from fleet.authority.rules import LARGEST_MESSAGE_BYTES
 from fleet.doorkeeper import Caller
 from fleet.errors import NoCallerError
 
 _log = logging.getLogger(__name__)
 
-#: Messages over the contract's limit still pass up to here, so that they reach quarantine
-#: and are seen; a larger one costs the sender its connection.
-_LARGEST_READ_BYTES = 4 * MAX_MESSAGE_BYTES
 #: Who is not let in yet gets little memory and little time.
 _LARGEST_STRANGERS_READ_BYTES = 16 * 1024
 _PATIENCE_S = 10
@@ -28,7 +25,7 @@ class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no 
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         super().__init__(reader)
-        self._largest_bytes = _LARGEST_READ_BYTES
+        self._largest_bytes = LARGEST_MESSAGE_BYTES
         self._seen: bytearray | None = None
         self._again = b""
 
@@ -62,7 +59,7 @@ class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no 
             message = f"no CONNECT: {error!r}"
             raise NoCallerError(message) from error
         self._again, self._seen = bytes(self._seen), None
-        self._largest_bytes = _LARGEST_READ_BYTES
+        self._largest_bytes = LARGEST_MESSAGE_BYTES
         return Caller(
             client_id=connect.client_id or "",
             username=connect.username,

@@ -20,14 +20,13 @@ from contract.access import Access
 from contract.address import BrokerAddress
 from contract.messages import Ack, Desired, encode_message
 from contract.topics import Leaf, device_filters, topic_for
-from fleet.client import connect_failed, make_client, refused
+from fleet.client import KEEPALIVE_S, connect, connect_failed, make_client, refused
 from fleet.delivery import Delivery
 from fleet.errors import BrokerAwayError
 
 _log = logging.getLogger(__name__)
 
 _QOS = 1
-_KEEPALIVE_S = 30
 _RECONNECT_MIN_S = 1
 _RECONNECT_MAX_S = 15
 #: Waiting deliveries; a full queue stops reading from the broker until the store keeps up.
@@ -80,7 +79,7 @@ class Link:
 
     def open(self) -> None:
         """Start connecting, and keep trying until `close`."""
-        self._client.connect_async(self._address.host, self._address.port, _KEEPALIVE_S)
+        self._client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
         self._client.loop_start()
 
     def receive(self, *, at_most: int, wait_s: float) -> list[Delivery | Subscribed]:
@@ -203,8 +202,7 @@ def publish_once(
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client.on_connect = lambda _client, _userdata, _flags, reason, _properties: answers.put(reason)
     try:
-        client.connect(address.host, address.port, _KEEPALIVE_S)
-        client.loop_start()
+        connect(client, address)
         reason = answers.get(timeout=timeout_s)
         if reason.is_failure:
             message = f"broker {address}: refused: {refused(reason)}"
@@ -221,8 +219,6 @@ def publish_once(
     except queue.Empty as error:
         message = f"broker {address}: no answer within {timeout_s:g} s; is that a broker?"
         raise BrokerAwayError(message) from error
-    except OSError as error:
-        raise BrokerAwayError(connect_failed(address, error)) from error
     except (ValueError, RuntimeError) as error:
         message = f"broker {address}: {error}"
         raise BrokerAwayError(message) from error

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fleet.authority.authority import default_folder
+from fleet.places import default_authority, default_store_url
 from fleet.policy import DEFAULT_POLICY
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -22,6 +22,8 @@ def db_option(command: _Command) -> _Command:
         "store_url",
         envvar="EDGEWRIGHT_DB",
         metavar="URL",
+        # Not a default of the option: an empty variable is as good as none.
+        callback=lambda _context, _option, given: given or default_store_url(os.environ),
         help="The fleet store, sqlite:///PATH.  [default: edgewright/fleet.db in the user's "
         "data folder; env: EDGEWRIGHT_DB]",
     )(command)
@@ -48,7 +50,7 @@ def authority_option(command: _Command) -> _Command:
         envvar="EDGEWRIGHT_AUTHORITY",
         metavar="DIR",
         type=click.Path(file_okay=False, path_type=Path),
-        default=lambda: default_folder(os.environ),
+        default=lambda: default_authority(os.environ),
         help="Certificates and accounts of this fleet, used wherever there is TLS.  [default: "
         "edgewright/authority in the user's data folder; env: EDGEWRIGHT_AUTHORITY]",
     )(command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -13,7 +12,6 @@ import click
 
 from contract.address import parse_broker_url
 from fleet.address import parse_listen_address
-from fleet.database import default_url
 from fleet.options import authority_option, db_option
 from fleet.service import Ready, ServiceOptions, run_service
 
@@ -41,7 +39,7 @@ def serve(
     broker_url: str | None,
     listen: str,
     authority_folder: Path,
-    store_url: str | None,
+    store_url: str,
     *,
     verbose: bool,
 ) -> None:
@@ -57,7 +55,7 @@ def serve(
     """
     _set_up_logging(verbose=verbose)
     options = ServiceOptions(
-        store_url=store_url or default_url(dict(os.environ)),
+        store_url=store_url,
         broker=parse_broker_url(broker_url) if broker_url else None,
         listen=parse_listen_address(listen),
         authority=authority_folder,

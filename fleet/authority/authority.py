@@ -10,7 +10,6 @@ from pathlib import Path
 
 from contract.access import Access, username_of
 from contract.address import BrokerAddress
-from contract.files import write_atomically
 from fleet.authority.certificates import KeyPair, is_current, make_authority, make_server, names_in
 from fleet.authority.credentials import Credentials
 from fleet.authority.names import check_host, likely_address, names_of_this_machine
@@ -20,11 +19,9 @@ from fleet.authority.passwords import (
     parse_accounts,
     render_accounts,
 )
+from fleet.authority.private import make_private_folder, write_private
 from fleet.authority.rules import FLEET
 from fleet.errors import AuthorityError, AuthorityMissingError
-
-_SECRET = 0o600
-_FOLDER_MODE = 0o700
 
 
 class Authority:
@@ -113,7 +110,7 @@ class Authority:
             password_file = self._fleet_password_file
             if FLEET not in accounts or not password_file.exists():
                 password = make_password()
-                self._write(password_file, f"{password}\n".encode())
+                write_private(password_file, f"{password}\n".encode())
                 self._keep(FLEET, password)
 
     def enroll(self, site: str, device: str) -> Credentials:
@@ -163,7 +160,7 @@ class Authority:
         with self._changing():
             accounts = self._accounts()
             was_there = accounts.pop(username, None) is not None
-            self._write(self.accounts_file, render_accounts(accounts))
+            write_private(self.accounts_file, render_accounts(accounts))
             return was_there
 
     def add_names(self, names: Sequence[str]) -> None:
@@ -176,7 +173,7 @@ class Authority:
         with self._changing():
             known = self.given_names()
             known += [name for name in map(check_host, names) if name not in known]
-            self._write(self._names_file, "".join(f"{name}\n" for name in known).encode())
+            write_private(self._names_file, "".join(f"{name}\n" for name in known).encode())
             self._make_server()
 
     def given_names(self) -> list[str]:
@@ -221,8 +218,8 @@ class Authority:
             )
             raise AuthorityError(message)
         made = make_authority(now=self._now())
-        self._write(self._ca_key_file, made.key)
-        self._write(self.ca_file, made.certificate)
+        write_private(self._ca_key_file, made.key)
+        write_private(self.ca_file, made.certificate)
 
     def _make_server(self) -> None:
         names = self._names() | set(self.given_names())
@@ -233,7 +230,7 @@ class Authority:
             if is_good and names <= names_in(present):
                 return
         made = make_server(ca, sorted(names), now=self._now())
-        self._write(self.server_file, made.certificate + made.key)
+        write_private(self.server_file, made.certificate + made.key)
 
     def _accounts(self) -> dict[str, str]:
         if not self.accounts_file.exists():
@@ -242,15 +239,12 @@ class Authority:
 
     def _keep(self, account: str, password: str) -> None:
         accounts = self._accounts() | {account: hash_password(password)}
-        self._write(self.accounts_file, render_accounts(accounts))
-
-    def _write(self, path: Path, content: bytes) -> None:
-        write_atomically(path, content, mode=_SECRET)
+        write_private(self.accounts_file, render_accounts(accounts))
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
         with _translated(self.folder):
-            self.folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            make_private_folder(self.folder)
             with (self.folder / ".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
@@ -263,12 +257,6 @@ def fleet_access(address: BrokerAddress, folder: Path) -> Access:
         AuthorityMissingError: there is no authority in `folder`.
     """
     return Authority.existing(folder).fleet_access if address.tls else Access()
-
-
-def default_folder(environment: Mapping[str, str]) -> Path:
-    """Where the authority is unless told: `authority` in the user's data folder."""
-    home = environment.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(home) / "edgewright" / "authority"
 
 
 @contextlib.contextmanager

@@ -7,10 +7,9 @@ from pathlib import Path
 import msgspec
 
 from contract.files import write_atomically
+from fleet.authority.private import make_private_folder, write_private
 from fleet.errors import AuthorityError
 
-_SECRET = 0o600
-_FOLDER_MODE = 0o700
 _CA_NAME, PASSWORD_NAME = "ca.pem", "password"
 
 
@@ -36,9 +35,9 @@ def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:
     """
     ca_file, password_file = folder / _CA_NAME, folder / PASSWORD_NAME
     try:
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        make_private_folder(folder)
         write_atomically(ca_file, credentials.ca_pem)
-        write_atomically(password_file, f"{credentials.password}\n".encode(), mode=_SECRET)
+        write_private(password_file, f"{credentials.password}\n".encode())
     except OSError as error:
         message = f"{folder}: {error}; expected a folder that can be written"
         raise AuthorityError(message) from error

@@ -7,10 +7,7 @@ from pathlib import Path
 import msgspec
 
 from contract.address import BrokerAddress
-from contract.messages import MAX_MESSAGE_BYTES
-
-#: A message over the contract's limit still gets to the collector and into quarantine.
-_LARGEST_BYTES = 4 * MAX_MESSAGE_BYTES
+from fleet.authority.rules import LARGEST_MESSAGE_BYTES
 
 
 class MosquittoFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +30,7 @@ tls_version tlsv1.2
 allow_anonymous false
 password_file {files.passwords}
 acl_file {files.acl}
-message_size_limit {_LARGEST_BYTES}
+message_size_limit {LARGEST_MESSAGE_BYTES}
 # Results that arrive while the collector is away wait here.
 max_queued_messages 100000
 """

@@ -14,13 +14,12 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NoReturn
 
 from arm64_packages import platform_options, requirements
 from arm64_report import (
@@ -32,7 +31,7 @@ from arm64_report import (
     wrong_runs,
 )
 from digits import write_digits
-from rich.console import Console
+from programs import console, ended, fail, fleet, free_broker_url, program, run, show
 from rich.markup import escape
 
 from fleet.torchpin import BoxPython, torch_pin
@@ -42,12 +41,8 @@ RECIPE = Path("scripts/lib/arm64-recipe.toml")
 ARCHITECTURE, INPUT_SIZE, EPOCHS = "resnet18", 32, 2
 ENGINES = ("x86", "qnnpack")
 SITE, DEVICE = "smoke", "arm64"
-READY_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 20
 #: Emulation is slow, and its speed is nobody's figure: just enough to have measured.
 EFFORT = {"min_seconds": 0.2, "min_runs": 3, "timeout_s": 600}
-#: A pipe gets lines as long as a wide terminal's.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class Smoke:
@@ -61,7 +56,7 @@ class Smoke:
         self._python = python
         self._torch = torch
         self._cpu = cpu
-        self._broker = f"mqtt://127.0.0.1:{_free_port()}"
+        self._broker = free_broker_url()
 
     def run(self) -> list[str]:
         """Walk the whole way once; what failed, one sentence each."""
@@ -77,7 +72,7 @@ class Smoke:
             benched = self._bench()
         with _step("7. Predict"):
             self._predict()
-        with _step("8. Measured, and delivered to a fleet on the loopback"), self._fleet():
+        with _step("8. Measured, and delivered to a fleet on the loopback"), self._collecting():
             self._deliver()
             stored = self._stored()
         return [
@@ -117,12 +112,12 @@ class Smoke:
         data, weights = self._work / "digits", self._work / "weights.pt"
         write_digits(data)
         if not weights.exists():
-            _run(
+            run(
                 "edgewright-builder", "train", ARCHITECTURE, "--data", data, "--epochs", EPOCHS,
                 "--input-size", INPUT_SIZE, "--out", weights,
             )  # fmt: skip
         engines = [word for engine in ENGINES for word in ("--engine", engine)]
-        _run(
+        run(
             "edgewright-builder", "build", ARCHITECTURE, "--data", data, "--weights", weights,
             "--input-size", INPUT_SIZE, "--recipe", RECIPE, *engines, "--no-report",
             "--out", self._work / "bundles",
@@ -188,13 +183,13 @@ class Smoke:
         # A new box each time: an outbox of an earlier run would have nothing left to deliver.
         shutil.rmtree(self._work / "state", ignore_errors=True)
         words = ("run", "--once", "--config", "/mnt/agent.toml")
-        _show("edgewright-agent", *words)
+        show("edgewright-agent", *words)
         command = self._command("/usr/bin/python3", "-m", "agent", *words)
         log = self._work / "agent.log"
         # By lines, so that whoever waits can read along.
         with log.open("w", buffering=1) as log_file:
             agent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-            with _ended(agent):
+            with ended(agent):
                 for line in agent.stderr or ():
                     log_file.write(line)
                     variant = _stored_variant(line)
@@ -202,11 +197,11 @@ class Smoke:
                         console.print(f"   in the outbox: {variant}")
                 agent.wait()
         if agent.returncode != 0:
-            _fail(f"the agent ended with exit code {agent.returncode}:\n{log.read_text()}")
+            fail(f"the agent ended with exit code {agent.returncode}:\n{log.read_text()}")
 
     def _stored(self) -> Row:
         def ask(*words: str) -> list[Row]:
-            command = [_program("edgewright-fleet"), *words, "--db", self._database, "--json"]
+            command = [program("edgewright-fleet"), *words, "--db", self._database, "--json"]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
             rows: list[Row] = json.loads(done.stdout)
             return rows
@@ -223,34 +218,21 @@ class Smoke:
         console.print(runs_table(runs))
         return {"device": device, "runs": runs}
 
-    @contextlib.contextmanager
-    def _fleet(self) -> Iterator[None]:
+    def _collecting(self) -> AbstractContextManager[None]:
+        """A fleet that knows nothing yet."""
         for file in self._work.parent.glob("fleet.db*"):
             file.unlink()
-        log = self._work / "fleet.log"
-        command = [
-            _program("edgewright-fleet"), "serve", "--listen",
-            self._broker.removeprefix("mqtt://"), "--db", self._database,
-        ]  # fmt: skip
-        with log.open("w") as log_file:
-            collector = subprocess.Popen(command, stdout=log_file, stderr=log_file)
-        with _ended(collector):
-            deadline = time.monotonic() + READY_TIMEOUT_S
-            while "ready" not in log.read_text():
-                if collector.poll() is not None or time.monotonic() > deadline:
-                    _fail(f"the fleet did not start:\n{log.read_text()}")
-                time.sleep(0.1)
-            yield
+        return fleet(self._broker, self._database, self._work / "fleet.log")
 
     def _agent(self, *words: object) -> str:
-        _show("edgewright-agent", *words)
+        show("edgewright-agent", *words)
         return self._inside("/usr/bin/python3", "-m", "agent", *words)
 
     def _inside(self, *words: object) -> str:
         """What a command prints inside the root."""
         done = subprocess.run(self._command(*words), check=False, stdout=subprocess.PIPE, text=True)
         if done.returncode != 0:
-            _fail(f"inside the root, exit code {done.returncode}: {done.stdout}")
+            fail(f"inside the root, exit code {done.returncode}: {done.stdout}")
         return done.stdout
 
     def _command(self, *words: object) -> list[str]:
@@ -280,54 +262,11 @@ def _step(title: str) -> Iterator[None]:
     console.print(f"   [dim]{time.monotonic() - started:.0f} s[/dim]")
 
 
-@contextlib.contextmanager
-def _ended(process: subprocess.Popen[Any]) -> Iterator[None]:
-    """See to it that a process has ended after the block, however that ends."""
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _program(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
-def _show(*words: object) -> None:
-    text = shlex.join(str(word) for word in words)
-    console.print(f"[dim]$ {text}[/dim]", soft_wrap=True)
-
-
-def _run(program: str, *arguments: object) -> None:
-    words = [str(argument) for argument in arguments]
-    _show(program, *words)
-    if subprocess.run([_program(program), *words], check=False).returncode != 0:
-        _fail(f"{program} {words[0]} failed")
-
-
 def _pip(*words: object) -> None:
     command = [sys.executable, "-m", "pip", *map(str, words), "--disable-pip-version-check"]
     done = subprocess.run([*command, "--quiet"], check=False, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        _fail(f"pip {words[0]} failed:\n{done.stderr}")
-
-
-def _fail(text: str) -> NoReturn:
-    console.print(f"[bold red]It stopped:[/bold red] {escape(text)}")
-    raise SystemExit(1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        fail(f"pip {words[0]} failed:\n{done.stderr}")
 
 
 def main() -> None:

@@ -7,21 +7,17 @@ shown before it runs, so that the same can be done by hand.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shlex
-import signal
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from digits import write_digits
-from rich.console import Console
+from programs import console, ended, fail, fleet, free_broker_url, program, run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from contract.bundleset import read_set
@@ -30,10 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 POLICY = Path("scripts/lib/demo-policy.toml")
 SITE = "demo"
 MEBIBYTE = 1 << 20
-READY_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 20
-
-console = Console()
+UPDATE_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class Demo:
         self._data = folder / "digits"
         self._bundles = folder / "bundles"
         self._database = f"sqlite:///{folder / 'fleet.db'}"
-        self._broker = f"mqtt://127.0.0.1:{_free_port()}"
+        self._broker = free_broker_url()
 
     def run(self, models: list[Model]) -> None:
         """Walk the whole way once."""
@@ -100,7 +93,7 @@ class Demo:
             self._build(model)
 
         _heading("4. Measured on each device (emulated on this host), delivered to the fleet")
-        with self._fleet():
+        with fleet(self._broker, self._database, self._folder / "fleet.log"):
             for device in devices():
                 self._measure(device)
             _heading("5. What suits each device, and why")
@@ -118,14 +111,14 @@ class Demo:
         if weights.exists():
             console.print(f"   {model.architecture}: trained before, {weights}")
             return
-        _run(
+        run(
             "edgewright-builder", "train", model.architecture,
             "--data", self._data, "--epochs", model.epochs, "--input-size", model.input_size,
             "--batch-size", model.batch_size, "--lr", model.learning_rate, "--out", weights,
         )  # fmt: skip
 
     def _build(self, model: Model) -> None:
-        _run(
+        run(
             "edgewright-builder", "build", model.architecture,
             "--data", self._data, "--weights", self._weights(model),
             "--input-size", model.input_size, "--no-report", "--out", self._bundles,
@@ -139,7 +132,7 @@ class Demo:
             TextColumn(f"   {device.name}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.description}"), TimeElapsedColumn(),
         )  # fmt: skip
-        command = [_program("edgewright-agent"), "run", "--config", str(config), "--once"]
+        command = [program("edgewright-agent"), "run", "--config", str(config), "--once"]
         console.print(f"   [dim]{device.name} stands for {device.emulates}[/dim]")
         with (
             Progress(*columns, console=console) as progress,
@@ -159,22 +152,20 @@ class Demo:
                 task, total=runs, completed=runs, description="acknowledged by the fleet"
             )
         if agent.returncode != 0:
-            _fail(f"the agent of {device.name} failed; its log is {log}")
+            fail(f"the agent of {device.name} failed; its log is {log}")
 
     def _roll_out(self) -> None:
-        agents = [self._start_agent(device) for device in devices()]
-        try:
+        with ExitStack() as agents:
+            for device in devices():
+                agents.enter_context(ended(self._start_agent(device)))
             self._fleet_command("apply", "--broker", self._broker)
             self._wait_for_updates()
             self._fleet_command("devices", policy=False)
-        finally:
-            for agent in agents:
-                _stop(agent)
 
     def _wait_for_updates(self) -> None:
         """Wait until every device reports its desired variant as active, or says why not."""
-        command = [_program("edgewright-fleet"), "devices", "--json", "--db", self._database]
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        command = [program("edgewright-fleet"), "devices", "--json", "--db", self._database]
+        deadline = time.monotonic() + UPDATE_TIMEOUT_S
         while time.monotonic() < deadline:
             answer = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
             known = json.loads(answer)
@@ -190,28 +181,13 @@ class Demo:
         config = self._config_path(device)
         with config.with_suffix(".log").open("a") as log:
             return subprocess.Popen(
-                [_program("edgewright-agent"), "run", "--config", str(config)],
+                [program("edgewright-agent"), "run", "--config", str(config)],
                 stderr=log,
             )
 
-    @contextlib.contextmanager
-    def _fleet(self) -> Iterator[None]:
-        log = self._folder / "fleet.log"
-        listen = self._broker.removeprefix("mqtt://")
-        command = [
-            _program("edgewright-fleet"), "serve", "--listen", listen, "--db", self._database,
-        ]  # fmt: skip
-        with log.open("w") as log_file:
-            collector = subprocess.Popen(command, stdout=log_file, stderr=log_file)
-        try:
-            _wait_until_ready(collector, log)
-            yield
-        finally:
-            _stop(collector)
-
     def _fleet_command(self, *arguments: str, policy: bool = True) -> None:
         chosen = ("--policy", POLICY) if policy else ()
-        _run("edgewright-fleet", *arguments, "--db", self._database, *chosen)
+        run("edgewright-fleet", *arguments, "--db", self._database, *chosen)
 
     def _weights(self, model: Model) -> Path:
         return self._folder / f"{model.architecture}-{model.input_size}px.pt"
@@ -263,47 +239,6 @@ Your own images (an ImageFolder with train/ and val/) and a network of torchvisi
 
 def _heading(text: str) -> None:
     console.print(f"\n[bold cyan]{text}[/bold cyan]")
-
-
-def _program(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
-def _run(program: str, *arguments: object) -> None:
-    words = [str(argument) for argument in arguments]
-    console.print(f"[dim]$ {shlex.join([program, *words])}[/dim]", highlight=False, soft_wrap=True)
-    done = subprocess.run([_program(program), *words], check=False)
-    if done.returncode != 0:
-        _fail(f"{program} {words[0]} ended with exit code {done.returncode}")
-
-
-def _fail(text: str) -> None:
-    console.print(f"[bold red]The demo stopped:[/bold red] {text}")
-    raise SystemExit(1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until_ready(collector: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    while "ready" not in log.read_text():
-        if collector.poll() is not None or time.monotonic() > deadline:
-            _fail(f"the fleet did not start; its log is {log}:\n{log.read_text()}")
-        time.sleep(0.1)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.errors import TopicError
-from contract.topics import Leaf, device_filters, parse_topic, topic_for
+from contract.topics import Leaf, device_filters, parse_name, parse_topic, topic_for
 
 ids = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
 
@@ -24,6 +24,26 @@ def test_a_topic_parses_to_what_it_was_made_of(site: str, device: str, leaf: Lea
 def test_an_invalid_identifier_is_refused(device: str) -> None:
     with pytest.raises(TopicError, match="1 to 64 of a-z"):
         topic_for("home", device, Leaf.STATE)
+
+
+@given(site=ids, device=ids)
+def test_a_full_name_has_site_and_device(site: str, device: str) -> None:
+    assert parse_name(f"{site}/{device}") == (site, device)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("pi", "expected SITE/DEVICE"),
+        ("", "expected SITE/DEVICE"),
+        ("/pi", "site ''"),
+        ("home/", "device ''"),
+        ("home/pi/4", "device 'pi/4'"),
+    ],
+)
+def test_another_name_is_refused(name: str, problem: str) -> None:
+    with pytest.raises(TopicError, match=problem):
+        parse_name(name)
 
 
 @pytest.mark.parametrize(

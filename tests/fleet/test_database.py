@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fleet.database import Database, default_url, open_database
+from fleet.database import Database, open_database
 from fleet.errors import AddressError, RowRefusedError, StoreError, StoreMissingError
 from fleet.schema import facts, metadata, results
 
@@ -91,8 +91,3 @@ def test_a_store_of_a_later_edgewright_is_refused(store_url: str, database: Data
 def test_another_kind_of_store_is_refused(url: str) -> None:
     with pytest.raises(AddressError, match="expected"):
         open_database(url, create=True)
-
-
-def test_the_default_store_is_in_the_users_data_folder() -> None:
-    assert default_url({"XDG_DATA_HOME": "/data"}) == "sqlite:////data/edgewright/fleet.db"
-    assert default_url({}).endswith(".local/share/edgewright/fleet.db")
