@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -81,11 +82,19 @@ def test_a_transfer_whose_connection_broke_goes_on_where_it_stopped(
 
         with pytest.raises(BoxUnreachableError):
             ship(first, shipment, as_root=False, on_sent=cut)
-    there = part_of(shipment, large).stat().st_size
+    there = settled_size(part_of(shipment, large))
     assert 0 < there < SIZE
     with connection(box) as second:
         assert ship(second, shipment, as_root=False).sent_bytes == SIZE - there + 1000
     assert_arrived(shipment)
+
+
+def settled_size(path: Path) -> int:
+    """Size once the box has written what it had received when the connection broke."""
+    size = -1
+    while size != (size := path.stat().st_size):
+        time.sleep(0.5)
+    return size
 
 
 def test_a_part_that_was_damaged_is_sent_anew(ssh: Ssh, shipment: Shipment) -> None:
