@@ -1,4 +1,4 @@
-"""What the agent costs: idle, and while it starts.
+"""What the agent costs, idle, starting and measuring, and how right its intervals are.
 
 python benchmarks/agent.py --quick
 """

@@ -49,7 +49,7 @@ _SECTIONS: Mapping[str, Section] = {
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     help="How long to look at an agent at rest, and to time each process of the overhead. "
-    "[default: 60 and 3, with --quick 10 and 0.5]",
+    "[default: 60 and 2, with --quick 10 and 0.5]",
 )
 @click.option(
     "--bundles",
