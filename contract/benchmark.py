@@ -1,4 +1,8 @@
-"""One benchmark run of one variant: the fact that everything later is decided on."""
+"""One benchmark run of one variant: the fact that everything later is decided on.
+
+A collector holds thousands of these at a time. Nothing in them can refer back to them, so the
+garbage collector need not look at them (`gc=False`), which took a fifth of the time.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ class LimitKind(enum.StrEnum):
     WATCHDOG = "watchdog"
 
 
-class Golden(msgspec.Struct, frozen=True, kw_only=True):
+class Golden(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Golden vectors against this device's logits.
 
     `max_error` and `tolerance` are shares of the range of the golden logits.
@@ -45,7 +49,7 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: float
 
 
-class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+class Conditions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """State of the box at one moment; None where the box does not tell."""
 
     temperature_c: float | None = None
@@ -59,7 +63,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     power_w: Watts | None = None
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True):
+class Window(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A few seconds of a sustained run; None where the box does not tell."""
 
     #: From the first sample of the run to the end of this window.
@@ -70,7 +74,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     clock_mhz: float | None = None
 
 
-class BenchRun(msgspec.Struct, frozen=True, kw_only=True):
+class BenchRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One run. Latencies are per image, batch 1; `p*_ms` are of inference alone."""
 
     run_id: str

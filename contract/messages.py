@@ -98,7 +98,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     variants: list[str] = []
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="result"):
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="result"):
     """One benchmark run from a device's outbox (`result`)."""
 
     site: Id

@@ -43,6 +43,12 @@ class Leaf(enum.StrEnum):
         return self not in (Leaf.RESULT, Leaf.REQUEST, Leaf.ANSWER)
 
 
+_LEAVES = {leaf.value: leaf for leaf in Leaf}
+_TOPIC = re.compile(
+    rf"{_PREFIX}/([a-z0-9_-]{{1,64}})/([a-z0-9_-]{{1,64}})/({'|'.join(_LEAVES)})",
+)
+
+
 class Topic(msgspec.Struct, frozen=True):
     """One parsed topic."""
 
@@ -98,6 +104,11 @@ def parse_topic(topic: str) -> Topic:
     Raises:
         TopicError: not of the form `edgewright/v1/{site}/{device}/{leaf}`.
     """
+    match = _TOPIC.fullmatch(topic)
+    if match is not None:
+        site, device, leaf = match.groups()
+        return Topic(site, device, _LEAVES[leaf])
+    # What is wrong with it.
     parts = topic.split("/")
     if len(parts) != _PARTS or "/".join(parts[:2]) != _PREFIX:
         message = f"topic '{topic[:200]}': expected {_PREFIX}/SITE/DEVICE/LEAF"

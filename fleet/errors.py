@@ -58,6 +58,10 @@ class PolicyError(FleetError):
     """A policy is malformed; the message names file, place, expected and got."""
 
 
+class UnknownMessageError(FleetError):
+    """No refused message has that number."""
+
+
 class UnknownDeviceError(FleetError):
     """No device, or more than one, goes by the given name."""
 

@@ -11,9 +11,9 @@ from contract.access import Access
 from contract.address import BrokerAddress
 from contract.messages import Inventory, Presence, State
 from contract.topics import Leaf, topic_for
-from fleet.delivery import Accepted, Delivery, read_delivery
 from fleet.errors import BrokerAwayError
-from fleet.link import Link, Session, Subscribed
+from fleet.mqtt.delivery import Accepted, Delivery, Subscribed, read_delivery
+from fleet.mqtt.link import Link, Session
 
 _LOOK_S = 0.5
 #: What a broker had kept comes right after it confirmed to deliver.

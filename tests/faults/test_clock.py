@@ -10,11 +10,11 @@ import pytest
 from agent.rebench import Rebench
 from contract.messages import Presence, State, encode_message
 from contract.topics import Leaf, topic_for
-from fleet.database import open_database
-from fleet.delivery import Delivery
-from fleet.evidence import candidates_of, runs_of
-from fleet.intake import Intake
-from fleet.roster import find_device, list_devices
+from fleet.collecting.intake import Intake
+from fleet.mqtt.delivery import Delivery
+from fleet.store.database import open_database
+from fleet.store.evidence import candidates_of, runs_of
+from fleet.store.roster import find_device, list_devices
 from support.faults.device import DEVICE, SITE, Device
 from support.faults.store import Store
 from support.faults.table import Row

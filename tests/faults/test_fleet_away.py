@@ -15,12 +15,12 @@ from contract.access import Access
 from contract.address import parse_broker_url
 from contract.messages import Desired, Update, encode_message
 from contract.topics import Leaf, topic_for
-from fleet.delivery import Delivery
-from fleet.intake import Intake
-from fleet.policy import load_policy
-from fleet.recommendation import recommend
-from fleet.rollout import plan_rollout, store_rollout
-from fleet.roster import list_devices
+from fleet.choosing.policy import load_policy
+from fleet.collecting.intake import Intake
+from fleet.mqtt.delivery import Delivery
+from fleet.store.recommendation import recommend
+from fleet.store.rollout import plan_rollout, store_rollout
+from fleet.store.roster import list_devices
 from support.brokers import free_port
 from support.faults.device import DEVICE, SITE, Device, run_of
 from support.faults.store import Store

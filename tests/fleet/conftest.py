@@ -8,15 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from fleet.database import Database, open_database
+from fleet.store.database import Database, open_database
 from support.collectors import ServeProcess
 from support.devices import DeviceClient
+from support.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this run's own."""
+    with contextlib.closing(PostgresServer()) as server:
+        yield server
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    """URL of a store that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'fleet.db'}"
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a store that does not exist yet.
+
+    A file, unless a module asks for both kinds by `ON_BOTH`.
+    """
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path / 'fleet.db'}"
+        return
+    with request.getfixturevalue("postgres").database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -33,7 +48,8 @@ def start_serve(tmp_path: Path, store_url: str) -> Iterator[Callable[..., ServeP
 
     def start(*arguments: str) -> ServeProcess:
         given = list(arguments) or ["--listen", "127.0.0.1:0"]
-        started.append(ServeProcess([*given, "--db", store_url], tmp_path / "serve.log"))
+        log = tmp_path / f"serve-{len(started)}.log"
+        started.append(ServeProcess([*given, "--db", store_url], log))
         return started[-1]
 
     yield start

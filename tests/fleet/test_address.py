@@ -6,7 +6,7 @@ import pytest
 
 from contract.address import BrokerAddress
 from fleet.address import parse_listen_address
-from fleet.broker import EmbeddedBroker
+from fleet.broker.embedded import EmbeddedBroker
 from fleet.errors import AddressError
 
 

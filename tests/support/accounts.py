@@ -20,9 +20,9 @@ from contract.address import BrokerAddress
 from contract.topics import Leaf, topic_for
 from fleet.authority.authority import Authority
 from fleet.authority.rules import FLEET
-from fleet.broker import EmbeddedBroker
+from fleet.broker.doorkeeper import Doorkeeper
+from fleet.broker.embedded import EmbeddedBroker
 from fleet.cli import cli
-from fleet.doorkeeper import Doorkeeper
 from support.brokers import Mosquitto, free_port
 from support.devices import PATIENCE_S, eventually
 

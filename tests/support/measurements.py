@@ -5,7 +5,7 @@ from __future__ import annotations
 from contract.benchmark import BenchRun, Golden, RunStatus
 from contract.manifest import AccuracyKind
 from contract.messages import Inventory, Result
-from fleet.candidate import Candidate, candidate_of
+from fleet.choosing.candidate import Candidate, candidate_of
 
 
 def make_run(variant: str = "net-base", **changes: object) -> BenchRun:

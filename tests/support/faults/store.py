@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from contract.benchmark import BenchRun
 from contract.messages import EpochAck
 from contract.topics import Leaf, topic_for
-from fleet.database import open_database
-from fleet.delivery import Delivery
-from fleet.intake import Intake
-from fleet.outbox import acks_of, watermarks_of
-from fleet.quarantine import list_quarantine
-from fleet.schema import results, tombstones
+from fleet.collecting.intake import Intake
+from fleet.mqtt.delivery import Delivery
+from fleet.store.database import open_database
+from fleet.store.outbox import acks_of, watermarks_of
+from fleet.store.quarantine import list_quarantine
+from fleet.store.roster import device_ids
+from fleet.store.schema import results, tombstones
 
 _SITE, _DEVICE = "lab", "box"
 
@@ -63,8 +64,8 @@ class Store:
     def ack(self) -> dict[str, EpochAck]:
         """Return the retained acknowledgement by epoch."""
         with self.database.reading() as connection:
-            (ack,) = acks_of(connection, [(_SITE, _DEVICE)], 100.0)
-        return ack.epochs
+            acks = acks_of(connection, device_ids(connection), 100.0)
+        return acks[0].epochs if acks else {}
 
     def run_ids(self) -> list[str]:
         """Ids of the stored runs in the order of storing, repetitions included."""
@@ -92,9 +93,17 @@ class Store:
     def missing(self) -> int:
         """How many places below the highest closed one are open, over all epochs."""
         with self.database.reading() as connection:
-            return sum(m.missing for m in watermarks_of(connection, _SITE, _DEVICE).values())
+            return sum(
+                mark.missing
+                for device_id in device_ids(connection)
+                for mark in watermarks_of(connection, device_id).values()
+            )
 
     def epochs(self) -> list[str]:
         """Outboxes that this device had, newest first."""
         with self.database.reading() as connection:
-            return list(watermarks_of(connection, _SITE, _DEVICE))
+            return [
+                epoch
+                for device_id in device_ids(connection)
+                for epoch in watermarks_of(connection, device_id)
+            ]

@@ -1,0 +1,1 @@
+"""Which variant suits a device, and why: pure decisions on measured figures."""

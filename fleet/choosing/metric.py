@@ -1,0 +1,71 @@
+"""What policies can limit and optimise: figures of a run, each with its good direction."""
+
+from __future__ import annotations
+
+import enum
+
+from fleet.choosing.candidate import Candidate
+
+#: Megabytes are decimal everywhere: file sizes and memory alike.
+BYTES_PER_MB = 1_000_000
+
+
+class Direction(enum.StrEnum):
+    """Which way a metric gets better."""
+
+    MIN = "min"
+    MAX = "max"
+
+
+class Metric(enum.StrEnum):
+    """A figure that policies can name; the unit stands in the name, shares are 0 to 1."""
+
+    P50_MS = "p50_ms"
+    P95_MS = "p95_ms"
+    LOAD_MS = "load_ms"
+    FIRST_MS = "first_ms"
+    ENERGY_MJ = "energy_mj"
+    PEAK_RSS_MB = "peak_rss_mb"
+    SIZE_MB = "size_mb"
+    TOP1 = "top1"
+    TOP3 = "top3"
+    TOP1_DROP = "top1_drop"
+
+    @property
+    def better(self) -> Direction:
+        """Which way this metric gets better."""
+        return Direction.MAX if self in (Metric.TOP1, Metric.TOP3) else Direction.MIN
+
+    @property
+    def is_share(self) -> bool:
+        """Whether this is a share of images."""
+        return self in (Metric.TOP1, Metric.TOP3, Metric.TOP1_DROP)
+
+    def of(self, candidate: Candidate) -> float | None:
+        """Value of this metric; None where it was not measured."""
+        if self is Metric.PEAK_RSS_MB:
+            return _megabytes(candidate.peak_rss_bytes)
+        if self is Metric.SIZE_MB:
+            return _megabytes(candidate.bytes)
+        value: float | None = getattr(candidate, self.value)
+        return value
+
+    def cost(self, candidate: Candidate) -> float:
+        """Value as something to keep small; infinite where it was not measured."""
+        value = self.of(candidate)
+        if value is None:
+            return float("inf")
+        return -value if self.better is Direction.MAX else value
+
+    def words(self, value: float) -> str:
+        """Render a value with its unit, the way a person says it."""
+        if self is Metric.TOP1_DROP:
+            return f"{value * 100:.2f} points"
+        if self.is_share:
+            return f"{value * 100:.2f} %"
+        number = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
+        return f"{number} {self.value.rsplit('_', 1)[1].replace('mb', 'MB').replace('mj', 'mJ')}"
+
+
+def _megabytes(count: int | None) -> float | None:
+    return None if count is None else count / BYTES_PER_MB

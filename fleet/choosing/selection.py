@@ -1,0 +1,187 @@
+"""Choosing: limits, then the Pareto front, then the objectives in order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleet.choosing.candidate import Candidate
+from fleet.choosing.decision import (
+    Assessment,
+    Binding,
+    Evidence,
+    Incumbent,
+    Outcome,
+    Status,
+    Step,
+    Verdict,
+    ref_of,
+)
+from fleet.choosing.metric import Metric
+from fleet.choosing.pareto import dominator, pareto_front
+from fleet.choosing.terms import Constraint, Objective, Terms, Violation
+from fleet.choosing.tie import is_tie
+
+
+def decide(evidence: Evidence) -> Outcome:
+    """Choose for one device; the same evidence gives the same outcome in any order.
+
+    Only runs that ended well and reproduced the golden vectors count. Of those within all
+    limits, the Pareto front over the objectives and peak memory is kept; each objective then
+    keeps what its measurement cannot tell from the best; less memory breaks what is left.
+    The present choice stays unless the winner beats it beyond the tie band. Where nothing is
+    within the limits, the nearest miss is named: the smallest sum of relative excesses.
+    """
+    terms = evidence.terms
+    candidates = sorted(evidence.candidates, key=ref_of)
+    usable = [one for one in candidates if one.failure is None]
+    if not usable:
+        return Outcome(
+            status=Status.NO_DATA,
+            assessments=tuple(_assess(one, (), terms, pick=None) for one in candidates),
+        )
+    feasible = [one for one in usable if not violations_of(one, terms.constraints)]
+    if not feasible:
+        return _nearest_miss(candidates, usable, terms)
+    winner, steps = _rank(feasible, terms.objectives)
+    present = _present(feasible, evidence.incumbent)
+    keeps = present is not None and not _beats(winner, present, terms.objectives)
+    pick = present if keeps and present is not None else winner
+    others = [one for one in feasible if one.variant != pick.variant]
+    return Outcome(
+        status=Status.CHOSEN,
+        pick=ref_of(pick),
+        assessments=tuple(_assess(one, feasible, terms, pick=pick) for one in candidates),
+        steps=tuple(steps),
+        runner_up=ref_of(_rank(others, terms.objectives)[0]) if others else None,
+        binding=tuple(_binding(usable, winner, terms)),
+        challenger=ref_of(winner) if pick is not winner else None,
+    )
+
+
+def violations_of(
+    candidate: Candidate,
+    constraints: Sequence[Constraint],
+) -> tuple[Violation, ...]:
+    """Limits that a candidate breaks."""
+    broken = (constraint.violation_by(candidate) for constraint in constraints)
+    return tuple(violation for violation in broken if violation is not None)
+
+
+def _rank(
+    feasible: Sequence[Candidate],
+    objectives: Sequence[Objective],
+) -> tuple[Candidate, list[Step]]:
+    left = pareto_front(feasible, _dimensions(objectives))
+    steps = []
+    for objective in objectives:
+        metric = objective.metric
+        best = min(left, key=lambda one: (metric.cost(one), *_frugality(one)))
+        kept = [one for one in left if is_tie(metric, best, one)]
+        steps.append(
+            Step(
+                objective=str(objective),
+                best=ref_of(best),
+                considered=tuple(ref_of(one) for one in left),
+                kept=tuple(ref_of(one) for one in kept),
+            ),
+        )
+        left = kept
+    return min(left, key=_frugality), steps
+
+
+def _dimensions(objectives: Sequence[Objective]) -> list[Metric]:
+    return list(dict.fromkeys([*(one.metric for one in objectives), Metric.PEAK_RSS_MB]))
+
+
+def _frugality(candidate: Candidate) -> tuple[float, int, int, str]:
+    """Order of what ties: less memory, fewer threads, a smaller file, then the name."""
+    return (
+        Metric.PEAK_RSS_MB.cost(candidate),
+        candidate.threads,
+        candidate.bytes,
+        candidate.variant,
+    )
+
+
+def _present(feasible: Sequence[Candidate], incumbent: Incumbent | None) -> Candidate | None:
+    if incumbent is None:
+        return None
+    same = (
+        one for one in feasible if ref_of(one) == incumbent.ref and one.sha256 == incumbent.sha256
+    )
+    return next(same, None)
+
+
+def _beats(winner: Candidate, present: Candidate, objectives: Sequence[Objective]) -> bool:
+    """Whether the first objective that tells the two apart speaks for `winner`."""
+    metric = first_difference(winner, present, objectives)
+    return metric is not None and metric.cost(winner) < metric.cost(present)
+
+
+def _nearest_miss(
+    candidates: Sequence[Candidate],
+    usable: Sequence[Candidate],
+    terms: Terms,
+) -> Outcome:
+    def distance(one: Candidate) -> tuple[float, ...]:
+        excess = sum(limit.excess(limit.metric.of(one)) for limit in terms.constraints)
+        wishes = (objective.metric.cost(one) for objective in terms.objectives)
+        return (excess, *wishes)
+
+    pick = min(usable, key=lambda one: (distance(one), _frugality(one)))
+    return Outcome(
+        status=Status.NEAREST_MISS,
+        pick=ref_of(pick),
+        violated=violations_of(pick, terms.constraints),
+        assessments=tuple(_assess(one, (), terms, pick=None) for one in candidates),
+    )
+
+
+def _binding(
+    usable: Sequence[Candidate],
+    winner: Candidate,
+    terms: Terms,
+) -> list[Binding]:
+    bindings = []
+    for dropped in terms.constraints:
+        rest = [one for one in terms.constraints if one is not dropped]
+        freed = [one for one in usable if not violations_of(one, rest)]
+        instead, _ = _rank(freed, terms.objectives)
+        if instead is not winner:
+            bindings.append(
+                Binding(constraint=str(dropped), origin=dropped.origin, instead=ref_of(instead))
+            )
+    return bindings
+
+
+def _assess(
+    candidate: Candidate,
+    feasible: Sequence[Candidate],
+    terms: Terms,
+    *,
+    pick: Candidate | None,
+) -> Assessment:
+    ref = ref_of(candidate)
+    if candidate.failure is not None:
+        return Assessment(ref=ref, verdict=Verdict.FAILED, failure=candidate.failure)
+    violations = violations_of(candidate, terms.constraints)
+    if violations:
+        return Assessment(ref=ref, verdict=Verdict.INFEASIBLE, violations=violations)
+    if candidate is pick:
+        return Assessment(ref=ref, verdict=Verdict.CHOSEN)
+    better = dominator(candidate, feasible, _dimensions(terms.objectives))
+    if better is not None:
+        return Assessment(ref=ref, verdict=Verdict.DOMINATED, dominated_by=ref_of(better))
+    return Assessment(ref=ref, verdict=Verdict.FEASIBLE)
+
+
+def first_difference(
+    one: Candidate,
+    other: Candidate,
+    objectives: Sequence[Objective],
+) -> Metric | None:
+    """First objective's metric that tells two candidates apart; None where all tie."""
+    for objective in objectives:
+        if not is_tie(objective.metric, one, other):
+            return objective.metric
+    return None

@@ -1,0 +1,332 @@
+"""One batch of messages in one transaction: read what they touch, judge each, write it all.
+
+Every table is read once and written once a batch, whatever its size: one statement for many
+rows costs a fraction of as many statements.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from contract.benchmark import BenchRun
+from contract.messages import Inventory, Presence, Result, State, Tombstone, Update
+from fleet.choosing.interval import p95_interval
+from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
+from fleet.store.dialect import insert_rows, is_among, update_rows
+from fleet.store.outbox import Outbox, Outboxes
+from fleet.store.presence import Connection, next_connection
+from fleet.store.quarantine import put_in_quarantine
+from fleet.store.registry import Name, Registry
+from fleet.store.repeats import Brought, RunKey, brought_before, note_runs
+from fleet.store.schema import devices, results, samples, tombstones
+
+_log = logging.getLogger(__name__)
+
+_RESULT = (
+    "epoch_id", "seq", "run_id", "body_sha256", "received_at", "variant",
+    "threads", "status", "fingerprint", "set_id", "p95_ci_low_ms", "p95_ci_high_ms", "run",
+)  # fmt: skip
+_SAMPLES = ("epoch_id", "seq", "latencies_ms")
+_TOMBSTONE = ("epoch_id", "seq", "last_seq", "reason", "received_at")
+
+_BOOTS = msgspec.json.Decoder(tuple[str, ...])
+
+
+class _Item(msgspec.Struct, gc=False):
+    """One message with what it is about: its device, and its outbox where it has a place."""
+
+    one: Accepted | Refused
+    device_id: int | None = None
+    outbox: Outbox | None = None
+
+
+class Batch:
+    """Judges messages in their order, and writes what follows from them.
+
+    Args:
+        connection: within a writing transaction.
+        registry: knows the numbers of devices.
+        read: what reading each delivery gave, in the order of their arrival.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        registry: Registry,
+        read: Sequence[Accepted | Refused],
+        now: float,
+    ) -> None:
+        self.to_ack: set[int] = set()
+        self.stored = 0
+        self.duplicates = 0
+        self.quarantined = 0
+        self._connection = connection
+        self._now = now
+        names = {name for one in read if (name := _name_in(one)) is not None}
+        #: Number of every device that the batch names.
+        self.devices = registry.meet(connection, names, now=now)
+        keys = {
+            (self.devices[name], epoch)
+            for one in read
+            if (epoch := _epoch_in(one)) is not None and (name := _name_in(one)) is not None
+        }
+        self._outboxes = Outboxes(connection, keys, now)
+        self._items = [self._item(one) for one in read]
+        #: Digest of what is stored in places that this batch names, by outbox and place.
+        self._digests = self._stored_digests()
+        #: Outboxes that brought a run, and the run, of devices with several outboxes.
+        self._runs = self._stored_runs()
+        self._connections = self._stored_connections()
+        #: Columns of devices that change, by number.
+        self._changes: dict[int, dict[str, object]] = {}
+        self._seen_at: dict[int, float] = {}
+        self._results: list[tuple[object, ...]] = []
+        self._samples: list[tuple[object, ...]] = []
+        self._repeatable: list[tuple[int, str, int, int]] = []
+        self._tombstones: dict[tuple[int, int, int], str] = {}
+        self._refusals: list[Refused] = []
+
+    def write(self) -> None:
+        """Judge every message, then write everything."""
+        for item in self._items:
+            self._judge(item)
+        # In the order of the index, so that neighbours in it are written one after the other.
+        insert_rows(self._connection, results, _RESULT, sorted(self._results, key=_place_of))
+        insert_rows(self._connection, samples, _SAMPLES, self._samples)
+        note_runs(self._connection, self._repeatable)
+        stones = [(*key, reason, self._now) for key, reason in self._tombstones.items()]
+        insert_rows(self._connection, tombstones, _TOMBSTONE, stones)
+        self._outboxes.save()
+        for refused in self._refusals:
+            put_in_quarantine(self._connection, refused, now=self._now)
+        self._write_devices()
+
+    def _item(self, one: Accepted | Refused) -> _Item:
+        name, epoch = _name_in(one), _epoch_in(one)
+        if name is None:
+            return _Item(one)
+        device_id = self.devices[name]
+        return _Item(one, device_id, None if epoch is None else self._outboxes[device_id, epoch])
+
+    def _judge(self, item: _Item) -> None:
+        one, device_id, outbox = item.one, item.device_id, item.outbox
+        delivery = one.delivery
+        if device_id is not None and not delivery.retained:
+            # Only a live message is a sign of life.
+            self._seen_at[device_id] = delivery.received_at
+        if device_id is not None and outbox is not None:
+            self.to_ack.add(device_id)
+        if isinstance(one, Refused):
+            self._put_away(one)
+            if outbox is not None and one.place is not None:
+                self._outboxes.reject(outbox, one.place.seq, one.reason)
+            return
+        if device_id is not None:
+            self._accept(device_id, outbox, one)
+
+    def _accept(self, device_id: int, outbox: Outbox | None, one: Accepted) -> None:
+        message, delivery = one.message, one.delivery
+        match message:
+            case Result() if outbox is not None:
+                self._result(device_id, outbox, message, delivery)
+            case Tombstone() if outbox is not None:
+                self._tombstone(outbox, message)
+            case State():
+                self._state(device_id, message)
+            case Inventory():
+                self._change(device_id, inventory=msgspec.json.encode(message).decode())
+            case Update():
+                self._change(device_id, progress=msgspec.json.encode(message).decode())
+
+    def _result(self, device_id: int, outbox: Outbox, result: Result, delivery: Delivery) -> None:
+        seq, run, digest = result.seq, result.run, delivery.sha256
+        if outbox.watermark.is_closed(seq):
+            known = self._digests.get((outbox.id, seq))
+            if known == digest:
+                self.duplicates += 1
+                return
+            if known is not None:
+                reason = (
+                    f"result {seq} of outbox '{result.epoch}' is stored with other content; "
+                    "expected the same bytes: two devices may share one identity"
+                )
+                self._put_away(refuse(delivery, reason))
+                self._outboxes.dispute(outbox, seq)
+                return
+            self._outboxes.unreject(outbox, seq)
+        text = _without_samples(run)
+        brought = self._runs.setdefault((device_id, run.run_id), [])
+        if any(epoch_id != outbox.id and other == text for epoch_id, other in brought):
+            # A device whose disk was restored or replaced sends again, from a new outbox, what
+            # it cannot know to be stored.
+            outbox.close(seq, seq)
+            self.duplicates += 1
+            return
+        brought.append((outbox.id, text))
+        if device_id in self._outboxes.devices_with_several:
+            self._repeatable.append((device_id, run.run_id, outbox.id, seq))
+        interval = p95_interval(run.samples_ms)
+        self._results.append(
+            (
+                outbox.id,
+                seq,
+                run.run_id,
+                digest,
+                delivery.received_at,
+                run.variant,
+                run.threads,
+                run.status.value,
+                run.fingerprint,
+                run.set_id,
+                interval.low if interval else None,
+                interval.high if interval else None,
+                text,
+            )
+        )
+        if run.samples_ms:
+            packed = struct.pack(f"<{len(run.samples_ms)}d", *run.samples_ms)
+            self._samples.append((outbox.id, seq, packed))
+        outbox.close(seq, seq)
+        self._digests[outbox.id, seq] = digest
+        self.stored += 1
+
+    def _tombstone(self, outbox: Outbox, stone: Tombstone) -> None:
+        key = outbox.id, stone.seq, stone.last_seq
+        if key in self._tombstones or self._is_stored(key):
+            self.duplicates += 1
+            return
+        self._tombstones[key] = stone.reason
+        outbox.close(stone.seq, stone.last_seq)
+        self.stored += 1
+
+    def _is_stored(self, key: tuple[int, int, int]) -> bool:
+        columns = tombstones.c.epoch_id, tombstones.c.seq, tombstones.c.last_seq
+        query = sa.select(sa.literal(1)).where(sa.tuple_(*columns) == sa.tuple_(*key))
+        return self._connection.scalar(query) is not None
+
+    def _state(self, device_id: int, state: State) -> None:
+        known = self._connections.get(device_id)
+        new = next_connection(known, state)
+        if new == known:
+            return
+        self._connections[device_id] = new
+        self._change(
+            device_id,
+            presence=new.presence.value,
+            boot_id=new.boot_id,
+            connection=new.number,
+            state_at=new.at,
+            earlier_boots=msgspec.json.encode(new.earlier_boots).decode(),
+        )
+
+    def _change(self, device_id: int, **values: object) -> None:
+        self._changes.setdefault(device_id, {}).update(values)
+
+    def _put_away(self, refused: Refused) -> None:
+        self._refusals.append(refused)
+        self.quarantined += 1
+        # Escaped: strangers' words must not break a line of the log, or its encoding.
+        _log.warning(
+            "quarantined topic=%a bytes=%d reason=%a",
+            refused.delivery.topic[:200],
+            len(refused.delivery.payload),
+            refused.reason[:500],
+        )
+
+    def _write_devices(self) -> None:
+        seen = [(at, device_id) for device_id, at in sorted(self._seen_at.items())]
+        update_rows(self._connection, devices, ("last_seen_at",), seen)
+        for device_id, values in sorted(self._changes.items()):
+            self._connection.execute(
+                sa.update(devices).where(devices.c.id == device_id).values(**values)
+            )
+
+    def _stored_digests(self) -> dict[tuple[int, int], str]:
+        """Digests of what is stored already in places of this batch: of repeated messages."""
+        places = {
+            (item.outbox.id, item.one.message.seq)
+            for item in self._items
+            if item.outbox is not None
+            and isinstance(item.one, Accepted)
+            and isinstance(item.one.message, Result)
+            and item.outbox.watermark.is_closed(item.one.message.seq)
+        }
+        if not places:
+            return {}
+        rows = self._connection.execute(
+            sa.select(results.c.epoch_id, results.c.seq, results.c.body_sha256).where(
+                sa.tuple_(results.c.epoch_id, results.c.seq).in_(sorted(places))
+            )
+        ).all()
+        return {(epoch_id, seq): digest for epoch_id, seq, digest in rows}
+
+    def _stored_runs(self) -> dict[RunKey, list[Brought]]:
+        """What is stored of the runs that this batch brings, of devices with several outboxes."""
+        doubtful = self._outboxes.devices_with_several
+        return brought_before(
+            self._connection,
+            {
+                (item.device_id, item.one.message.run.run_id)
+                for item in self._items
+                if item.device_id is not None
+                and item.device_id in doubtful
+                and isinstance(item.one, Accepted)
+                and isinstance(item.one.message, Result)
+            },
+        )
+
+    def _stored_connections(self) -> dict[int, Connection]:
+        """Newest connection of the devices that tell of one in this batch."""
+        ids = {
+            item.device_id
+            for item in self._items
+            if item.device_id is not None
+            and isinstance(item.one, Accepted)
+            and isinstance(item.one.message, State)
+        }
+        if not ids:
+            return {}
+        rows = self._connection.execute(
+            sa.select(
+                devices.c.id,
+                devices.c.presence,
+                devices.c.boot_id,
+                devices.c.connection,
+                devices.c.state_at,
+                devices.c.earlier_boots,
+            ).where(is_among(self._connection, devices.c.id, ids), devices.c.presence.is_not(None))
+        ).all()
+        return {
+            device_id: Connection(
+                Presence(presence), boot_id, number, at, _BOOTS.decode(earlier or "[]")
+            )
+            for device_id, presence, boot_id, number, at, earlier in rows
+        }
+
+
+def _place_of(row: tuple[object, ...]) -> tuple[object, ...]:
+    return row[:2]
+
+
+def _name_in(one: Accepted | Refused) -> Name | None:
+    if isinstance(one, Accepted):
+        return one.message.site, one.message.device
+    return None if one.place is None else (one.place.site, one.place.device)
+
+
+def _epoch_in(one: Accepted | Refused) -> str | None:
+    if isinstance(one, Accepted):
+        message = one.message
+        return message.epoch if isinstance(message, Result | Tombstone) else None
+    return None if one.place is None else one.place.epoch
+
+
+def _without_samples(run: BenchRun) -> str:
+    lean = msgspec.structs.replace(run, samples_ms=[]) if run.samples_ms else run
+    return msgspec.json.encode(lean).decode()

@@ -1,0 +1,131 @@
+"""The collector: receive, validate, store, and only then acknowledge."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from fleet.collecting.intake import Intake, Receipt
+from fleet.errors import StoreUnavailableError
+from fleet.mqtt.delivery import Delivery, Subscribed
+from fleet.mqtt.remote_link import RemoteLink
+from fleet.store.database import Database
+from fleet.store.outbox import acks_of
+from fleet.store.rollout import current_desired
+from fleet.store.roster import device_ids
+
+_log = logging.getLogger(__name__)
+
+#: One fsync a batch: at 2,000 small results it is no longer what limits the rate.
+_BATCH = 2000
+_IDLE_S = 0.2
+#: Under load a device is told once in so long how far its results are safe, not after each.
+_ACK_EVERY_S = 0.25
+#: Acknowledged before the link closes at a stop; a device that floods cannot prolong it.
+_LAST_BATCHES = 10
+_STORE_RETRY_S = 1.0
+
+
+class Collector:
+    """Moves what devices say from a link into a store until told to stop."""
+
+    def __init__(
+        self,
+        database: Database,
+        link: RemoteLink,
+        *,
+        on_ready: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; `on_ready` is called at the first time that the broker delivers to us."""
+        self._database = database
+        self._intake = Intake(database)
+        self._link = link
+        self._on_ready = on_ready
+        self._clock = clock
+        self._is_ready = False
+        self._to_ack: set[int] = set()
+        self._acked_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Collect until `stop` is set, then store what was received by then."""
+        self._link.open()
+        try:
+            while not stop.is_set():
+                self._step(stop, wait_s=_IDLE_S)
+            # While the link still stands, so that what is waiting is acknowledged too.
+            for _ in range(_LAST_BATCHES):
+                if not self._step(stop, wait_s=0.0):
+                    break
+        finally:
+            self._link.close()
+        while self._step(stop, wait_s=0.0):
+            pass
+
+    def _step(self, stop: threading.Event, *, wait_s: float) -> bool:
+        waiting = self._link.receive(at_most=_BATCH, wait_s=wait_s)
+        deliveries = [
+            item for item in waiting if isinstance(item, Delivery) and not item.only_clears
+        ]
+        if any(isinstance(item, Subscribed) for item in waiting):
+            self._greet()
+        if deliveries:
+            receipt = self._store(deliveries, stop)
+            if receipt is not None:
+                self._to_ack |= receipt.to_ack
+        is_drained = len(waiting) < _BATCH
+        if self._to_ack and (is_drained or time.monotonic() - self._acked_at > _ACK_EVERY_S):
+            self._acknowledge()
+        return bool(waiting)
+
+    def _acknowledge(self) -> None:
+        try:
+            acks = self._intake.acks(frozenset(self._to_ack), now=self._clock())
+        except StoreUnavailableError as error:
+            # They stay to be acknowledged; devices wait.
+            _log.error("store out of order, trying again reason=%s", error)
+            return
+        self._link.publish(acks)
+        self._to_ack.clear()
+        self._acked_at = time.monotonic()
+
+    def _store(self, deliveries: Sequence[Delivery], stop: threading.Event) -> Receipt | None:
+        """Store a batch, however long the store is out of order; None when told to stop first.
+
+        What is given up at a stop was not acknowledged: devices send it again.
+        """
+        while True:
+            try:
+                receipt = self._intake.take(deliveries, now=self._clock())
+            except StoreUnavailableError as error:
+                _log.error("store out of order, trying again reason=%s", error)
+                if stop.wait(_STORE_RETRY_S):
+                    _log.error(
+                        "stopped with %d messages not stored; devices keep them", len(deliveries)
+                    )
+                    return None
+                continue
+            _log.debug(
+                "stored results=%d duplicates=%d quarantined=%d messages=%d",
+                receipt.stored,
+                receipt.duplicates,
+                receipt.quarantined,
+                len(deliveries),
+            )
+            return receipt
+
+    def _greet(self) -> None:
+        """Publish again what the broker may have forgotten: acks and desired states."""
+        try:
+            with self._database.reading() as connection:
+                acks = acks_of(connection, device_ids(connection), self._clock())
+                desired = current_desired(connection)
+        except StoreUnavailableError as error:
+            _log.error("store out of order at greeting reason=%s", error)
+            return
+        self._link.publish([*acks, *desired])
+        if not self._is_ready:
+            self._is_ready = True
+            self._on_ready()

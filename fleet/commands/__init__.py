@@ -1,0 +1,1 @@
+"""The commands of `edgewright-fleet`, one a file."""

@@ -1,0 +1,93 @@
+"""`edgewright-fleet serve`: the collector until somebody ends it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from contract.address import parse_broker_url
+from fleet.address import parse_listen_address
+from fleet.collecting.service import Ready, ServiceOptions, run_service
+from fleet.commands.options import authority_option, db_option
+from fleet.garbage import expect_many_objects
+
+
+@click.command()
+@click.option(
+    "--broker",
+    "broker_url",
+    envvar="EDGEWRIGHT_BROKER",
+    metavar="URL",
+    help="Use the broker at mqtt[s]://HOST:PORT instead of bringing one.  [env: EDGEWRIGHT_BROKER]",
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1:1883",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where the broker that comes along listens; off loopback with TLS and accounts. "
+    "Port 0 takes any.",
+)
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="Share the results with other collectors on the same --broker and the same PostgreSQL: "
+    "the broker gives each result to one of them (MQTT 5 shared subscriptions).",
+)
+@authority_option
+@db_option
+@click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
+def serve(
+    broker_url: str | None,
+    listen: str,
+    authority_folder: Path,
+    store_url: str,
+    *,
+    shared: bool,
+    verbose: bool,
+) -> None:
+    """Run the collector until SIGTERM or Ctrl-C.
+
+    Validates what devices send, stores it, and only then acknowledges it. Prints one line
+    'ready broker=... store=...' as soon as messages arrive; logs go to standard error.
+
+    On 127.0.0.1 the broker is open to everybody on this machine. On any other address, such
+    as 0.0.0.0:8883, it speaks TLS alone and lets in who was enrolled ('edgewright-fleet
+    enroll'), each device to its own topics. To other commands it is --broker
+    mqtts://localhost:8883 then.
+    """
+    _set_up_logging(verbose=verbose)
+    options = ServiceOptions(
+        store_url=store_url,
+        broker=parse_broker_url(broker_url) if broker_url else None,
+        listen=parse_listen_address(listen),
+        authority=authority_folder,
+        shared=shared,
+    )
+    expect_many_objects()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run_service(options, stop=stop, on_ready=_say_ready)
+
+
+def _set_up_logging(*, verbose: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.getLogger("fleet").setLevel(logging.DEBUG if verbose else logging.INFO)
+    # amqtt reports every client that goes away in mid-message with a traceback; that is
+    # everyday life here, and devices send again what was in flight.
+    logging.getLogger("amqtt").setLevel(logging.WARNING if verbose else logging.CRITICAL)
+
+
+def _say_ready(ready: Ready) -> None:
+    click.echo(f"ready broker={ready.broker} store={ready.store_url}")
+    sys.stdout.flush()

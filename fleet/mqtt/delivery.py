@@ -1,0 +1,117 @@
+"""One message as it came from the broker, and what reading it gave."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from contract.errors import ContractError
+from contract.messages import Epoch, Message, Seq, Tombstone, decode_message
+from contract.topics import Leaf, Topic, parse_topic
+
+#: Beyond this not even the outbox place is looked for in a message that is too large.
+_READABLE_BYTES = 4 * 1024 * 1024
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Topic and bytes of one message; `received_at` is the fleet's clock.
+
+    `retained` marks a message that the broker had kept: the device may be long gone.
+    """
+
+    topic: str
+    payload: bytes
+    retained: bool
+    received_at: float
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the payload: whether two deliveries are the same bytes."""
+        return hashlib.sha256(self.payload).hexdigest()
+
+    @property
+    def only_clears(self) -> bool:
+        """Whether this is MQTT's way to forget a retained message, and says nothing itself."""
+        return not self.payload and not self.topic.endswith(f"/{Leaf.RESULT.value}")
+
+
+class Subscribed(msgspec.Struct, frozen=True):
+    """The broker delivers from now on; what it had retained may be gone."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One place of one device's outbox."""
+
+    site: str
+    device: str
+    epoch: str
+    seq: int
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """A delivery that follows the contract."""
+
+    delivery: Delivery
+    message: Message
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A delivery that does not follow the contract, and why.
+
+    `place` is the outbox place that it shows under its own device's topic all the same, so
+    that the place can be closed; None where it shows none.
+    """
+
+    delivery: Delivery
+    reason: str
+    site: str | None
+    device: str | None
+    place: Place | None
+
+
+class _Envelope(msgspec.Struct):
+    site: str
+    device: str
+    epoch: Epoch
+    seq: Seq
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+def read_delivery(delivery: Delivery) -> Accepted | Refused:
+    """Decode and check one delivery; never raises, whatever its bytes are."""
+    try:
+        _, message = decode_message(delivery.topic, delivery.payload)
+    except ContractError as error:
+        return refuse(delivery, str(error))
+    except RecursionError:
+        return refuse(delivery, "nested too deeply")
+    if isinstance(message, Tombstone) and message.last_seq < message.seq:
+        return refuse(
+            delivery,
+            f"tombstone from {message.seq} to {message.last_seq}: expected last_seq >= seq",
+        )
+    return Accepted(delivery, message)
+
+
+def refuse(delivery: Delivery, reason: str) -> Refused:
+    """Refusal of a delivery, with whatever identity can be read from it."""
+    try:
+        topic = parse_topic(delivery.topic)
+    except ContractError:
+        return Refused(delivery, reason, None, None, None)
+    return Refused(delivery, reason, topic.site, topic.device, _place_in(delivery, topic))
+
+
+def _place_in(delivery: Delivery, topic: Topic) -> Place | None:
+    if topic.leaf is not Leaf.RESULT or len(delivery.payload) > _READABLE_BYTES:
+        return None
+    try:
+        envelope = _ENVELOPE.decode(delivery.payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if (envelope.site, envelope.device) != (topic.site, topic.device):
+        return None
+    return Place(envelope.site, envelope.device, envelope.epoch, envelope.seq)

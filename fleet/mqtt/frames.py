@@ -1,0 +1,108 @@
+"""What the collector and its link process say to each other, as frames over pipes.
+
+A frame is its length in four bytes, little-endian, and as many bytes of MessagePack.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import time
+
+import msgspec
+
+_HEAD = struct.Struct("<I")
+_CHUNK_BYTES = 1 << 20
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """How to connect: the first frame that a link process gets. Secrets stay in their files."""
+
+    host: str
+    port: int
+    tls: bool
+    ca_file: str | None
+    username: str | None
+    password_file: str | None
+    client_id: str
+    session: str
+    topics: list[str]
+    log_level: int
+
+
+class Say(msgspec.Struct, frozen=True, tag=True):
+    """Publish these, retained: topics and payloads."""
+
+    messages: list[tuple[str, bytes]]
+
+
+class Arrived(msgspec.Struct, frozen=True, tag=True):
+    """Deliveries in their order: topic, payload, retained, received at; None: subscribed."""
+
+    items: list[tuple[str, bytes, bool, float] | None]
+
+
+class Trouble(msgspec.Struct, frozen=True, tag=True):
+    """Why there is no connection; None: there is one."""
+
+    problem: str | None
+
+
+def frame(message: msgspec.Struct) -> bytes:
+    """A message as it goes over the pipe."""
+    body = msgspec.msgpack.encode(message)
+    return _HEAD.pack(len(body)) + body
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of `data`; waits while the other side does not read.
+
+    Raises:
+        BrokenPipeError: there is no other side any more.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+class Frames:
+    """Frames as they come out of a pipe."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._buffer = bytearray()
+        #: Whether the other side has closed the pipe.
+        self.ended = False
+
+    def read(self, *, wait_s: float | None) -> bytes | None:
+        """Body of the next frame; None where none begins within `wait_s`, or the pipe ended.
+
+        A frame that has begun is waited for. With None it waits for ever.
+        """
+        until = None if wait_s is None else time.monotonic() + wait_s
+        while True:
+            body = self._take()
+            if body is not None:
+                return body
+            if self.ended:
+                return None
+            # The other side writes a frame in one go, so what has begun also ends.
+            if until is not None and not self._buffer:
+                left_s = max(0.0, until - time.monotonic())
+                if not select.select([self._fd], [], [], left_s)[0]:
+                    return None
+            chunk = os.read(self._fd, _CHUNK_BYTES)
+            self.ended = not chunk
+            self._buffer += chunk
+
+    def _take(self) -> bytes | None:
+        if len(self._buffer) < _HEAD.size:
+            return None
+        (length,) = _HEAD.unpack_from(self._buffer)
+        end = _HEAD.size + length
+        if len(self._buffer) < end:
+            return None
+        body = bytes(self._buffer[_HEAD.size : end])
+        del self._buffer[:end]
+        return body

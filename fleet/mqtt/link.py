@@ -1,0 +1,238 @@
+"""The fleet's connection to a broker: paho-mqtt, QoS 1, MQTT 3.1.1 unless it is shared."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
+
+from contract.access import Access
+from contract.address import BrokerAddress
+from contract.messages import Ack, Desired, encode_message
+from contract.topics import Leaf, device_filters, topic_for, topics_of_all
+from fleet.errors import BrokerAwayError
+from fleet.mqtt.client import KEEPALIVE_S, connect, connect_failed, make_client, refused
+from fleet.mqtt.delivery import Delivery, Subscribed
+from fleet.mqtt.inbox import Inbox
+
+_log = logging.getLogger(__name__)
+
+_QOS = 1
+_SHARE = "$share/edgewright"
+_RECONNECT_MIN_S = 1
+_RECONNECT_MAX_S = 15
+_PUT_PATIENCE_S = 0.5
+
+
+class Session(enum.Enum):
+    """What the broker does for the collector's subscription."""
+
+    #: It keeps what arrives while the collector is away.
+    KEPT = "kept"
+    #: It forgets the subscription with the connection.
+    CLEAN = "clean"
+    #: It gives each result to one of the collectors that are there (MQTT 5). What a dying one
+    #: held is lost to it; devices send again what was not acknowledged.
+    SHARED = "shared"
+
+
+class Link:
+    """A subscribed connection that comes back by itself; feed `receive` in a loop.
+
+    Without `topics` it is told all that devices say.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        access: Access,
+        client_id: str,
+        session: Session,
+        topics: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._address = address
+        self._clock = clock
+        self._topics = list(topics) or _filters(session)
+        #: Why there is no connection, where the last try failed.
+        self.problem: str | None = None
+        self._inbox: Inbox = Inbox()
+        self._closing = threading.Event()
+        self._client = make_client(
+            address,
+            access,
+            client_id=client_id,
+            clean=session is not Session.KEPT,
+            protocol=MQTTProtocolVersion.MQTTv5
+            if session is Session.SHARED
+            else MQTTProtocolVersion.MQTTv311,
+        )
+        self._client.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+
+    def open(self) -> None:
+        """Start connecting, and keep trying until `close`."""
+        self._client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
+        self._client.loop_start()
+
+    def receive(self, *, at_most: int, wait_s: float) -> list[Delivery | Subscribed]:
+        """What is waiting, at most `at_most`; waits `wait_s` for the first, then for none."""
+        return self._inbox.take(at_most=at_most, wait_s=wait_s)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Hand a retained message to the broker; skipped while the broker is away."""
+        if self._client.is_connected():
+            self._client.publish(topic, payload, _QOS, retain=True)
+
+    def close(self) -> None:
+        """Disconnect; what was received before stays in `receive`."""
+        self._closing.set()
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(
+        self,
+        client: mqtt.Client,
+        _userdata: object,
+        _flags: object,
+        reason: Any,  # noqa: ANN401 - paho's ReasonCode ships without annotations
+        _properties: object,
+    ) -> None:
+        if reason.is_failure:
+            self.problem = refused(reason)
+            _log.error("broker refused broker=%s reason=%s", self._address, self.problem)
+            return
+        self.problem = None
+        _log.info("connected broker=%s", self._address)
+        client.subscribe([(topic, _QOS) for topic in self._topics])
+
+    def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
+        # paho calls this while it handles the error, and does not say which it was.
+        error = sys.exception()
+        reason = connect_failed(self._address, error) if isinstance(error, OSError) else error
+        self.problem = str(reason)
+        _log.info("broker away, trying again broker=%s reason=%s", self._address, reason)
+
+    def _on_disconnect(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _flags: object,
+        reason: object,
+        _properties: object,
+    ) -> None:
+        _log.info("disconnected broker=%s reason=%s", self._address, reason)
+
+    def _on_subscribe(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _message_id: int,
+        reasons: list[Any],
+        _properties: object,
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            self.problem = refused[0]
+            _log.error("broker refused to subscribe broker=%s reason=%s", self._address, refused[0])
+            return
+        self._put(Subscribed())
+
+    def _on_message(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        message: mqtt.MQTTMessage,
+    ) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError as error:
+            _log.warning("dropped a message whose topic is not UTF-8 reason=%s", error)
+            return
+        self._put(
+            Delivery(
+                topic=topic,
+                payload=bytes(message.payload),
+                retained=message.retain,
+                received_at=self._clock(),
+            ),
+        )
+
+    def _put(self, item: Delivery | Subscribed) -> None:
+        while not self._inbox.put(item, wait_s=_PUT_PATIENCE_S) and not self._closing.is_set():
+            pass
+
+
+def publish_once(
+    address: BrokerAddress,
+    messages: Sequence[Desired],
+    *,
+    access: Access,
+    client_id: str,
+    timeout_s: float,
+) -> None:
+    """Publish retained messages and wait until the broker has them all.
+
+    Raises:
+        BrokerAwayError: it cannot be reached or trusted, refuses us, or did not take them
+            within `timeout_s`.
+    """
+    client = make_client(address, access, client_id=client_id, clean=True)
+    deadline = time.monotonic() + timeout_s
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client.on_connect = lambda _client, _userdata, _flags, reason, _properties: answers.put(reason)
+    try:
+        connect(client, address)
+        reason = answers.get(timeout=timeout_s)
+        if reason.is_failure:
+            message = f"broker {address}: refused: {refused(reason)}"
+            raise BrokerAwayError(message)
+        pending = [
+            client.publish(topic_of(message), encode_message(message), _QOS, retain=True)
+            for message in messages
+        ]
+        for info in pending:
+            info.wait_for_publish(max(0.0, deadline - time.monotonic()))
+            if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS or not info.is_published():
+                message = f"broker {address}: took no message within {timeout_s:g} s"
+                raise BrokerAwayError(message)
+    except queue.Empty as error:
+        message = f"broker {address}: no answer within {timeout_s:g} s; is that a broker?"
+        raise BrokerAwayError(message) from error
+    except (ValueError, RuntimeError) as error:
+        message = f"broker {address}: {error}"
+        raise BrokerAwayError(message) from error
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _filters(session: Session) -> list[str]:
+    """All that devices say; shared sessions share results alone.
+
+    Brokers send no retained message to a shared subscription, and what else devices say is
+    retained: each collector hears all of that.
+    """
+    results = topics_of_all(Leaf.RESULT)
+    if session is not Session.SHARED:
+        return device_filters()
+    return [f"{_SHARE}/{one}" if one == results else one for one in device_filters()]
+
+
+def topic_of(message: Ack | Desired) -> str:
+    """Where a message of the fleet's travels."""
+    leaf = Leaf.ACK if isinstance(message, Ack) else Leaf.DESIRED
+    return topic_for(message.site, message.device, leaf)

@@ -1,0 +1,121 @@
+"""A process that has the connection to the broker: `python -m fleet.mqtt.link_process`.
+
+paho takes 0.1 ms of processor time for a message. In a process of its own it shares no
+interpreter lock with what decodes and stores, and a collector uses two cores.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from contract.access import Access
+from contract.address import BrokerAddress
+from fleet.errors import FleetError
+from fleet.garbage import expect_many_objects
+from fleet.mqtt.delivery import Delivery, Subscribed
+from fleet.mqtt.frames import Arrived, Frames, Order, Say, Trouble, frame, write_all
+from fleet.mqtt.link import Link, Session
+
+_log = logging.getLogger("fleet.mqtt.link")
+
+_AT_MOST = 2000
+_WAIT_S = 0.2
+_FAILED = 1
+
+
+def main() -> None:
+    """Do what the first frame on standard input orders, until standard input ends."""
+    # They reach everybody in a terminal or a service; the collector decides when we end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Nothing but frames may go where frames go.
+    out = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    frames = Frames(sys.stdin.fileno())
+    body = frames.read(wait_s=None)
+    if body is None:
+        return
+    order = msgspec.msgpack.decode(body, type=Order)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=order.log_level,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    try:
+        link = _link(order)
+    except FleetError as error:
+        write_all(out, frame(Trouble(str(error))))
+        raise SystemExit(_FAILED) from error
+    ending = threading.Event()
+    threading.Thread(target=_obey, args=(frames, link, ending), daemon=True).start()
+    expect_many_objects()
+    link.open()
+    try:
+        _forward(link, out, ending)
+        link.close()
+        _forward_rest(link, out)
+    except BrokenPipeError:
+        # Nobody is there to store it; what was not acknowledged comes again.
+        _log.info("the collector is gone")
+    os._exit(0)
+
+
+def _link(order: Order) -> Link:
+    return Link(
+        BrokerAddress(order.host, order.port, tls=order.tls),
+        access=Access(
+            ca_file=Path(order.ca_file) if order.ca_file else None,
+            username=order.username,
+            password_file=Path(order.password_file) if order.password_file else None,
+        ),
+        client_id=order.client_id,
+        session=Session(order.session),
+        topics=order.topics,
+    )
+
+
+def _obey(frames: Frames, link: Link, ending: threading.Event) -> None:
+    """Publish what the collector says, until it says no more."""
+    decoder = msgspec.msgpack.Decoder(Say)
+    while (body := frames.read(wait_s=None)) is not None:
+        for topic, payload in decoder.decode(body).messages:
+            link.publish(topic, payload)
+    ending.set()
+
+
+def _forward(link: Link, out: int, ending: threading.Event) -> None:
+    told: str | None = None
+    while not ending.is_set():
+        waiting = link.receive(at_most=_AT_MOST, wait_s=_WAIT_S)
+        if link.problem != told:
+            told = link.problem
+            write_all(out, frame(Trouble(told)))
+        if waiting:
+            write_all(out, frame(_arrived(waiting)))
+
+
+def _forward_rest(link: Link, out: int) -> None:
+    while waiting := link.receive(at_most=_AT_MOST, wait_s=0.0):
+        write_all(out, frame(_arrived(waiting)))
+
+
+def _arrived(waiting: list[Delivery | Subscribed]) -> Arrived:
+    return Arrived(
+        [
+            (one.topic, one.payload, one.retained, one.received_at)
+            if isinstance(one, Delivery)
+            else None
+            for one in waiting
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

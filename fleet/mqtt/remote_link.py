@@ -1,0 +1,157 @@
+"""The collector's end of a link process: starts it, hears it, and starts it again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from contract.access import Access
+from contract.address import BrokerAddress
+from contract.messages import Ack, Desired, encode_message
+from fleet.mqtt.delivery import Delivery, Subscribed
+from fleet.mqtt.frames import Arrived, Frames, Order, Say, Trouble, frame, write_all
+from fleet.mqtt.link import Session, topic_of
+
+_log = logging.getLogger(__name__)
+
+_HEARD = msgspec.msgpack.Decoder(Arrived | Trouble)
+_RESTART_AFTER_S = 1.0
+_END_PATIENCE_S = 10.0
+#: One frame to the link process; it publishes them one by one.
+_SAID_AT_ONCE = 500
+
+
+class RemoteLink:
+    """A subscribed connection in a process of its own; feed `receive` in a loop.
+
+    Args:
+        address: of the broker.
+        access: what proves this account; its files are read in the other process.
+        client_id: as the broker knows it.
+        session: what the broker does for the subscription.
+        topics: what to subscribe to; all that devices say, where none are given.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        access: Access,
+        client_id: str,
+        session: Session,
+        topics: Sequence[str] = (),
+    ) -> None:
+        self._order = Order(
+            host=address.host,
+            port=address.port,
+            tls=address.tls,
+            ca_file=str(access.ca_file) if access.ca_file else None,
+            username=access.username,
+            password_file=str(access.password_file) if access.password_file else None,
+            client_id=client_id,
+            session=session.value,
+            topics=list(topics),
+            log_level=logging.getLogger("fleet").getEffectiveLevel(),
+        )
+        #: Why there is no connection, where the last try failed.
+        self.problem: str | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._frames: Frames | None = None
+        self._waiting: deque[Delivery | Subscribed] = deque()
+
+    def open(self) -> None:
+        """Start connecting, and keep trying until `close`."""
+        words = [sys.executable, "-m", "fleet.mqtt.link_process"]
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        if self._process.stdout is not None:
+            self._frames = Frames(self._process.stdout.fileno())
+        self._tell(self._order)
+
+    def receive(self, *, at_most: int, wait_s: float) -> list[Delivery | Subscribed]:
+        """What is waiting, at most `at_most`; waits `wait_s` for the first, then for none."""
+        if not self._waiting:
+            self._hear(wait_s)
+        while len(self._waiting) < at_most and self._hear(0.0):
+            pass
+        count = min(at_most, len(self._waiting))
+        return [self._waiting.popleft() for _ in range(count)]
+
+    def publish(self, messages: Sequence[Ack | Desired]) -> None:
+        """Have retained messages handed to the broker; skipped while the broker is away.
+
+        After each `Subscribed` the collector publishes everything again from the store, so
+        nothing needs to queue up here.
+        """
+        for start in range(0, len(messages), _SAID_AT_ONCE):
+            part = messages[start : start + _SAID_AT_ONCE]
+            self._tell(Say([(topic_of(one), encode_message(one)) for one in part]))
+
+    def close(self) -> None:
+        """Disconnect; what was received before stays in `receive`."""
+        process, frames = self._process, self._frames
+        self._process = None
+        if process is None or frames is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        deadline = time.monotonic() + _END_PATIENCE_S
+        while not frames.ended and time.monotonic() < deadline:
+            self._take(frames.read(wait_s=0.1))
+        if not frames.ended:
+            process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        self._frames = None
+
+    def _hear(self, wait_s: float) -> bool:
+        if self._frames is None:
+            return False
+        body = self._frames.read(wait_s=wait_s)
+        self._take(body)
+        if body is None and self._frames.ended:
+            self._begin_anew()
+        return body is not None
+
+    def _take(self, body: bytes | None) -> None:
+        if body is None:
+            return
+        heard = _HEARD.decode(body)
+        if isinstance(heard, Trouble):
+            self.problem = heard.problem
+            return
+        for item in heard.items:
+            if item is None:
+                self._waiting.append(Subscribed())
+            else:
+                topic, payload, retained, received_at = item
+                self._waiting.append(
+                    Delivery(
+                        topic=topic, payload=payload, retained=retained, received_at=received_at
+                    )
+                )
+
+    def _begin_anew(self) -> None:
+        if self._process is None:
+            return
+        code = self._process.wait()
+        _log.error(
+            "link process ended, starting another exit_code=%d reason=%s", code, self.problem
+        )
+        time.sleep(_RESTART_AFTER_S)
+        self.open()
+
+    def _tell(self, message: msgspec.Struct) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            # Where it has ended, `receive` notices and starts another.
+            with contextlib.suppress(BrokenPipeError):
+                write_all(self._process.stdin.fileno(), frame(message))

@@ -1,0 +1,200 @@
+"""The documents behind `--json`: flat, with units in the names."""
+
+from __future__ import annotations
+
+import msgspec
+
+from contract.benchmark import RunStatus
+from contract.messages import Desired, Inventory, Presence
+from fleet.choosing.decision import Binding, Status, Verdict
+from fleet.choosing.explanation import Explanation, assessment_words, explain, reason
+from fleet.choosing.terms import Violation
+from fleet.store.evidence import StoredRun
+from fleet.store.recommendation import Recommendation
+from fleet.store.roster import Completeness, Device
+
+
+class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `devices`."""
+
+    site: str
+    device: str
+    presence: Presence | None
+    last_seen_at: float | None
+    results: int
+    complete: bool
+    missing: int
+    quarantined: int
+    active_variant: str | None
+    desired_variant: str | None
+    desired_generation: int | None
+    phase: str | None
+    phase_reason: str | None
+    inventory: Inventory | None
+
+
+class RecommendationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `recommendations`; figures are those of `variant`, None without one."""
+
+    site: str
+    device: str
+    policy: str
+    status: Status
+    variant: str | None
+    threads: int | None
+    sha256: str | None
+    reason: str
+    p50_ms: float | None
+    p95_ms: float | None
+    peak_rss_bytes: int | None
+    bytes: int | None
+    top1: float | None
+    top1_drop: float | None
+    speedup: float | None
+    violated: list[Violation]
+    runner_up: str | None
+    constraints: list[str]
+    objectives: list[str]
+    run_id: str | None
+    decision_id: int
+    decided_at: float
+
+
+class CandidateReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate of an explained decision."""
+
+    variant: str
+    threads: int
+    verdict: Verdict
+    why: str
+    status: RunStatus
+    p50_ms: float | None
+    p95_ms: float | None
+    peak_rss_bytes: int | None
+    bytes: int
+    top1: float
+    top1_drop: float | None
+    #: Measured on the device itself, on so many images; None where it was not.
+    device_top1: float | None
+    device_top3: float | None
+    device_images: int | None
+    speedup: float | None
+
+
+class ExplanationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The document of `explain`."""
+
+    recommendation: RecommendationReport
+    explanation: Explanation
+    binding: list[Binding]
+    candidates: list[CandidateReport]
+
+
+class ResultReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and when a run was stored; the run's own fields stand beside these."""
+
+    site: str
+    device: str
+    epoch: str
+    seq: int
+    received_at: float
+    current: bool
+
+
+def report_device(
+    device: Device,
+    completeness: Completeness,
+    desired: Desired | None,
+) -> DeviceReport:
+    """Row of one device."""
+    progress = device.progress
+    return DeviceReport(
+        site=device.site,
+        device=device.device,
+        presence=device.presence,
+        last_seen_at=device.last_seen_at,
+        results=completeness.results,
+        complete=completeness.missing == 0,
+        missing=completeness.missing,
+        quarantined=completeness.quarantined,
+        active_variant=progress.active_variant if progress else None,
+        desired_variant=desired.variant if desired else None,
+        desired_generation=desired.generation if desired else None,
+        phase=progress.phase.value if progress else None,
+        phase_reason=progress.reason if progress else None,
+        inventory=device.inventory,
+    )
+
+
+def report_recommendation(one: Recommendation) -> RecommendationReport:
+    """Row of one recommendation."""
+    pick, outcome, terms = one.pick, one.outcome, one.evidence.terms
+    return RecommendationReport(
+        site=one.evidence.site,
+        device=one.evidence.device,
+        policy=terms.policy,
+        status=outcome.status,
+        variant=pick.variant if pick else None,
+        threads=pick.threads if pick else None,
+        sha256=pick.sha256 if pick else None,
+        reason=reason(one.evidence, outcome),
+        p50_ms=pick.p50_ms if pick else None,
+        p95_ms=pick.p95_ms if pick else None,
+        peak_rss_bytes=pick.peak_rss_bytes if pick else None,
+        bytes=pick.bytes if pick else None,
+        top1=pick.top1 if pick else None,
+        top1_drop=pick.top1_drop if pick else None,
+        speedup=pick.speedup if pick else None,
+        violated=list(outcome.violated),
+        runner_up=outcome.runner_up.variant if outcome.runner_up else None,
+        constraints=[str(constraint) for constraint in terms.constraints],
+        objectives=[str(objective) for objective in terms.objectives],
+        run_id=pick.run_id if pick else None,
+        decision_id=one.id,
+        decided_at=one.decided_at,
+    )
+
+
+def report_explanation(one: Recommendation) -> ExplanationReport:
+    """Document of one explained decision."""
+    return ExplanationReport(
+        recommendation=report_recommendation(one),
+        explanation=explain(one.evidence, one.outcome),
+        binding=list(one.outcome.binding),
+        candidates=[
+            CandidateReport(
+                variant=assessment.ref.variant,
+                threads=assessment.ref.threads,
+                verdict=assessment.verdict,
+                why=assessment_words(assessment),
+                status=candidate.status,
+                p50_ms=candidate.p50_ms,
+                p95_ms=candidate.p95_ms,
+                peak_rss_bytes=candidate.peak_rss_bytes,
+                bytes=candidate.bytes,
+                top1=candidate.top1,
+                top1_drop=candidate.top1_drop,
+                device_top1=candidate.device_top1,
+                device_top3=candidate.device_top3,
+                device_images=candidate.device_images,
+                speedup=candidate.speedup,
+            )
+            for assessment in one.outcome.assessments
+            for candidate in [one.evidence.candidate(assessment.ref)]
+        ],
+    )
+
+
+def report_result(device: Device, stored: StoredRun) -> dict[str, object]:
+    """Flat document of one stored run; raw samples are left out."""
+    where = ResultReport(
+        site=device.site,
+        device=device.device,
+        epoch=stored.epoch,
+        seq=stored.seq,
+        received_at=stored.received_at,
+        current=stored.current,
+    )
+    run = msgspec.to_builtins(stored.run)
+    run.pop("samples_ms", None)
+    return {**msgspec.to_builtins(where), **run}

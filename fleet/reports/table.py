@@ -1,0 +1,179 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.markup import escape
+from rich.table import Table
+
+from fleet.choosing.decision import Status, Verdict
+from fleet.choosing.metric import BYTES_PER_MB
+from fleet.reports.report import CandidateReport, DeviceReport, RecommendationReport
+from fleet.store.evidence import StoredRun
+from fleet.store.quarantine import Quarantined
+
+_ABSENT = "-"
+_STATUS_STYLE = {Status.CHOSEN: "green", Status.NEAREST_MISS: "yellow", Status.NO_DATA: "red"}
+_VERDICT_STYLE = {
+    Verdict.CHOSEN: "bold green",
+    Verdict.INFEASIBLE: "yellow",
+    Verdict.FAILED: "red",
+    Verdict.DOMINATED: "dim",
+}
+
+
+def devices_table(rows: Sequence[DeviceReport]) -> Table:
+    """Presence, completeness and variants of each device."""
+    table = plain_table("device", "presence", "last seen", "#results", "stored", "#quarantined")
+    for heading in ("active variant", "desired variant", "update"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(
+            f"{row.site}/{row.device}",
+            row.presence.value if row.presence else _ABSENT,
+            _clock(row.last_seen_at),
+            str(row.results),
+            "complete" if row.complete else f"missing {row.missing}",
+            str(row.quarantined),
+            _text(row.active_variant),
+            _ABSENT
+            if row.desired_variant is None
+            else f"{row.desired_variant} (generation {row.desired_generation})",
+            _text(row.phase)
+            if row.phase_reason is None
+            else f"{row.phase}: {escape(row.phase_reason)}",
+        )
+    return table
+
+
+def recommendations_table(rows: Sequence[RecommendationReport]) -> Table:
+    """The pick of each device and why."""
+    table = plain_table("device", "status", "variant", "#threads", "#p50 ms", "#p95 ms")
+    for heading in ("#peak MB", "#top-1", "#speed-up", "why"):
+        _add(table, heading)
+    for row in rows:
+        style = _STATUS_STYLE[row.status]
+        table.add_row(
+            f"{row.site}/{row.device}",
+            f"[{style}]{row.status.value}[/{style}]",
+            _text(row.variant),
+            _text(row.threads),
+            _number(row.p50_ms),
+            _number(row.p95_ms),
+            _megabytes(row.peak_rss_bytes),
+            _percent(row.top1),
+            _times(row.speedup),
+            escape(row.reason),
+        )
+    return table
+
+
+def candidates_table(rows: Sequence[CandidateReport]) -> Table:
+    """Every measured variant of one device, and whether it fits."""
+    table = plain_table("variant", "#threads", "#size MB", "#p50 ms", "#p95 ms", "#peak MB")
+    for heading in ("#top-1", "#on device", "#speed-up", "verdict"):
+        _add(table, heading)
+    for row in rows:
+        table.add_row(
+            row.variant,
+            str(row.threads),
+            _megabytes(row.bytes),
+            _number(row.p50_ms),
+            _number(row.p95_ms),
+            _megabytes(row.peak_rss_bytes),
+            _percent(row.top1),
+            _percent(row.device_top1),
+            _times(row.speedup),
+            escape(row.why),
+            style=_VERDICT_STYLE.get(row.verdict),
+        )
+    return table
+
+
+def results_table(runs: Sequence[StoredRun]) -> Table:
+    """Every stored run of one device, oldest first."""
+    table = plain_table("#seq", "variant", "#threads", "status", "#n", "#p50 ms", "#p95 ms")
+    for heading in ("#peak MB", "#top-1", "#on device", "#speed-up", "golden", "notes"):
+        _add(table, heading)
+    for one in runs:
+        run = one.run
+        notes = [*run.notes, *([run.reason] if run.reason else [])]
+        table.add_row(
+            str(one.seq),
+            run.variant,
+            str(run.threads),
+            run.status.value,
+            str(run.n),
+            _number(run.p50_ms),
+            _number(run.p95_ms),
+            _megabytes(run.peak_rss_bytes),
+            _percent(run.top1),
+            _percent(run.device_top1),
+            _times(run.speedup),
+            _ABSENT if run.golden is None else ("ok" if run.golden.ok else "differs"),
+            escape("; ".join(notes if one.current else ["stale", *notes])),
+            style=None if one.current else "dim",
+        )
+    return table
+
+
+def quarantine_table(rows: Sequence[Quarantined]) -> Table:
+    """Refused messages and the reasons."""
+    table = plain_table("#no.", "last", "#times", "#bytes", "topic", "reason", "begins with")
+    for row in rows:
+        table.add_row(
+            str(row.number),
+            _clock(row.last_at),
+            str(row.times),
+            str(row.payload_bytes),
+            escape(row.topic),
+            escape(row.reason),
+            escape(row.excerpt[:60]),
+        )
+    return table
+
+
+def plain_table(*headings: str) -> Table:
+    """An empty table without lines; headings that start with # are of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        _add(table, heading)
+    return table
+
+
+def _add(table: Table, heading: str) -> None:
+    """Add a column; a heading that starts with # is a number's, set to the right."""
+    if heading.startswith("#"):
+        table.add_column(heading[1:], justify="right")
+    else:
+        table.add_column(heading, overflow="fold")
+
+
+def _text(value: object | None) -> str:
+    return _ABSENT if value is None else escape(str(value))
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return _ABSENT
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004 - three digits
+
+
+def _megabytes(count: int | None) -> str:
+    return _ABSENT if count is None else f"{count / BYTES_PER_MB:.1f}"
+
+
+def _percent(share: float | None) -> str:
+    return _ABSENT if share is None else f"{share * 100:.2f} %"
+
+
+def _times(ratio: float | None) -> str:
+    return _ABSENT if ratio is None else f"{ratio:.2f}x"
+
+
+def _clock(at: float | None) -> str:
+    if at is None:
+        return _ABSENT
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

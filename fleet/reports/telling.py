@@ -1,0 +1,47 @@
+"""Explanations and rollouts as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleet.reports.report import ExplanationReport
+from fleet.store.rollout import Rollout
+
+
+def explanation_lines(name: str, document: ExplanationReport) -> list[str]:
+    """Sections of an explained decision for the device `name`; empty ones are left out."""
+    told, row = document.explanation, document.recommendation
+    lines = [
+        f"{name} under policy '{row.policy}': {told.headline}",
+        f"limits: {', '.join(row.constraints) or 'none'}; objectives: {', '.join(row.objectives)}",
+    ]
+    sections = (
+        ("How it was chosen", told.course),
+        ("Runner-up", [told.runner_up] if told.runner_up else []),
+        ("Limits", told.limits),
+        ("Not worth it here", told.not_worth_it),
+        ("Failed runs", told.failed),
+    )
+    for heading, sentences in sections:
+        if sentences:
+            lines.extend(["", f"{heading}:", *(f"  {sentence}" for sentence in sentences)])
+    return lines
+
+
+def rollout_lines(rollouts: Sequence[Rollout], *, dry_run: bool) -> list[str]:
+    """One line a device."""
+    if not rollouts:
+        return ["No device has reported yet."]
+    return [_rollout_line(rollout, dry_run=dry_run) for rollout in rollouts]
+
+
+def _rollout_line(rollout: Rollout, *, dry_run: bool) -> str:
+    name, wanted = f"{rollout.site}/{rollout.device}", rollout.desired
+    if wanted is None:
+        return f"{name}: left alone; {rollout.reason}"
+    verb = "would become" if dry_run and rollout.changed else "desired"
+    return (
+        f"{name}: {verb} {wanted.variant} at {wanted.threads} "
+        f"thread{'' if wanted.threads == 1 else 's'}, generation {wanted.generation}; "
+        f"{rollout.reason}"
+    )

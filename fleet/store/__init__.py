@@ -1,0 +1,1 @@
+"""What the fleet keeps: devices, results, decisions, desired states."""

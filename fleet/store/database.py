@@ -1,0 +1,221 @@
+"""The store's database: opened, upgraded, and used in transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from contract.files import make_folder
+from fleet.errors import (
+    AddressError,
+    RowRefusedError,
+    StoreError,
+    StoreMissingError,
+    StoreUnavailableError,
+)
+from fleet.store.schema import facts
+from fleet.store.upgrade import upgrade
+
+#: Another process holds the write lock for one batch; far longer means that it hangs.
+_LOCK_PATIENCE_S = 30
+_CONNECT_PATIENCE_S = 10
+#: Pages that SQLite keeps in memory. Its own 2 MB do not hold the indexes of a million results,
+#: whose pages it then reads anew for every row.
+_CACHE_KIB = 64 * 1024
+#: Pages in the log before they are copied into the file: 32 MB. Pages of an index change with
+#: every batch; the longer they stay in the log, the fewer of their versions are copied.
+_LOG_PAGES = 8_000
+#: Marks connections that are going to write.
+_WRITES = "edgewright_writes"
+
+
+class Database:
+    """One open store."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @property
+    def url(self) -> str:
+        """Where this store is, without secrets."""
+        url = self._engine.url.set(drivername=self._engine.url.get_backend_name())
+        return url.render_as_string(hide_password=True)
+
+    @property
+    def path(self) -> Path | None:
+        """File of the store; None where it is not a file."""
+        name = self._engine.url.database
+        return Path(name) if name and _is_file(self._engine.url) else None
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction that holds the write lock from its start; all of it or nothing.
+
+        Raises:
+            StoreUnavailableError: disk full, locked or unreadable; try again later.
+            RowRefusedError: a value that the database cannot represent.
+        """
+        with _translated(self.url), self._engine.connect() as connection:
+            writer = connection.execution_options(**{_WRITES: True})
+            with writer.begin():
+                yield writer
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One consistent view of the store.
+
+        Raises:
+            StoreUnavailableError: locked or unreadable.
+        """
+        with _translated(self.url), self._engine.begin() as connection:
+            yield connection
+
+    def store_id(self) -> str:
+        """Identity of this store, made when it was first opened."""
+        with self.reading() as connection:
+            found = connection.scalar(sa.select(facts.c.value).where(facts.c.name == "store_id"))
+        if found is None:
+            message = f"{self.url}: the store has no identity; it was not made by Edgewright"
+            raise StoreError(message)
+        return str(found)
+
+    def close(self) -> None:
+        """Release every connection."""
+        self._engine.dispose()
+
+
+def open_database(url: str, *, create: bool) -> Database:
+    """Open a store and bring its schema up to date.
+
+    Args:
+        url: `sqlite:///PATH`, a bare path, or `postgresql://USER@HOST/DATABASE`.
+        create: make the store, and a file's folder, where they are missing.
+
+    Raises:
+        AddressError: not a URL of a supported database.
+        StoreMissingError: there is none and `create` is false.
+        StoreError: it is not a store, or was written by a later Edgewright.
+        StoreUnavailableError: it cannot be reached, read or written.
+    """
+    parsed = _parse(url)
+    engine = _sqlite_engine(parsed, create=create) if _is_file(parsed) else _server_engine(parsed)
+    database = Database(engine)
+    try:
+        if not create:
+            _expect_store(database)
+        upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
+    path = Path(str(parsed.database))
+    if not path.exists():
+        if not create:
+            message = (
+                f"no fleet store at {path}; start 'edgewright-fleet serve' to make one, or name "
+                "another with --db"
+            )
+            raise StoreMissingError(message)
+        try:
+            make_folder(path.parent)
+        except OSError as error:
+            message = f"{path.parent}: {error.strerror}; name another place with --db"
+            raise StoreError(message) from error
+    engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_PATIENCE_S})
+    sa.event.listen(engine, "connect", _set_pragmas)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _server_engine(parsed: sa.URL) -> sa.Engine:
+    try:
+        # A server may have been restarted since a connection was used last.
+        return sa.create_engine(
+            parsed,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": _CONNECT_PATIENCE_S},
+        )
+    except ModuleNotFoundError as error:
+        message = "PostgreSQL needs psycopg: pip install 'edgewright[fleet,postgres]'"
+        raise StoreError(message) from error
+
+
+def _parse(url: str) -> sa.URL:
+    expected = "expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+    try:
+        parsed = sa.make_url(url if "://" in url else f"sqlite:///{url}")
+    except (sa.exc.ArgumentError, ValueError) as error:
+        message = f"store '{url}': {expected}"
+        raise AddressError(message) from error
+    kind = parsed.get_backend_name()
+    if kind == "postgresql" and parsed.database:
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind != "sqlite" or not parsed.database or parsed.query:
+        message = f"store '{parsed.render_as_string(hide_password=True)}': {expected}"
+        raise AddressError(message)
+    if parsed.database.startswith(":memory:"):
+        message = f"store '{url}': expected a file: what is only in memory is not stored"
+        raise AddressError(message)
+    return parsed.set(drivername="sqlite+pysqlite")
+
+
+def _is_file(parsed: sa.URL) -> bool:
+    return parsed.get_backend_name() == "sqlite"
+
+
+def _expect_store(database: Database) -> None:
+    """Expect our tables in a server's database; a file that was opened is looked at later."""
+    if database.path is not None:
+        return
+    with database.reading() as connection:
+        is_store = sa.inspect(connection).has_table(facts.name)
+    if not is_store:
+        message = (
+            f"no fleet store at {database.url}; start 'edgewright-fleet serve' to make one, or "
+            "name another with --db"
+        )
+        raise StoreMissingError(message)
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    # SQLAlchemy's begin event issues BEGIN; the driver must not issue its own.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    # An acknowledged result must outlive a power cut.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextlib.contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.DataError, sa.exc.IntegrityError, OverflowError, UnicodeError) as error:
+        message = f"{url}: {_cause(error)}"
+        raise RowRefusedError(message) from error
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        cause = _cause(error)
+        if "not a database" in cause:
+            message = f"{url}: {cause}; name another file with --db"
+            raise StoreError(message) from error
+        message = f"{url}: {cause}"
+        raise StoreUnavailableError(message) from error
+
+
+def _cause(error: BaseException) -> str:
+    original = getattr(error, "orig", None)
+    return str(original if original is not None else error)

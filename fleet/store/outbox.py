@@ -1,0 +1,293 @@
+"""What is stored and closed of each device's outboxes, within one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+import msgspec
+import sqlalchemy as sa
+
+from contract.messages import Ack, EpochAck, Rejection, StoredPlace
+from fleet.store.dialect import insert_rows, insert_unless_there, is_among, update_rows
+from fleet.store.repeats import expect_repeats
+from fleet.store.schema import devices, disputes, epochs, rejections, results
+from fleet.store.watermark import Watermark
+
+#: An ack is one retained message: it names the newest outboxes and rejections only.
+_ACKED_EPOCHS = 8
+_ACKED_REJECTIONS = 50
+_ACKED_DISPUTES = 16
+_REASON_CHARACTERS = 160
+
+_ISLANDS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
+
+_NO_ISLANDS = "[]"
+_NEW_EPOCH = ("device_id", "epoch", "through", "islands", "first_seen_at")
+_REJECTION = ("epoch_id", "seq", "reason", "rejected_at")
+
+#: Number of a device and name of one of its outboxes.
+Key = tuple[int, str]
+
+
+class Outbox:
+    """One outbox of one device: its number, and which places of it are closed."""
+
+    __slots__ = ("changed", "id", "watermark")
+
+    def __init__(self, id_: int, watermark: Watermark) -> None:
+        self.id = id_
+        self.watermark = watermark
+        self.changed = False
+
+    def close(self, seq: int, last_seq: int) -> None:
+        """Close the places from `seq` to `last_seq`, both included."""
+        self.watermark = self.watermark.close(seq, last_seq)
+        self.changed = True
+
+
+class Outboxes:
+    """The outboxes that one transaction touches, read once and written once.
+
+    Args:
+        connection: within a transaction that holds their devices.
+        keys: which.
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, connection: sa.Connection, keys: Collection[Key], now: float) -> None:
+        self._connection = connection
+        self._now = now
+        self._rejected: dict[tuple[int, int], str] = {}
+        self._unrejected: set[tuple[int, int]] = set()
+        self._disputed: dict[tuple[int, int], None] = {}
+        #: Of these devices, those that have had more than one outbox.
+        self.devices_with_several: set[int] = set()
+        self._known = self._read(keys)
+        new = [key for key in keys if key not in self._known]
+        if new:
+            rows = [(device_id, epoch, 0, _NO_ISLANDS, now) for device_id, epoch in new]
+            insert_rows(connection, epochs, _NEW_EPOCH, rows)
+            self._known |= self._read(new)
+            anew = self.devices_with_several & {device_id for device_id, _ in new}
+            expect_repeats(connection, anew)
+
+    def __getitem__(self, key: Key) -> Outbox:
+        """The outbox of a key."""
+        return self._known[key]
+
+    def reject(self, outbox: Outbox, seq: int, reason: str) -> None:
+        """Close a place for good without storing it, unless it is closed already."""
+        if outbox.watermark.is_closed(seq):
+            return
+        self._rejected[outbox.id, seq] = reason[:_REASON_CHARACTERS]
+        outbox.close(seq, seq)
+
+    def unreject(self, outbox: Outbox, seq: int) -> None:
+        """Forget a rejection: the place came again, in order this time, and is stored."""
+        if self._rejected.pop((outbox.id, seq), None) is None:
+            self._unrejected.add((outbox.id, seq))
+
+    def dispute(self, outbox: Outbox, seq: int) -> None:
+        """Note that other bytes came for a place than are stored in it."""
+        self._disputed[outbox.id, seq] = None
+
+    def save(self) -> None:
+        """Write what changed."""
+        changed = sorted(
+            (outbox for outbox in self._known.values() if outbox.changed), key=lambda one: one.id
+        )
+        rows = [
+            (outbox.watermark.through, _islands_text(outbox.watermark), outbox.id)
+            for outbox in changed
+        ]
+        update_rows(self._connection, epochs, ("through", "islands"), rows)
+        for epoch_id, seq in sorted(self._unrejected):
+            self._connection.execute(
+                sa.delete(rejections).where(
+                    rejections.c.epoch_id == epoch_id, rejections.c.seq == seq
+                )
+            )
+        rejected = [
+            (epoch_id, seq, reason, self._now) for (epoch_id, seq), reason in self._rejected.items()
+        ]
+        insert_rows(self._connection, rejections, _REJECTION, rejected)
+        for epoch_id, seq in self._disputed:
+            self._save_dispute(epoch_id, seq)
+
+    def _save_dispute(self, epoch_id: int, seq: int) -> None:
+        insert_unless_there(
+            self._connection,
+            disputes,
+            [{"epoch_id": epoch_id, "seq": seq, "last_at": self._now}],
+        )
+        self._connection.execute(
+            sa.update(disputes)
+            .where(disputes.c.epoch_id == epoch_id, disputes.c.seq == seq)
+            .values(last_at=self._now),
+        )
+
+    def _read(self, keys: Collection[Key]) -> dict[Key, Outbox]:
+        ids = {device_id for device_id, _ in keys}
+        wanted = set(keys)
+        rows = self._connection.execute(
+            sa.select(
+                epochs.c.id,
+                epochs.c.device_id,
+                epochs.c.epoch,
+                epochs.c.through,
+                epochs.c.islands,
+            ).where(is_among(self._connection, epochs.c.device_id, ids)),
+        ).all()
+        self.devices_with_several |= {
+            device_id for device_id, count in Counter(row[1] for row in rows).items() if count > 1
+        }
+        return {
+            (device_id, epoch): Outbox(number, _watermark(through, islands))
+            for number, device_id, epoch, through, islands in rows
+            if (device_id, epoch) in wanted
+        }
+
+
+def acks_of(connection: sa.Connection, device_ids: Iterable[int], at: float) -> list[Ack]:
+    """What is safe of each of these devices' outboxes, ready to publish."""
+    wanted = sorted(device_ids)
+    names = _names(connection, wanted)
+    marks = _newest_outboxes(connection, wanted)
+    rejected = _newest_rejections(connection, wanted)
+    stored = _comparable(connection, wanted)
+    acks = []
+    for device_id in wanted:
+        site, device = names[device_id]
+        acks.append(
+            Ack(
+                site=site,
+                device=device,
+                at=at,
+                epochs={
+                    epoch: EpochAck(
+                        through=through,
+                        stored=stored.get(epoch_id, []),
+                        rejected=rejected.get(epoch_id, []),
+                    )
+                    for epoch_id, epoch, through in marks.get(device_id, [])
+                },
+            )
+        )
+    return acks
+
+
+def watermarks_of(connection: sa.Connection, device_id: int) -> dict[str, Watermark]:
+    """Watermark of each outbox of a device, newest outbox first."""
+    rows = connection.execute(
+        sa.select(epochs.c.epoch, epochs.c.through, epochs.c.islands)
+        .where(epochs.c.device_id == device_id)
+        .order_by(epochs.c.id.desc()),
+    )
+    return {row.epoch: _watermark(row.through, row.islands) for row in rows}
+
+
+def _names(connection: sa.Connection, device_ids: list[int]) -> dict[int, tuple[str, str]]:
+    rows = connection.execute(
+        sa.select(devices.c.id, devices.c.site, devices.c.device).where(
+            is_among(connection, devices.c.id, device_ids)
+        )
+    )
+    return {row.id: (row.site, row.device) for row in rows}
+
+
+def _newest_outboxes(
+    connection: sa.Connection, device_ids: list[int]
+) -> dict[int, list[tuple[int, str, int]]]:
+    """Number, name and last place without a gap of each device's newest outboxes."""
+    rows = connection.execute(
+        sa.select(epochs.c.device_id, epochs.c.id, epochs.c.epoch, epochs.c.through)
+        .where(is_among(connection, epochs.c.device_id, device_ids))
+        .order_by(epochs.c.id.desc())
+    )
+    found: dict[int, list[tuple[int, str, int]]] = {}
+    for row in rows:
+        mine = found.setdefault(row.device_id, [])
+        if len(mine) < _ACKED_EPOCHS:
+            mine.append((row.id, row.epoch, row.through))
+    return found
+
+
+def _newest_rejections(
+    connection: sa.Connection, device_ids: list[int]
+) -> dict[int, list[Rejection]]:
+    """Newest rejections of each device, by outbox and in the order of their places."""
+    newest = (
+        sa.func.row_number()
+        .over(
+            partition_by=epochs.c.device_id,
+            order_by=(rejections.c.rejected_at.desc(), rejections.c.seq.desc()),
+        )
+        .label("place")
+    )
+    ranked = (
+        sa.select(rejections.c.epoch_id, rejections.c.seq, rejections.c.reason, newest)
+        .join(epochs, epochs.c.id == rejections.c.epoch_id)
+        .where(is_among(connection, epochs.c.device_id, device_ids))
+        .subquery()
+    )
+    rows = connection.execute(
+        sa.select(ranked).where(ranked.c.place <= _ACKED_REJECTIONS).order_by(ranked.c.seq)
+    )
+    found: dict[int, list[Rejection]] = {}
+    for row in rows:
+        found.setdefault(row.epoch_id, []).append(Rejection(seq=row.seq, reason=row.reason))
+    return found
+
+
+def _comparable(connection: sa.Connection, device_ids: list[int]) -> dict[int, list[StoredPlace]]:
+    """What is stored in the places that devices should compare with their own, by outbox.
+
+    They are the last place without a gap, and those for which other bytes came lately.
+    """
+    last = (
+        sa.select(results.c.epoch_id, results.c.seq, results.c.body_sha256)
+        .join(
+            epochs,
+            sa.and_(epochs.c.id == results.c.epoch_id, epochs.c.through == results.c.seq),
+        )
+        .where(is_among(connection, epochs.c.device_id, device_ids))
+    )
+    newest = (
+        sa.func.row_number()
+        .over(
+            partition_by=epochs.c.device_id,
+            order_by=(disputes.c.last_at.desc(), disputes.c.seq.desc()),
+        )
+        .label("place")
+    )
+    ranked = (
+        sa.select(disputes.c.epoch_id, disputes.c.seq, newest)
+        .join(epochs, epochs.c.id == disputes.c.epoch_id)
+        .where(is_among(connection, epochs.c.device_id, device_ids))
+        .subquery()
+    )
+    disputed = (
+        sa.select(results.c.epoch_id, results.c.seq, results.c.body_sha256)
+        .join(
+            ranked,
+            sa.and_(ranked.c.epoch_id == results.c.epoch_id, ranked.c.seq == results.c.seq),
+        )
+        .where(ranked.c.place <= _ACKED_DISPUTES)
+    )
+    rows = connection.execute(sa.union(last, disputed))
+    found: dict[int, list[StoredPlace]] = {}
+    for row in sorted(rows, key=lambda row: (row.epoch_id, row.seq)):
+        place = StoredPlace(seq=row.seq, sha256=row.body_sha256)
+        found.setdefault(row.epoch_id, []).append(place)
+    return found
+
+
+def _watermark(through: int, islands: str) -> Watermark:
+    return Watermark(through, () if islands == _NO_ISLANDS else _ISLANDS.decode(islands))
+
+
+def _islands_text(watermark: Watermark) -> str:
+    if not watermark.islands:
+        return _NO_ISLANDS
+    return msgspec.json.encode(watermark.islands).decode()

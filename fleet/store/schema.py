@@ -1,0 +1,197 @@
+"""The tables of the fleet store.
+
+Times are seconds since 1970 by the fleet's own clock unless a column says otherwise. JSON
+columns hold contract types, encoded by msgspec.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    },
+)
+
+#: SQLite numbers rows by itself only for a column of exactly this type.
+_ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _device_id(*, primary_key: bool = False) -> sa.Column[int]:
+    return sa.Column(
+        "device_id",
+        sa.BigInteger,
+        sa.ForeignKey("devices.id"),
+        primary_key=primary_key,
+        autoincrement=False,
+        nullable=False,
+    )
+
+
+def _epoch_id(*, primary_key: bool = False) -> sa.Column[int]:
+    return sa.Column(
+        "epoch_id",
+        sa.BigInteger,
+        sa.ForeignKey("epochs.id"),
+        primary_key=primary_key,
+        autoincrement=False,
+        nullable=False,
+    )
+
+
+def _seq(*, primary_key: bool = False) -> sa.Column[int]:
+    return sa.Column(
+        "seq", sa.BigInteger, primary_key=primary_key, autoincrement=False, nullable=False
+    )
+
+
+facts = sa.Table(
+    "facts",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    comment="What is true of the store itself: its identity.",
+)
+
+devices = sa.Table(
+    "devices",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("site", sa.Text, nullable=False),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("first_seen_at", sa.Float, nullable=False),
+    sa.Column("last_seen_at", sa.Float),
+    sa.Column("presence", sa.Text),
+    sa.Column("boot_id", sa.Text),
+    sa.Column("connection", sa.BigInteger),
+    sa.Column("state_at", sa.Float, comment="by the device's clock"),
+    sa.Column("inventory", sa.Text),
+    sa.Column("progress", sa.Text, comment="the last update message"),
+    sa.Column("earlier_boots", sa.Text, comment="newest first"),
+    sa.UniqueConstraint("site", "device"),
+)
+
+epochs = sa.Table(
+    "epochs",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    _device_id(),
+    sa.Column("epoch", sa.Text, nullable=False),
+    sa.Column("through", sa.BigInteger, nullable=False),
+    sa.Column("islands", sa.Text, nullable=False, comment="closed ranges beyond through"),
+    sa.Column("first_seen_at", sa.Float, nullable=False),
+    sa.UniqueConstraint("device_id", "epoch"),
+)
+
+results = sa.Table(
+    "results",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    _epoch_id(),
+    _seq(),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("body_sha256", sa.Text, nullable=False),
+    sa.Column("received_at", sa.Float, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("threads", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("set_id", sa.Text, nullable=False),
+    sa.Column("p95_ci_low_ms", sa.Float),
+    sa.Column("p95_ci_high_ms", sa.Float),
+    sa.Column("run", sa.Text, nullable=False, comment="the run without its raw samples"),
+    # The only index: each one that is not in the order of arrival costs more with every result.
+    sa.UniqueConstraint("epoch_id", "seq"),
+)
+
+repeatable = sa.Table(
+    "repeatable",
+    metadata,
+    _device_id(primary_key=True),
+    sa.Column("run_id", sa.Text, primary_key=True),
+    _epoch_id(primary_key=True),
+    _seq(),
+    comment="Runs of devices that have had several outboxes, and may bring one twice.",
+)
+
+samples = sa.Table(
+    "samples",
+    metadata,
+    _epoch_id(primary_key=True),
+    _seq(primary_key=True),
+    sa.Column("latencies_ms", sa.LargeBinary, nullable=False, comment="float64, little-endian"),
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    _epoch_id(primary_key=True),
+    _seq(primary_key=True),
+    sa.Column("last_seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("received_at", sa.Float, nullable=False),
+)
+
+rejections = sa.Table(
+    "rejections",
+    metadata,
+    _epoch_id(primary_key=True),
+    _seq(primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("rejected_at", sa.Float, nullable=False),
+)
+
+disputes = sa.Table(
+    "disputes",
+    metadata,
+    _epoch_id(primary_key=True),
+    _seq(primary_key=True),
+    sa.Column("last_at", sa.Float, nullable=False),
+    comment="Places for which other bytes came than are stored.",
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("site", sa.Text, comment="from the topic, where it has one"),
+    sa.Column("device", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False, comment="at most 256 KiB of it"),
+    sa.Column("payload_bytes", sa.BigInteger, nullable=False),
+    sa.Column("payload_sha256", sa.Text, nullable=False),
+    sa.Column("times", sa.BigInteger, nullable=False),
+    sa.Column("first_at", sa.Float, nullable=False),
+    sa.Column("last_at", sa.Float, nullable=False),
+    sa.UniqueConstraint("topic", "payload_sha256"),
+    sa.Index(None, "site", "device"),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("site", sa.Text, nullable=False),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("decided_at", sa.Float, nullable=False),
+    sa.Column("evidence_sha256", sa.Text, nullable=False),
+    sa.Column("inputs", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Index(None, "site", "device", "policy", "id"),
+)
+
+desired = sa.Table(
+    "desired",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("device", sa.Text, primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("decision_id", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+)

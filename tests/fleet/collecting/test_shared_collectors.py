@@ -1,0 +1,83 @@
+"""Collectors that share a broker and a PostgreSQL: they die, and nothing is lost or twice."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from fleet.store.database import open_database
+from fleet.store.schema import results
+from support.brokers import Mosquitto
+from support.collectors import ServeProcess
+from support.outboxes import Outboxes
+from support.stores import ON_POSTGRESQL
+
+pytestmark = ON_POSTGRESQL
+
+StartServe = Callable[..., ServeProcess]
+DEVICES, EACH = 20, 100
+
+
+@pytest.fixture
+def outboxes(mosquitto: Mosquitto) -> Iterator[Outboxes]:
+    """Devices with results to deliver."""
+    with contextlib.closing(Outboxes(mosquitto.url, devices=DEVICES, each=EACH)) as devices:
+        yield devices
+
+
+def stored_run_ids(store_url: str) -> list[str]:
+    with (
+        contextlib.closing(open_database(store_url, create=False)) as database,
+        database.reading() as connection,
+    ):
+        return sorted(connection.scalars(sa.select(results.c.run_id)))
+
+
+def share_of(collector: ServeProcess) -> int:
+    """How many results one collector says to have stored."""
+    lines = [line for line in collector.log.read_text().splitlines() if " stored results=" in line]
+    return sum(int(line.split("results=")[1].split()[0]) for line in lines)
+
+
+def test_results_are_spread_over_the_collectors_and_stored_once(
+    start_serve: StartServe, mosquitto: Mosquitto, outboxes: Outboxes, store_url: str
+) -> None:
+    words = ("--broker", mosquitto.url, "--shared", "-v")
+    collectors = [start_serve(*words) for _ in range(3)]
+    outboxes.send()
+    assert outboxes.deliver(within_s=60)
+    assert stored_run_ids(store_url) == outboxes.run_ids
+    assert all(collector.stop() == 0 for collector in collectors)
+    shares = [share_of(collector) for collector in collectors]
+    assert sum(shares) == DEVICES * EACH
+    assert min(shares) > 0
+
+
+def test_killed_collectors_lose_nothing_because_devices_send_again(
+    start_serve: StartServe, mosquitto: Mosquitto, outboxes: Outboxes, store_url: str
+) -> None:
+    """Two of three die, one after the other, each while results come in."""
+    words = ("--broker", mosquitto.url, "--shared")
+    collectors = [start_serve(*words) for _ in range(3)]
+    for number in (0, 1):
+        outboxes.send(up_to=(number + 1) * EACH // 2)
+        collectors[number].stop(signal.SIGKILL)
+    assert outboxes.deliver(within_s=120)
+    assert stored_run_ids(store_url) == outboxes.run_ids
+
+
+def test_sharing_needs_a_broker_of_its_own(store_url: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fleet", "serve", "--shared", "--db", store_url],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "name it with --broker" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,86 @@
+"""Frames over a real pipe: whole, in order, however they are cut."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.mqtt.frames import Frames, Say, frame, write_all
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Reading and writing end; the writing end may be closed by the test."""
+    reading, writing = os.pipe()
+    yield reading, writing
+    os.close(reading)
+
+
+def messages_in(reading: int) -> list[Say]:
+    frames, found = Frames(reading), []
+    while (body := frames.read(wait_s=None)) is not None:
+        found.append(msgspec.msgpack.decode(body, type=Say))
+    assert frames.ended
+    return found
+
+
+@given(
+    sizes=st.lists(st.integers(0, 200_000), max_size=6),
+    cuts=st.lists(st.integers(1, 5000), min_size=1, max_size=5),
+)
+@settings(max_examples=40, deadline=None)
+def test_frames_come_whole_and_in_order_however_the_bytes_are_cut(
+    sizes: list[int], cuts: list[int]
+) -> None:
+    sent = [Say([(f"t/{number}", bytes(size))]) for number, size in enumerate(sizes)]
+    data = b"".join(map(frame, sent))
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        at = turn = 0
+        while at < len(data):
+            step = cuts[turn % len(cuts)] if turn < 50 else len(data)
+            write_all(writing, data[at : at + step])
+            at, turn = at + step, turn + 1
+        os.close(writing)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert messages_in(reading) == sent
+    finally:
+        writer.join()
+        os.close(reading)
+
+
+def test_nothing_within_the_wait_is_none_and_not_the_end(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    frames = Frames(reading)
+    assert frames.read(wait_s=0.0) is None
+    assert not frames.ended
+    write_all(writing, frame(Say([])))
+    assert frames.read(wait_s=0.0) is not None
+    os.close(writing)
+    assert frames.read(wait_s=None) is None
+    assert frames.ended
+
+
+def test_a_frame_that_was_cut_off_by_a_death_is_not_given(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    write_all(writing, frame(Say([("t", b"12345")]))[:-1])
+    os.close(writing)
+    assert messages_in(reading) == []
+
+
+def test_writing_to_nobody_is_a_broken_pipe() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with pytest.raises(BrokenPipeError):
+        write_all(writing, b"anything")
+    os.close(writing)

@@ -1,0 +1,95 @@
+"""Opening the store, its schema, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from fleet.errors import AddressError, RowRefusedError, StoreError, StoreMissingError
+from fleet.store.database import Database, open_database
+from fleet.store.schema import facts, metadata, results
+
+
+def dump(path: Path) -> dict[tuple[str, str], str]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT type, name, sql FROM sqlite_master")
+        # A column that was added later stands in the same line as the one before it.
+        return {
+            (kind, name): " ".join((sql or "").split())
+            for kind, name, sql in rows
+            if "alembic" not in name
+        }
+
+
+def test_the_migrations_build_exactly_the_schema(database: Database, tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'direct.db'}")
+    metadata.create_all(engine)
+    engine.dispose()
+    assert database.path is not None
+    assert dump(database.path) == dump(tmp_path / "direct.db")
+
+
+def test_a_store_of_the_first_schema_is_upgraded_with_its_runs(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript((Path(__file__).parent / "store-0001.sql").read_text())
+    with (
+        contextlib.closing(open_database(f"sqlite:///{path}", create=False)) as database,
+        database.reading() as connection,
+    ):
+        assert list(connection.scalars(sa.select(results.c.run_id))) == ["run-net-base"]
+
+
+def test_the_store_is_durable_and_readable_while_written(database: Database) -> None:
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_store_keeps_its_identity(store_url: str, database: Database) -> None:
+    with contextlib.closing(open_database(store_url, create=False)) as again:
+        assert again.store_id() == database.store_id()
+
+
+def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
+    def write_and_fail() -> None:
+        with database.writing() as connection:
+            connection.execute(sa.insert(facts).values(name="x", value="1"))
+            connection.execute(sa.insert(facts).values(name="x", value="2"))
+
+    with pytest.raises(RowRefusedError):
+        write_and_fail()
+    with database.reading() as connection:
+        assert connection.scalar(sa.select(facts).where(facts.c.name == "x")) is None
+
+
+def test_a_missing_store_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreMissingError, match="edgewright-fleet serve"):
+        open_database(f"sqlite:///{tmp_path / 'none.db'}", create=False)
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database " * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        open_database(f"sqlite:///{path}", create=True)
+
+
+def test_a_store_of_a_later_edgewright_is_refused(store_url: str, database: Database) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="later Edgewright"):
+        open_database(store_url, create=False)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://x", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "x://"]
+)
+def test_another_kind_of_store_is_refused(url: str) -> None:
+    with pytest.raises(AddressError, match="expected"):
+        open_database(url, create=True)
