@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -10,43 +9,55 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-import msgspec
-from rich.console import Console
 
 from contract.address import parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
 from contract.exits import Exit
-from fleet.ask_command import ask_command
 from fleet.authority.authority import fleet_access
-from fleet.broker_config_command import broker_config
-from fleet.database import Database, open_database
-from fleet.deploy_command import deploy
-from fleet.enroll_command import enroll, revoke
-from fleet.errors import AddressError, FleetError, OrderError, PolicyError, UnknownDeviceError
-from fleet.evidence import runs_of
-from fleet.link import publish_once
-from fleet.options import authority_option, broker_option, db_option, json_option, policy_option
-from fleet.policy import load_policy, ready_policies, ready_policy_text
-from fleet.quarantine import list_quarantine
-from fleet.recommendation import Recommendation, finding, recommend
-from fleet.report import (
+from fleet.choosing.policy import load_policy, ready_policies, ready_policy_text
+from fleet.commands.ask import ask_command
+from fleet.commands.broker_config import broker_config
+from fleet.commands.deploy import deploy
+from fleet.commands.enroll import enroll, revoke
+from fleet.commands.options import (
+    authority_option,
+    broker_option,
+    db_option,
+    json_option,
+    policy_option,
+)
+from fleet.commands.printing import console, print_json
+from fleet.commands.quarantine import quarantine
+from fleet.commands.serve import serve
+from fleet.commands.whatif import whatif
+from fleet.errors import (
+    AddressError,
+    FleetError,
+    OrderError,
+    PolicyError,
+    UnknownDeviceError,
+    UnknownMessageError,
+)
+from fleet.mqtt.link import publish_once
+from fleet.reports.report import (
     ExplanationReport,
     report_device,
     report_explanation,
     report_recommendation,
     report_result,
 )
-from fleet.rollout import current_desired, plan_rollout, store_rollout
-from fleet.roster import completeness_of, find_device, list_devices
-from fleet.serve_command import serve
-from fleet.table import (
+from fleet.reports.table import (
     candidates_table,
     devices_table,
-    quarantine_table,
     recommendations_table,
     results_table,
 )
-from fleet.telling import explanation_lines, rollout_lines
+from fleet.reports.telling import explanation_lines, rollout_lines
+from fleet.store.database import Database, open_database
+from fleet.store.evidence import runs_of
+from fleet.store.recommendation import Recommendation, finding, recommend
+from fleet.store.rollout import current_desired, plan_rollout, store_rollout
+from fleet.store.roster import completeness_of, find_device, list_devices
 
 _WRONG_USE = (
     AddressError,
@@ -55,10 +66,9 @@ _WRONG_USE = (
     PolicyError,
     TopicError,
     UnknownDeviceError,
+    UnknownMessageError,
 )
 _PUBLISH_PATIENCE_S = 10.0
-#: Where output goes to a file or a pipe there is no terminal whose width would matter.
-_PIPE_COLUMNS = 200
 
 
 class _Group(click.Group):
@@ -86,7 +96,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, enroll, revoke, deploy, broker_config, ask_command):
+for _command in (serve, enroll, revoke, deploy, broker_config, ask_command, whatif, quarantine):
     cli.add_command(_command)
 
 
@@ -107,11 +117,11 @@ def devices(store_url: str, *, as_json: bool) -> None:
             for device in list_devices(connection)
         ]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     elif rows:
-        _console().print(devices_table(rows))
+        console().print(devices_table(rows))
     else:
-        _console().print("No device has reported yet.")
+        console().print("No device has reported yet.")
 
 
 @cli.command()
@@ -125,11 +135,11 @@ def results(device_name: str, store_url: str, *, as_json: bool) -> None:
         device = find_device(list_devices(connection), device_name)
         runs = runs_of(connection, device)
     if as_json:
-        _print_json([report_result(device, one) for one in runs])
+        print_json([report_result(device, one) for one in runs])
     elif runs:
-        _console().print(results_table(runs))
+        console().print(results_table(runs))
     else:
-        _console().print(f"{device.name} has no stored run yet.")
+        console().print(f"{device.name} has no stored run yet.")
 
 
 @cli.command()
@@ -145,16 +155,16 @@ def recommendations(policy_name: str, store_url: str, *, as_json: bool) -> None:
     found = _recommend(_open(store_url), policy_name, [])
     rows = [report_recommendation(one) for one in found]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    console = _console()
+    out = console()
     if not rows:
-        console.print("No device has reported yet.")
+        out.print("No device has reported yet.")
         return
-    console.print(recommendations_table(rows))
+    out.print(recommendations_table(rows))
     said = finding(found)
     if said:
-        console.print(f"\n{said}", highlight=False)
+        out.print(f"\n{said}", highlight=False)
 
 
 @cli.command()
@@ -167,7 +177,7 @@ def explain(device_name: str, policy_name: str, store_url: str, *, as_json: bool
     (found,) = _recommend(_open(store_url), policy_name, [device_name])
     document = report_explanation(found)
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         _print_explanation(found.name, document)
 
@@ -220,7 +230,7 @@ def apply(
             )
             raise
     if as_json:
-        _print_json(rollouts)
+        print_json(rollouts)
     else:
         click.echo("\n".join(rollout_lines(rollouts, dry_run=dry_run)))
     left_alone = [rollout for rollout in rollouts if rollout.desired is None]
@@ -235,22 +245,6 @@ def policies(name: str | None) -> None:
     click.echo(
         "\n".join(ready_policies()) if name is None else ready_policy_text(name), nl=name is None
     )
-
-
-@cli.command()
-@click.option("--limit", default=50, show_default=True, help="At most this many, newest first.")
-@db_option
-@json_option
-def quarantine(limit: int, store_url: str, *, as_json: bool) -> None:
-    """List messages that were refused, and why."""
-    with _open(store_url).reading() as connection:
-        rows = list_quarantine(connection, limit=limit)
-    if as_json:
-        _print_json(rows)
-    elif rows:
-        _console().print(quarantine_table(rows))
-    else:
-        _console().print("Nothing was refused.")
 
 
 def main() -> None:
@@ -275,17 +269,9 @@ def _recommend(
         return [recommend(connection, device, policy, now=now) for device in chosen]
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
-
-
-def _print_json(document: object) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
-
-
 def _print_explanation(name: str, document: ExplanationReport) -> None:
-    console = _console()
-    console.print("\n".join(explanation_lines(name, document)), markup=False, highlight=False)
+    out = console()
+    out.print("\n".join(explanation_lines(name, document)), markup=False, highlight=False)
     if document.candidates:
-        console.print()
-        console.print(candidates_table(document.candidates))
+        out.print()
+        out.print(candidates_table(document.candidates))

@@ -16,9 +16,9 @@ import pytest
 from contract.benchmark import BenchRun, RunStatus
 from contract.messages import Desired, Phase, Update, decode_message, encode_message
 from contract.topics import Leaf, topic_for
-from fleet.database import Database
-from fleet.delivery import Delivery
-from fleet.intake import Intake
+from fleet.collecting.intake import Intake
+from fleet.mqtt.delivery import Delivery
+from fleet.store.database import Database
 from support.brokers import Mosquitto
 from support.devices import DeviceClient, eventually
 from support.measurements import make_inventory, make_result, make_run
@@ -318,6 +318,45 @@ def test_apply_without_a_broker_stores_the_choice_and_says_so(fill: Fill, ask: A
     assert "is it running?" in done.stderr
     (row,) = documents(ask("devices", "--json"))
     assert row["desired_variant"] == "net-base"
+
+
+def test_what_if_counts_who_would_change_and_stores_nothing(
+    fill: Fill, ask: Ask, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    fill("a", GOOD, FAST)
+    fill("b", GOOD)
+    fill("c", make_run("net-base", p50_ms=900.0))
+    ask("apply", "a", "b", "--broker", mosquitto.url)
+    policy = tmp_path / "quick.toml"
+    policy.write_text(
+        'name = "quick"\nconstraints = ["p95_ms <= 150"]\nobjectives = ["min p95_ms"]\n'
+    )
+    before = json.loads(ask("explain", "a", "--json").stdout)["recommendation"]["decision_id"]
+    document = json.loads(ask("whatif", "--policy", str(policy), "--json").stdout)
+    told = [document[name] for name in ("devices", "would_change", "would_stay", "left_alone")]
+    assert told == [3, 1, 1, 1]
+    assert document["moves"] == [
+        {
+            "before": {"variant": "net-base", "threads": 1},
+            "after": {"variant": "net-sq8", "threads": 1},
+            "devices": 1,
+        }
+    ]
+    shown = ask("whatif", "--policy", str(policy)).stdout
+    assert "1 of 3 devices would change, 1 stay, and 1 be left alone" in shown
+    assert "net-base at 1 thread -> net-sq8 at 1 thread" in shown
+    after = json.loads(ask("explain", "a", "--json").stdout)["recommendation"]["decision_id"]
+    assert after == before
+
+
+def test_what_if_under_the_present_policy_changes_nothing(
+    fill: Fill, ask: Ask, mosquitto: Mosquitto
+) -> None:
+    fill("a", GOOD, FAST)
+    first = json.loads(ask("whatif", "--json").stdout)
+    assert (first["would_change"], first["changes"][0]["now"]) == (1, None)
+    ask("apply", "--broker", mosquitto.url)
+    assert json.loads(ask("whatif", "--json").stdout)["would_change"] == 0
 
 
 def test_help_answers_for_every_command(ask: Ask) -> None:

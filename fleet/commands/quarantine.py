@@ -1,0 +1,84 @@
+"""`edgewright-fleet quarantine`: what was refused, in full, and once more."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from contract.exits import Exit
+from fleet.collecting.replay import replay
+from fleet.commands.options import db_option, json_option
+from fleet.commands.printing import console, print_json
+from fleet.errors import UnknownMessageError
+from fleet.reports.table import quarantine_table
+from fleet.store.database import open_database
+from fleet.store.quarantine import find_quarantined, list_quarantine, payload_of
+
+
+@click.group(invoke_without_command=True)
+@click.option("--limit", default=50, show_default=True, help="At most this many, newest first.")
+@db_option
+@json_option
+@click.pass_context
+def quarantine(context: click.Context, limit: int, store_url: str, *, as_json: bool) -> None:
+    """List messages that were refused, and why; 'show' and 'replay' take their numbers."""
+    context.obj = store_url
+    if context.invoked_subcommand is not None:
+        return
+    with open_database(store_url, create=False).reading() as connection:
+        rows = list_quarantine(connection, limit=limit)
+    if as_json:
+        print_json(rows)
+    elif rows:
+        console().print(quarantine_table(rows))
+    else:
+        console().print("Nothing was refused.")
+
+
+@quarantine.command()
+@click.argument("number", type=int)
+@click.option("--raw", is_flag=True, help="Print the message's bytes as they came, and no more.")
+@db_option
+@json_option
+def show(number: int, store_url: str, *, raw: bool, as_json: bool) -> None:
+    """Show the refused message NUMBER in full, as far as it was kept (256 KiB)."""
+    with open_database(store_url, create=False).reading() as connection:
+        found = find_quarantined(connection, number)
+        payload = payload_of(connection, number)
+    if raw:
+        sys.stdout.buffer.write(payload)
+        return
+    text = payload.decode("utf-8", errors="backslashreplace")
+    if as_json:
+        print_json({"message": found, "payload": text})
+        return
+    click.echo(f"topic   {found.topic}\nreason  {found.reason}")
+    click.echo(f"came    {found.times} times, {found.payload_bytes} bytes\n\n{text}")
+
+
+@quarantine.command("replay")
+@click.argument("numbers", metavar="[NUMBER]...", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All that is in quarantine.")
+@db_option
+@json_option
+def replay_command(numbers: tuple[int, ...], store_url: str, *, every: bool, as_json: bool) -> None:
+    """Read refused messages once more, and store what is accepted now.
+
+    Such as after an upgrade that knows a newer kind of message. What is accepted leaves the
+    quarantine; the rest stays, with its reason. The exit code is 1 where any stays.
+    """
+    if every == bool(numbers):
+        message = "expected NUMBERs as 'edgewright-fleet quarantine' lists them, or --all"
+        raise UnknownMessageError(message)
+    replayed = replay(
+        open_database(store_url, create=False), None if every else numbers, now=time.time()
+    )
+    if as_json:
+        print_json(replayed)
+    for one in [] if as_json else replayed:
+        told = "stored" if one.problem is None else f"stays: {one.problem}"
+        click.echo(f"{one.number}: {told}")
+    if any(one.problem is not None for one in replayed):
+        raise SystemExit(int(Exit.FAILED))
