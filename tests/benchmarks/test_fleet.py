@@ -1,0 +1,46 @@
+"""The fleet's benchmark drains real queues, and counts what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from benchmarks.lib.fleet_drain import drain_by_collector, drain_plainly
+from benchmarks.lib.result_stream import results
+from contract.messages import Result, decode_message
+
+DEVICES, EACH = 20, 5
+
+
+@pytest.fixture
+def stream() -> list[tuple[str, bytes]]:
+    """Results of a few devices."""
+    return list(results(DEVICES, EACH))
+
+
+def test_the_stream_is_of_the_contract_with_places_in_order(
+    stream: list[tuple[str, bytes]],
+) -> None:
+    places: dict[str, list[int]] = {}
+    for topic, payload in stream:
+        _, message = decode_message(topic, payload)
+        assert isinstance(message, Result)
+        places.setdefault(message.device, []).append(message.seq)
+    assert list(places.values()) == [list(range(1, EACH + 1))] * DEVICES
+
+
+@pytest.mark.usefixtures("mosquitto_program")
+def test_either_drains_a_queue_and_the_collector_has_stored_all_of_it(
+    stream: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    for drain in (drain_plainly, drain_by_collector):
+        folder = tmp_path / drain.__name__
+        folder.mkdir()
+        found = drain(folder, stream)
+        assert found.seconds > 0
+        assert found.cpu_s > 0
+    with contextlib.closing(sqlite3.connect(folder / "fleet.db")) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM results").fetchone() == (len(stream),)
