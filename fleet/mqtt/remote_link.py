@@ -15,6 +15,7 @@ import msgspec
 from contract.access import Access
 from contract.address import BrokerAddress
 from contract.messages import Ack, Desired, encode_message
+from fleet.mqtt.client import make_client
 from fleet.mqtt.delivery import Delivery, Subscribed
 from fleet.mqtt.frames import Arrived, Frames, Order, Say, Trouble, frame, write_all
 from fleet.mqtt.link import Session, topic_of
@@ -37,6 +38,9 @@ class RemoteLink:
         client_id: as the broker knows it.
         session: what the broker does for the subscription.
         topics: what to subscribe to; all that devices say, where none are given.
+
+    Raises:
+        BrokerAwayError: a file of the access cannot be read.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class RemoteLink:
         session: Session,
         topics: Sequence[str] = (),
     ) -> None:
+        # What is wrong with the files of the access ends the command, not the other process.
+        make_client(address, access, client_id=client_id, clean=True)
         self._order = Order(
             host=address.host,
             port=address.port,

@@ -56,6 +56,13 @@ class Mosquitto:
             else:
                 return
 
+    def kill(self) -> None:
+        """SIGKILL it, as a power cut does to a process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from support.brokers import free_port
@@ -82,12 +83,18 @@ class PostgresServer:
                 return
 
     def kill(self) -> None:
-        """End it at once, with every process that it started."""
-        if self._process is not None:
-            # SIGQUIT is its "immediate shutdown": no checkpoint, recovery at the next start.
-            self._process.send_signal(3)
-            self._process.wait(_START_TIMEOUT_S)
-            self._process = None
+        """SIGKILL it and every process that it started."""
+        if self._process is None:
+            return
+        server = psutil.Process(self._process.pid)
+        family = [server, *server.children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait(_START_TIMEOUT_S)
+        # What is left of it would keep the memory that they share.
+        psutil.wait_procs(family, timeout=_START_TIMEOUT_S)
+        self._process = None
 
     def close(self) -> None:
         """End it and remove its files."""

@@ -16,7 +16,9 @@ from fleet.store.database import open_database
 from fleet.store.schema import results
 from support.brokers import Mosquitto
 from support.collectors import ServeProcess
+from support.devices import eventually
 from support.outboxes import Outboxes
+from support.postgres import PostgresServer
 from support.stores import ON_POSTGRESQL
 
 pytestmark = ON_POSTGRESQL
@@ -71,6 +73,39 @@ def test_killed_collectors_lose_nothing_because_devices_send_again(
         collectors[number].stop(signal.SIGKILL)
     assert outboxes.deliver(within_s=120)
     assert stored_run_ids(store_url) == outboxes.run_ids
+
+
+def test_a_killed_database_that_comes_back_has_everything_once(
+    start_serve: StartServe,
+    mosquitto: Mosquitto,
+    outboxes: Outboxes,
+    postgres: PostgresServer,
+    store_url: str,
+) -> None:
+    """It dies while results come in, is away for a while, and recovers; collectors wait."""
+    collectors = [start_serve("--broker", mosquitto.url, "--shared") for _ in range(2)]
+    outboxes.send(up_to=EACH // 2)
+    postgres.kill()
+    outboxes.send()
+    assert eventually(lambda: any("out of order" in one.log.read_text() for one in collectors))
+    postgres.start()
+    assert outboxes.deliver(within_s=120)
+    assert stored_run_ids(store_url) == outboxes.run_ids
+    assert all(collector.process.poll() is None for collector in collectors)
+
+
+def test_a_killed_broker_that_comes_back_has_everything_once(
+    start_serve: StartServe, mosquitto: Mosquitto, outboxes: Outboxes, store_url: str
+) -> None:
+    """It forgets what was on its way; collectors and devices connect again by themselves."""
+    collectors = [start_serve("--broker", mosquitto.url, "--shared") for _ in range(2)]
+    outboxes.send(up_to=EACH // 2)
+    mosquitto.kill()
+    outboxes.send()
+    mosquitto.start()
+    assert outboxes.deliver(within_s=120)
+    assert stored_run_ids(store_url) == outboxes.run_ids
+    assert all(collector.process.poll() is None for collector in collectors)
 
 
 def test_sharing_needs_a_broker_of_its_own(store_url: str, tmp_path: Path) -> None:
