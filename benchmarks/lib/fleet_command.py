@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from benchmarks.lib.agent_report import Finding, Report
+from benchmarks.lib.fleet_decision import measure_decision
 from benchmarks.lib.fleet_drain import measure_drain
 from benchmarks.lib.fleet_growth import measure_growth
 from benchmarks.lib.fleet_occasion import FleetOccasion
@@ -25,6 +26,7 @@ _PACKAGES = ("edgewright", "paho-mqtt", "sqlalchemy", "msgspec", "psycopg")
 _SECTIONS: Mapping[str, Callable[[FleetOccasion], Finding]] = {
     "drain": measure_drain,
     "growth": measure_growth,
+    "decision": measure_decision,
 }
 
 

@@ -25,7 +25,7 @@ def results(devices: int, each: int) -> Iterator[tuple[str, bytes]]:
     for number in range(1, each + 1):
         for device in range(devices):
             name = f"d-{device:06}"
-            run = _run(name, number)
+            run = run_of(name, number)
             message = Result(site=SITE, device=name, epoch=EPOCH, seq=number, run=run)
             yield topic_for(SITE, name, Leaf.RESULT), _lean(message)
 
@@ -43,7 +43,8 @@ def _lean(message: Result) -> bytes:
     return msgspec.json.encode(document)
 
 
-def _run(device: str, number: int) -> BenchRun:
+def run_of(device: str, number: int) -> BenchRun:
+    """A run that went well; `number` tells a device's runs apart."""
     variant = _VARIANTS[number % len(_VARIANTS)]
     p50_ms = 20.0 + number % 7 + len(device)
     now = Conditions(temperature_c=51.5, clock_mhz=1500.0, load_1m=0.31, throttled=False)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import enum
+import math
+import operator
+from collections.abc import Callable
 
 from fleet.choosing.candidate import Candidate
 
@@ -34,28 +37,23 @@ class Metric(enum.StrEnum):
     @property
     def better(self) -> Direction:
         """Which way this metric gets better."""
-        return Direction.MAX if self in (Metric.TOP1, Metric.TOP3) else Direction.MIN
+        return Direction.MAX if self in _BETTER_WHEN_HIGHER else Direction.MIN
 
     @property
     def is_share(self) -> bool:
         """Whether this is a share of images."""
-        return self in (Metric.TOP1, Metric.TOP3, Metric.TOP1_DROP)
+        return self in _SHARES
 
     def of(self, candidate: Candidate) -> float | None:
         """Value of this metric; None where it was not measured."""
-        if self is Metric.PEAK_RSS_MB:
-            return _megabytes(candidate.peak_rss_bytes)
-        if self is Metric.SIZE_MB:
-            return _megabytes(candidate.bytes)
-        value: float | None = getattr(candidate, self.value)
-        return value
+        return _VALUES[self](candidate)
 
     def cost(self, candidate: Candidate) -> float:
         """Value as something to keep small; infinite where it was not measured."""
-        value = self.of(candidate)
+        value = _VALUES[self](candidate)
         if value is None:
-            return float("inf")
-        return -value if self.better is Direction.MAX else value
+            return math.inf
+        return -value if self in _BETTER_WHEN_HIGHER else value
 
     def words(self, value: float) -> str:
         """Render a value with its unit, the way a person says it."""
@@ -67,5 +65,19 @@ class Metric(enum.StrEnum):
         return f"{number} {self.value.rsplit('_', 1)[1].replace('mb', 'MB').replace('mj', 'mJ')}"
 
 
+def _value_of(metric: Metric) -> Callable[[Candidate], float | None]:
+    if metric is Metric.PEAK_RSS_MB:
+        return lambda candidate: _megabytes(candidate.peak_rss_bytes)
+    if metric is Metric.SIZE_MB:
+        return lambda candidate: _megabytes(candidate.bytes)
+    return operator.attrgetter(metric.value)
+
+
 def _megabytes(count: int | None) -> float | None:
     return None if count is None else count / BYTES_PER_MB
+
+
+# Looked at thousands of times for a device, so found by one step each.
+_VALUES = {metric: _value_of(metric) for metric in Metric}
+_BETTER_WHEN_HIGHER = frozenset({Metric.TOP1, Metric.TOP3})
+_SHARES = frozenset({Metric.TOP1, Metric.TOP3, Metric.TOP1_DROP})

@@ -17,7 +17,7 @@ from fleet.choosing.decision import (
     ref_of,
 )
 from fleet.choosing.metric import Metric
-from fleet.choosing.pareto import dominator, pareto_front
+from fleet.choosing.pareto import dominators, pareto_front
 from fleet.choosing.terms import Constraint, Objective, Terms, Violation
 from fleet.choosing.tie import is_tie
 
@@ -37,9 +37,9 @@ def decide(evidence: Evidence) -> Outcome:
     if not usable:
         return Outcome(
             status=Status.NO_DATA,
-            assessments=tuple(_assess(one, (), terms, pick=None) for one in candidates),
+            assessments=tuple(_assess(one, terms) for one in candidates),
         )
-    feasible = [one for one in usable if not violations_of(one, terms.constraints)]
+    feasible = [one for one in usable if _fits(one, terms.constraints)]
     if not feasible:
         return _nearest_miss(candidates, usable, terms)
     winner, steps = _rank(feasible, terms.objectives)
@@ -47,13 +47,22 @@ def decide(evidence: Evidence) -> Outcome:
     keeps = present is not None and not _beats(winner, present, terms.objectives)
     pick = present if keeps and present is not None else winner
     others = [one for one in feasible if one.variant != pick.variant]
+    better = dict(
+        zip(
+            map(ref_of, feasible),
+            dominators(feasible, _dimensions(terms.objectives)),
+            strict=True,
+        )
+    )
     return Outcome(
         status=Status.CHOSEN,
         pick=ref_of(pick),
-        assessments=tuple(_assess(one, feasible, terms, pick=pick) for one in candidates),
+        assessments=tuple(
+            _assess(one, terms, pick=pick, better=better.get(ref_of(one))) for one in candidates
+        ),
         steps=tuple(steps),
         runner_up=ref_of(_rank(others, terms.objectives)[0]) if others else None,
-        binding=tuple(_binding(usable, winner, terms)),
+        binding=tuple(_binding(usable, feasible, winner, terms)),
         challenger=ref_of(winner) if pick is not winner else None,
     )
 
@@ -65,6 +74,10 @@ def violations_of(
     """Limits that a candidate breaks."""
     broken = (constraint.violation_by(candidate) for constraint in constraints)
     return tuple(violation for violation in broken if violation is not None)
+
+
+def _fits(candidate: Candidate, constraints: Sequence[Constraint]) -> bool:
+    return all(constraint.is_met(constraint.metric.of(candidate)) for constraint in constraints)
 
 
 def _rank(
@@ -133,19 +146,23 @@ def _nearest_miss(
         status=Status.NEAREST_MISS,
         pick=ref_of(pick),
         violated=violations_of(pick, terms.constraints),
-        assessments=tuple(_assess(one, (), terms, pick=None) for one in candidates),
+        assessments=tuple(_assess(one, terms) for one in candidates),
     )
 
 
 def _binding(
     usable: Sequence[Candidate],
+    feasible: Sequence[Candidate],
     winner: Candidate,
     terms: Terms,
 ) -> list[Binding]:
     bindings = []
     for dropped in terms.constraints:
         rest = [one for one in terms.constraints if one is not dropped]
-        freed = [one for one in usable if not violations_of(one, rest)]
+        freed = [one for one in usable if _fits(one, rest)]
+        if len(freed) == len(feasible):
+            # It keeps nobody out, so the winner is the same without it.
+            continue
         instead, _ = _rank(freed, terms.objectives)
         if instead is not winner:
             bindings.append(
@@ -156,11 +173,12 @@ def _binding(
 
 def _assess(
     candidate: Candidate,
-    feasible: Sequence[Candidate],
     terms: Terms,
     *,
-    pick: Candidate | None,
+    pick: Candidate | None = None,
+    better: Candidate | None = None,
 ) -> Assessment:
+    """Verdict on a candidate; `better` is as good all round and better."""
     ref = ref_of(candidate)
     if candidate.failure is not None:
         return Assessment(ref=ref, verdict=Verdict.FAILED, failure=candidate.failure)
@@ -169,7 +187,6 @@ def _assess(
         return Assessment(ref=ref, verdict=Verdict.INFEASIBLE, violations=violations)
     if candidate is pick:
         return Assessment(ref=ref, verdict=Verdict.CHOSEN)
-    better = dominator(candidate, feasible, _dimensions(terms.objectives))
     if better is not None:
         return Assessment(ref=ref, verdict=Verdict.DOMINATED, dominated_by=ref_of(better))
     return Assessment(ref=ref, verdict=Verdict.FEASIBLE)
