@@ -19,6 +19,7 @@ from fleet.commands.ask import ask_command
 from fleet.commands.broker_config import broker_config
 from fleet.commands.deploy import deploy
 from fleet.commands.enroll import enroll, revoke
+from fleet.commands.group import group
 from fleet.commands.options import (
     authority_option,
     broker_option,
@@ -96,7 +97,17 @@ def cli() -> None:
     """
 
 
-for _command in (serve, enroll, revoke, deploy, broker_config, ask_command, whatif, quarantine):
+for _command in (
+    serve,
+    enroll,
+    revoke,
+    deploy,
+    broker_config,
+    ask_command,
+    whatif,
+    quarantine,
+    group,
+):
     cli.add_command(_command)
 
 

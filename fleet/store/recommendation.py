@@ -14,6 +14,7 @@ from fleet.choosing.decision import Evidence, Incumbent, Outcome, Status
 from fleet.choosing.policy import Policy
 from fleet.choosing.selection import decide
 from fleet.store.evidence import candidates_of, runs_of
+from fleet.store.groups import groups_of
 from fleet.store.roster import Device
 from fleet.store.schema import decisions
 
@@ -75,11 +76,10 @@ def recommend(
 def gather(connection: sa.Connection, device: Device, policy: Policy) -> Evidence:
     """All that a choice for a device depends on, but for its present choice."""
     runs = runs_of(connection, device)
-    groups = device.inventory.groups if device.inventory else []
     return Evidence(
         site=device.site,
         device=device.device,
-        terms=policy.terms_for(device.site, device.device, groups),
+        terms=policy.terms_for(device.site, device.device, groups_of(connection, device)),
         candidates=candidates_of(runs),
         stale_runs=sum(not one.current for one in runs),
     )

@@ -75,6 +75,14 @@ devices = sa.Table(
     sa.UniqueConstraint("site", "device"),
 )
 
+memberships = sa.Table(
+    "memberships",
+    metadata,
+    _device_id(primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    comment="Groups by the operator; devices tell of others in their inventory.",
+)
+
 epochs = sa.Table(
     "epochs",
     metadata,

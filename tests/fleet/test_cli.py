@@ -145,6 +145,40 @@ def test_limits_of_a_group_hold_for_the_devices_in_it(fill: Fill, ask: Ask, tmp_
     assert [row["variant"] for row in rows] == ["net-base", "net-sq8"]
 
 
+def test_a_group_by_the_operator_counts_like_one_by_the_device(
+    fill: Fill, ask: Ask, tmp_path: Path
+) -> None:
+    fill("a", GOOD, FAST)
+    fill("b", GOOD, FAST, groups=["slow"])
+    policy = tmp_path / "groups.toml"
+    policy.write_text(
+        'name = "groups"\nobjectives = ["max top1"]\n[groups.slow]\nconstraints = ["p95_ms <= 5"]\n'
+    )
+
+    def picks() -> list[str]:
+        found = json.loads(ask("recommendations", "--policy", str(policy), "--json").stdout)
+        return [one["variant"] for one in found]
+
+    assert picks() == ["net-base", "net-sq8"]
+    assert ask("group", "add", "slow", "a", "lab/b").returncode == 0
+    assert picks() == ["net-sq8", "net-sq8"]
+    assert json.loads(ask("group", "list", "--json").stdout) == [
+        {"group": "slow", "devices": ["lab/a", "lab/b"]}
+    ]
+    done = ask("group", "remove", "slow", "a", "b")
+    assert (done.returncode, "lab/b stays" in done.stderr) == (1, True)
+    assert picks() == ["net-base", "net-sq8"]
+    assert ask("group", "list").stdout == "slow: lab/b\n"
+
+
+def test_a_group_needs_a_valid_name_and_known_devices(fill: Fill, ask: Ask) -> None:
+    fill("a", GOOD)
+    for words, problem in ((("Slow Ones", "a"), "group 'Slow Ones'"), (("slow", "z"), "'z'")):
+        done = ask("group", "add", *words)
+        assert (done.returncode, problem in done.stderr) == (2, True)
+        assert len(done.stderr.splitlines()) == 1
+
+
 def test_runs_of_another_environment_or_bundle_set_do_not_count(fill: Fill, ask: Ask) -> None:
     other_torch = make_run("net-base", p50_ms=1, fingerprint="fp-0")
     other_set = make_run("net-old", p50_ms=1, set_id="old")

@@ -51,6 +51,14 @@ def _build() -> None:
         sa.UniqueConstraint("site", "device", name="uq_devices_site_device"),
     )
     op.create_table(
+        "memberships",
+        _device_id(),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("device_id", "name", name="pk_memberships"),
+        _of_device("memberships"),
+        comment="Groups by the operator; devices tell of others in their inventory.",
+    )
+    op.create_table(
         "epochs",
         sa.Column("id", _ROW_ID, autoincrement=True, nullable=False),
         _device_id(),

@@ -1,0 +1,71 @@
+"""`edgewright-fleet group`: which devices an operator counts together."""
+
+from __future__ import annotations
+
+import click
+
+from contract.exits import Exit
+from fleet.commands.options import db_option, json_option
+from fleet.commands.printing import print_json
+from fleet.store.database import open_database
+from fleet.store.groups import add_to_group, members_of_each, remove_from_group
+from fleet.store.roster import find_device, list_devices
+
+
+@click.group()
+def group() -> None:
+    """Groups of devices, for which a policy may have limits of their own.
+
+    Beside these, a device is in the groups that its agent's configuration names.
+    """
+
+
+@group.command()
+@click.argument("name")
+@click.argument("device_names", metavar="DEVICE...", nargs=-1, required=True)
+@db_option
+def add(name: str, device_names: tuple[str, ...], store_url: str) -> None:
+    """Put each DEVICE into the group NAME, which is made where it is new."""
+    with open_database(store_url, create=False).writing() as connection:
+        known = list_devices(connection)
+        chosen = [find_device(known, one) for one in device_names]
+        add_to_group(connection, name, chosen)
+    click.echo(f"In group {name}: {', '.join(one.name for one in chosen)}")
+
+
+@group.command()
+@click.argument("name")
+@click.argument("device_names", metavar="DEVICE...", nargs=-1, required=True)
+@db_option
+def remove(name: str, device_names: tuple[str, ...], store_url: str) -> None:
+    """Take each DEVICE out of the group NAME.
+
+    A device that tells of the group itself stays in it, and the exit code is 1.
+    """
+    with open_database(store_url, create=False).writing() as connection:
+        known = list_devices(connection)
+        chosen = [find_device(known, one) for one in device_names]
+        stay = remove_from_group(connection, name, chosen)
+    gone = [one.name for one in chosen if one not in stay]
+    if gone:
+        click.echo(f"No longer in group {name}: {', '.join(gone)}")
+    for one in stay:
+        click.echo(f"{one.name} stays: its own agent.toml names the group {name}", err=True)
+    if stay:
+        raise SystemExit(int(Exit.FAILED))
+
+
+@group.command("list")
+@db_option
+@json_option
+def list_groups(store_url: str, *, as_json: bool) -> None:
+    """List the groups and the devices in each."""
+    with open_database(store_url, create=False).reading() as connection:
+        members = members_of_each(connection, list_devices(connection))
+    if as_json:
+        print_json([{"group": name, "devices": names} for name, names in members.items()])
+        return
+    for name, names in members.items():
+        click.echo(f"{name}: {', '.join(names)}")
+    if not members:
+        click.echo("No device is in a group.")

@@ -1,0 +1,57 @@
+"""Groups that the operator puts devices into, beside those that devices tell of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from contract.topics import check_id
+from fleet.store.dialect import insert_unless_there
+from fleet.store.roster import Device
+from fleet.store.schema import memberships
+
+
+def groups_of(connection: sa.Connection, device: Device) -> list[str]:
+    """All groups of a device, by whoever put it there, in the order of their names."""
+    told = device.inventory.groups if device.inventory else []
+    given = connection.scalars(
+        sa.select(memberships.c.name).where(memberships.c.device_id == device.id)
+    )
+    return sorted({*told, *given})
+
+
+def members_of_each(connection: sa.Connection, devices: Sequence[Device]) -> dict[str, list[str]]:
+    """Names of the devices in each group, by the name of the group."""
+    found: dict[str, list[str]] = {}
+    for device in devices:
+        for name in groups_of(connection, device):
+            found.setdefault(name, []).append(device.name)
+    return dict(sorted(found.items()))
+
+
+def add_to_group(connection: sa.Connection, name: str, devices: Iterable[Device]) -> None:
+    """Put devices into a group; those that are in it already stay.
+
+    Raises:
+        TopicError: `name` is not a valid identifier.
+    """
+    check_id("group", name)
+    rows = [{"device_id": device.id, "name": name} for device in devices]
+    insert_unless_there(connection, memberships, rows)
+
+
+def remove_from_group(
+    connection: sa.Connection, name: str, devices: Iterable[Device]
+) -> list[Device]:
+    """Take devices out of a group; gives those that tell of it themselves and so stay in it."""
+    stay = []
+    for device in devices:
+        connection.execute(
+            sa.delete(memberships).where(
+                memberships.c.device_id == device.id, memberships.c.name == name
+            )
+        )
+        if name in groups_of(connection, device):
+            stay.append(device)
+    return stay
