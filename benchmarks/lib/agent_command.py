@@ -13,14 +13,13 @@ from rich.console import Console
 
 from benchmarks.lib.agent_coverage import measure_coverage
 from benchmarks.lib.agent_idle import measure_idle
+from benchmarks.lib.agent_occasion import Occasion, Section
 from benchmarks.lib.agent_overhead import measure_overhead
-from benchmarks.lib.agent_report import Finding, Occasion, Report, Section
 from benchmarks.lib.bundles import Order, build_bundles
+from benchmarks.lib.findings import Finding, print_findings
 from benchmarks.lib.photographs import calibration_images
 from benchmarks.lib.processor import read_processor
-from benchmarks.lib.program import errors_reported, versions
-from benchmarks.lib.tables import conditions
-from builder.commands.printing import print_json, table_console
+from benchmarks.lib.program import errors_reported
 from builder.progress import Progress
 from builder.progress_bar import ProgressBar
 
@@ -91,23 +90,13 @@ def command(
                         progress=progress,
                     )
                 )
-    report = Report(
+    print_findings(
+        findings,
         started_at=started_at,
         processor=processor,
-        versions=versions(_PACKAGES),
-        sections={name: finding.document for name, finding in findings.items()},
+        packages=_PACKAGES,
+        as_json=as_json,
     )
-    if as_json:
-        print_json(report)
-        return
-    console = table_console()
-    for line in conditions(report.processor, report.versions):
-        console.print(line, markup=False, highlight=False)
-    for finding in findings.values():
-        for table in finding.tables:
-            console.print(table)
-        for line in finding.remarks:
-            console.print(line, markup=False, highlight=False)
 
 
 def _built(out: Path, progress: Progress) -> Path:

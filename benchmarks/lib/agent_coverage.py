@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import msgspec
 from rich.table import Table
 
-from benchmarks.lib.agent_report import Finding, Occasion
+from benchmarks.lib.agent_occasion import Occasion
 from benchmarks.lib.agent_sweeps import sweep
+from benchmarks.lib.findings import Finding
 from benchmarks.lib.tables import measured_table
 from contract.benchmark import BenchRun
 from contract.interval import Interval, median_interval

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from agent.affinity import usable_cores
 from agent.probes.load import LoadMeter
+from benchmarks.lib.agent_occasion import Occasion
 from benchmarks.lib.agent_process import Agent, collector, running, start_seconds
-from benchmarks.lib.agent_report import Finding, Occasion
+from benchmarks.lib.findings import Finding
 from benchmarks.lib.tables import measured_table
 from contract.address import BrokerAddress
 

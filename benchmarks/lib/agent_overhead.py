@@ -15,10 +15,11 @@ from agent.images import standardize
 from agent.protocol import Preparation
 from agent.statistics import percentile
 from agent.torchscript import TorchNetwork
-from benchmarks.lib.agent_report import Finding, Occasion
+from benchmarks.lib.agent_occasion import Occasion
 from benchmarks.lib.agent_sweeps import output_of, set_of_one, sweep
 from benchmarks.lib.bundles import Bundle, read_bundle
 from benchmarks.lib.edgewright import agent_runtime
+from benchmarks.lib.findings import Finding
 from benchmarks.lib.plain_loop import prepared
 from benchmarks.lib.rounds import Pace, Ratio, latency, ratio, time_in_rounds
 from benchmarks.lib.serving import free_cores

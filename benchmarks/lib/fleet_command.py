@@ -10,15 +10,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks.lib.agent_report import Finding, Report
+from benchmarks.lib.findings import Finding, print_findings
 from benchmarks.lib.fleet_decision import measure_decision
 from benchmarks.lib.fleet_drain import measure_drain
 from benchmarks.lib.fleet_growth import measure_growth
 from benchmarks.lib.fleet_occasion import FleetOccasion
 from benchmarks.lib.processor import read_processor
-from benchmarks.lib.program import errors_reported, versions
-from benchmarks.lib.tables import conditions
-from builder.commands.printing import print_json, table_console
+from benchmarks.lib.program import errors_reported
 from builder.progress_bar import ProgressBar
 
 _PROGRAM = "benchmarks/fleet.py"
@@ -50,20 +48,10 @@ def command(*, quick: bool, as_json: bool, names: tuple[str, ...]) -> None:
             with tempfile.TemporaryDirectory(prefix=f"edgewright-{name}-") as scratch:
                 occasion = FleetOccasion(scratch=Path(scratch), quick=quick, progress=progress)
                 findings[name] = _SECTIONS[name](occasion)
-    report = Report(
+    print_findings(
+        findings,
         started_at=started_at,
         processor=processor,
-        versions=versions(_PACKAGES),
-        sections={name: finding.document for name, finding in findings.items()},
+        packages=_PACKAGES,
+        as_json=as_json,
     )
-    if as_json:
-        print_json(report)
-        return
-    console = table_console()
-    for line in conditions(report.processor, report.versions):
-        console.print(line, markup=False, highlight=False)
-    for finding in findings.values():
-        for table in finding.tables:
-            console.print(table)
-        for line in finding.remarks:
-            console.print(line, markup=False, highlight=False)

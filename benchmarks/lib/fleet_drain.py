@@ -19,7 +19,7 @@ import psutil
 from paho.mqtt.enums import CallbackAPIVersion
 from rich.table import Table
 
-from benchmarks.lib.agent_report import Finding
+from benchmarks.lib.findings import Finding
 from benchmarks.lib.fleet_occasion import FleetOccasion
 from benchmarks.lib.mosquitto import SETTINGS, mosquitto
 from benchmarks.lib.result_stream import EPOCH, SITE, results

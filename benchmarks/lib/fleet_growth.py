@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
-from benchmarks.lib.agent_report import Finding
+from benchmarks.lib.findings import Finding
 from benchmarks.lib.fleet_occasion import FleetOccasion
 from benchmarks.lib.result_stream import results
 from benchmarks.lib.tables import measured_table
