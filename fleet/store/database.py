@@ -218,4 +218,6 @@ def _translated(url: str) -> Iterator[None]:
 
 def _cause(error: BaseException) -> str:
     original = getattr(error, "orig", None)
-    return str(original if original is not None else error)
+    text = str(original if original is not None else error)
+    # PostgreSQL goes on over several lines.
+    return " ".join(text.split())

@@ -83,7 +83,7 @@ def place(
     agent = Process(words, folder / "agent.log")
     agent.start()
     assert agent.wait() == 0, agent.log.read_text()
-    monkeypatch.setenv("EDGEWRIGHT_DB", fleet.store.database)
+    monkeypatch.setenv("EDGEWRIGHT_DB", fleet.database)
     monkeypatch.setenv("EDGEWRIGHT_BROKER", mosquitto.url)
     monkeypatch.chdir(folder)
 

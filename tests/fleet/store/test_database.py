@@ -9,9 +9,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fleet.errors import AddressError, RowRefusedError, StoreError, StoreMissingError
+from fleet.errors import (
+    AddressError,
+    RowRefusedError,
+    StoreError,
+    StoreMissingError,
+    StoreUnavailableError,
+)
 from fleet.store.database import Database, open_database
 from fleet.store.schema import facts, metadata, results
+from support.brokers import free_port
+from support.postgres import PostgresServer
 
 
 def dump(path: Path) -> dict[tuple[str, str], str]:
@@ -93,3 +101,22 @@ def test_a_store_of_a_later_edgewright_is_refused(store_url: str, database: Data
 def test_another_kind_of_store_is_refused(url: str) -> None:
     with pytest.raises(AddressError, match="expected"):
         open_database(url, create=True)
+
+
+def test_a_server_that_is_not_there_is_one_line_without_the_password() -> None:
+    url = f"postgresql://someone:secret@127.0.0.1:{free_port()}/fleet"
+    with pytest.raises(StoreUnavailableError, match="Connection refused") as caught:
+        open_database(url, create=True)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_without_a_store_says_how_to_make_one(postgres: PostgresServer) -> None:
+    with postgres.database() as url:
+        with pytest.raises(StoreMissingError, match="edgewright-fleet serve"):
+            open_database(url, create=False)
+        made = open_database(url, create=True)
+        again = open_database(url, create=False)
+        assert made.store_id() == again.store_id()
+        for database in (made, again):
+            database.close()
