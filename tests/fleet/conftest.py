@@ -14,9 +14,9 @@ from support.devices import DeviceClient
 from support.postgres import PostgresServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server of this run's own."""
+    """A PostgreSQL server of a module's own; other modules count the processes that are left."""
     with contextlib.closing(PostgresServer()) as server:
         yield server
 
