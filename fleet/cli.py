@@ -58,7 +58,7 @@ from fleet.store.database import Database, open_database
 from fleet.store.evidence import runs_of
 from fleet.store.recommendation import Recommendation, finding, recommend
 from fleet.store.rollout import current_desired, plan_rollout, store_rollout
-from fleet.store.roster import completeness_of, find_device, list_devices
+from fleet.store.roster import completeness_of, devices_named, find_device, list_devices
 
 _WRONG_USE = (
     AddressError,
@@ -274,8 +274,7 @@ def _recommend(
 ) -> list[Recommendation]:
     policy = load_policy(policy_name)
     with database.writing() as connection:
-        known = list_devices(connection)
-        chosen = [find_device(known, name) for name in device_names] or known
+        chosen = devices_named(connection, device_names)
         now = time.time()
         return [recommend(connection, device, policy, now=now) for device in chosen]
 

@@ -68,16 +68,17 @@ class Batch:
         self.quarantined = 0
         self._connection = connection
         self._now = now
-        names = {name for one in read if (name := _name_in(one)) is not None}
+        about = [(one, _name_in(one), _epoch_in(one)) for one in read]
+        names = {name for _, name, _ in about if name is not None}
         #: Number of every device that the batch names.
         self.devices = registry.meet(connection, names, now=now)
         keys = {
             (self.devices[name], epoch)
-            for one in read
-            if (epoch := _epoch_in(one)) is not None and (name := _name_in(one)) is not None
+            for _, name, epoch in about
+            if name is not None and epoch is not None
         }
         self._outboxes = Outboxes(connection, keys, now)
-        self._items = [self._item(one) for one in read]
+        self._items = [self._item(one, name, epoch) for one, name, epoch in about]
         #: Digest of what is stored in places that this batch names, by outbox and place.
         self._digests = self._stored_digests()
         #: Outboxes that brought a run, and the run, of devices with several outboxes.
@@ -107,8 +108,7 @@ class Batch:
             put_in_quarantine(self._connection, refused, now=self._now)
         self._write_devices()
 
-    def _item(self, one: Accepted | Refused) -> _Item:
-        name, epoch = _name_in(one), _epoch_in(one)
+    def _item(self, one: Accepted | Refused, name: Name | None, epoch: str | None) -> _Item:
         if name is None:
             return _Item(one)
         device_id = self.devices[name]

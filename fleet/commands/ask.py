@@ -7,7 +7,6 @@ import uuid
 from pathlib import Path
 
 import click
-import msgspec
 
 from contract.address import parse_broker_url
 from contract.exits import Exit
@@ -15,6 +14,7 @@ from contract.question import MAX_DEADLINE_S, MAX_IMAGE_BYTES, Answer, AnswerSta
 from contract.topics import parse_name
 from fleet.authority.authority import fleet_access
 from fleet.commands.options import authority_option, broker_option, db_option, json_option
+from fleet.commands.printing import print_json
 from fleet.mqtt.asking import ask
 from fleet.store.database import open_database
 from fleet.store.roster import find_device, list_devices
@@ -87,7 +87,7 @@ def ask_command(
         if not as_json:
             click.echo(_line(answer))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(answers), indent=2))
+        print_json(answers)
     silence = _silence(f"{site}/{device}", answers, deadline_s)
     if silence is not None:
         click.echo(f"edgewright-fleet: {silence}", err=True)

@@ -13,6 +13,7 @@ from contract.topics import parse_name
 from fleet.authority.authority import Authority
 from fleet.authority.credentials import write_credentials
 from fleet.commands.options import authority_option, json_option
+from fleet.commands.printing import print_json
 
 
 class EnrolledReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +87,7 @@ def enroll(
         password_file=str(password_file),
     )
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
+        print_json(report)
     else:
         click.echo(_told(report))
 

@@ -9,7 +9,7 @@ from fleet.commands.options import db_option, json_option
 from fleet.commands.printing import print_json
 from fleet.store.database import open_database
 from fleet.store.groups import add_to_group, members_of_each, remove_from_group
-from fleet.store.roster import find_device, list_devices
+from fleet.store.roster import devices_named, list_devices
 
 
 @click.group()
@@ -27,8 +27,7 @@ def group() -> None:
 def add(name: str, device_names: tuple[str, ...], store_url: str) -> None:
     """Put each DEVICE into the group NAME, which is made where it is new."""
     with open_database(store_url, create=False).writing() as connection:
-        known = list_devices(connection)
-        chosen = [find_device(known, one) for one in device_names]
+        chosen = devices_named(connection, device_names)
         add_to_group(connection, name, chosen)
     click.echo(f"In group {name}: {', '.join(one.name for one in chosen)}")
 
@@ -43,8 +42,7 @@ def remove(name: str, device_names: tuple[str, ...], store_url: str) -> None:
     A device that tells of the group itself stays in it, and the exit code is 1.
     """
     with open_database(store_url, create=False).writing() as connection:
-        known = list_devices(connection)
-        chosen = [find_device(known, one) for one in device_names]
+        chosen = devices_named(connection, device_names)
         stay = remove_from_group(connection, name, chosen)
     gone = [one.name for one in chosen if one not in stay]
     if gone:

@@ -9,7 +9,7 @@ from fleet.commands.options import db_option, json_option, policy_option
 from fleet.commands.printing import console, print_json
 from fleet.reports.whatif import report_what_if, what_if_lines, what_if_table
 from fleet.store.database import open_database
-from fleet.store.roster import find_device, list_devices
+from fleet.store.roster import devices_named
 from fleet.store.whatif import what_if
 
 
@@ -28,8 +28,7 @@ def whatif(
     """
     policy = load_policy(policy_name)
     with open_database(store_url, create=False).reading() as connection:
-        known = list_devices(connection)
-        chosen = [find_device(known, name) for name in device_names] or known
+        chosen = devices_named(connection, device_names)
         report = report_what_if(policy.name, what_if(connection, chosen, policy))
     if as_json:
         print_json(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -92,6 +93,16 @@ def find_device(known: list[Device], name: str) -> Device:
         hint = "no device has reported yet; does an agent run against the same broker?"
     message = f"unknown device '{name}': {hint}"
     raise UnknownDeviceError(message)
+
+
+def devices_named(connection: sa.Connection, names: Sequence[str]) -> list[Device]:
+    """Devices by their names, in that order; all of them where no name is given.
+
+    Raises:
+        UnknownDeviceError: none or several go by a name.
+    """
+    known = list_devices(connection)
+    return [find_device(known, name) for name in names] or known
 
 
 def completeness_of(connection: sa.Connection, device: Device) -> Completeness:
