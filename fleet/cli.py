@@ -14,6 +14,7 @@ from contract.address import parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
 from contract.exits import Exit
 from fleet.authority.authority import fleet_access
+from fleet.choosing.decision import Status
 from fleet.choosing.policy import load_policy, ready_policies, ready_policy_text
 from fleet.commands.ask import ask_command
 from fleet.commands.broker_config import broker_config
@@ -36,6 +37,7 @@ from fleet.errors import (
     FleetError,
     OrderError,
     PolicyError,
+    UnknownDecisionError,
     UnknownDeviceError,
     UnknownMessageError,
 )
@@ -56,7 +58,7 @@ from fleet.reports.table import (
 from fleet.reports.telling import explanation_lines, rollout_lines
 from fleet.store.database import Database, open_database
 from fleet.store.evidence import runs_of
-from fleet.store.recommendation import Recommendation, finding, recommend
+from fleet.store.recommendation import Recommendation, find_decision, finding, recommend
 from fleet.store.rollout import current_desired, plan_rollout, store_rollout
 from fleet.store.roster import completeness_of, devices_named, find_device, list_devices
 
@@ -66,6 +68,7 @@ _WRONG_USE = (
     OrderError,
     PolicyError,
     TopicError,
+    UnknownDecisionError,
     UnknownDeviceError,
     UnknownMessageError,
 )
@@ -173,19 +176,44 @@ def recommendations(policy_name: str, store_url: str, *, as_json: bool) -> None:
         out.print("No device has reported yet.")
         return
     out.print(recommendations_table(rows))
-    said = finding(found)
+    said = finding(row.variant for row in rows if row.variant and row.status is Status.CHOSEN)
     if said:
         out.print(f"\n{said}", highlight=False)
 
 
 @cli.command()
-@click.argument("device_name", metavar="DEVICE")
+@click.argument("device_name", metavar="[DEVICE]", required=False)
 @policy_option
+@click.option(
+    "--decision",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="A stored decision, by its decision_id.",
+)
 @db_option
 @json_option
-def explain(device_name: str, policy_name: str, store_url: str, *, as_json: bool) -> None:
-    """Explain the recommendation for DEVICE from what was stored with it."""
-    (found,) = _recommend(_open(store_url), policy_name, [device_name])
+def explain(
+    device_name: str | None,
+    policy_name: str,
+    decision: int | None,
+    store_url: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Explain the recommendation for DEVICE, or any decision that was ever stored.
+
+    A decision is made once more from the runs that it rests on, which stay as they are, and
+    comes out as it did then.
+    """
+    if (device_name is None) == (decision is None):
+        message = "expected DEVICE, or --decision NUMBER"
+        raise click.UsageError(message)
+    database = _open(store_url)
+    if decision is not None:
+        with database.reading() as connection:
+            found = find_decision(connection, decision)
+    else:
+        (found,) = _recommend(database, policy_name, [device_name or ""])
     document = report_explanation(found)
     if as_json:
         print_json(document)
@@ -273,10 +301,9 @@ def _recommend(
     device_names: Sequence[str],
 ) -> list[Recommendation]:
     policy = load_policy(policy_name)
-    with database.writing() as connection:
-        chosen = devices_named(connection, device_names)
-        now = time.time()
-        return [recommend(connection, device, policy, now=now) for device in chosen]
+    with database.reading() as connection:
+        chosen = [one.id for one in devices_named(connection, device_names)]
+    return recommend(database, policy, chosen, now=time.time())
 
 
 def _print_explanation(name: str, document: ExplanationReport) -> None:

@@ -58,6 +58,14 @@ class PolicyError(FleetError):
     """A policy is malformed; the message names file, place, expected and got."""
 
 
+class ReplayError(StoreError):
+    """A stored decision does not follow from what it rests on."""
+
+
+class UnknownDecisionError(FleetError):
+    """No decision has that number."""
+
+
 class UnknownMessageError(FleetError):
     """No refused message has that number."""
 

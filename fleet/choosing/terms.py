@@ -54,8 +54,7 @@ class Constraint(msgspec.Struct, frozen=True, kw_only=True):
         if value is None:
             return math.inf
         beyond = value - self.limit if self.operator is Operator.AT_MOST else self.limit - value
-        zero_scale = _ZERO_LIMIT_SHARE if self.metric.is_share else _ZERO_LIMIT_OTHER
-        return max(0.0, beyond) / (abs(self.limit) or zero_scale)
+        return max(0.0, beyond) / (abs(self.limit) or zero_scale(self.metric))
 
     def violation_by(self, candidate: Candidate) -> Violation | None:
         """How a candidate breaks this limit; None where it keeps it."""
@@ -108,6 +107,11 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     constraints: tuple[Constraint, ...]
     objectives: tuple[Objective, ...]
+
+
+def zero_scale(metric: Metric) -> float:
+    """What counts as one whole excess where the limit is zero."""
+    return _ZERO_LIMIT_SHARE if metric.is_share else _ZERO_LIMIT_OTHER
 
 
 def parse_constraint(text: str, *, place: str, origin: str) -> Constraint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contract.interval import Interval, share_gap
+from fleet.choosing.build import Build
 from fleet.choosing.candidate import Candidate
 from fleet.choosing.metric import Metric
 
@@ -27,7 +28,7 @@ def is_tie(metric: Metric, one: Candidate, other: Candidate) -> bool:
     if metric is Metric.SIZE_MB:
         return a == b
     if metric.is_share:
-        return _shares_tie(metric, one, other)
+        return shares_tie(metric, one, other)
     if abs(a - b) <= MATERIAL_SHARE * min(abs(a), abs(b)):
         return True
     if metric not in _LATENCIES:
@@ -36,14 +37,20 @@ def is_tie(metric: Metric, one: Candidate, other: Candidate) -> bool:
     return first.low <= second.high and second.low <= first.high
 
 
-def _shares_tie(metric: Metric, one: Candidate, other: Candidate) -> bool:
+def shares_tie(metric: Metric, one: Build | Candidate, other: Build | Candidate) -> bool:
+    """Whether two shares of images cannot be told apart; unmeasured ties with unmeasured alone."""
     # A drop is a difference of top-1 shares against one baseline, so top-1 decides.
-    counted = Metric.TOP3 if metric is Metric.TOP3 else Metric.TOP1
-    low, high = sorted((one, other), key=counted.cost, reverse=True)
-    lower, higher = counted.of(low), counted.of(high)
-    if lower is None or higher is None:
-        return lower is higher
-    return share_gap(higher, high.accuracy_images, lower, low.accuracy_images).low <= 0
+    if metric is Metric.TOP1_DROP and (one.top1_drop is None or other.top1_drop is None):
+        return one.top1_drop is other.top1_drop
+    if metric is Metric.TOP3:
+        return _tie(one.top3, one.accuracy_images, other.top3, other.accuracy_images)
+    return _tie(one.top1, one.accuracy_images, other.top1, other.accuracy_images)
+
+
+def _tie(share: float, images: int, other: float, other_images: int) -> bool:
+    if share < other:
+        share, images, other, other_images = other, other_images, share, images
+    return share_gap(share, images, other, other_images).low <= 0
 
 
 def _latency_interval(metric: Metric, candidate: Candidate, value: float) -> Interval:

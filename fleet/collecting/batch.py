@@ -15,8 +15,11 @@ import sqlalchemy as sa
 
 from contract.benchmark import BenchRun
 from contract.messages import Inventory, Presence, Result, State, Tombstone, Update
+from fleet.choosing.build import Build, build_of
+from fleet.choosing.figures import pack_figures
 from fleet.choosing.interval import p95_interval
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
+from fleet.store.catalogue import Catalogue
 from fleet.store.dialect import insert_rows, is_among, update_rows
 from fleet.store.outbox import Outbox, Outboxes
 from fleet.store.presence import Connection, next_connection
@@ -28,8 +31,8 @@ from fleet.store.schema import devices, results, samples, tombstones
 _log = logging.getLogger(__name__)
 
 _RESULT = (
-    "epoch_id", "seq", "run_id", "body_sha256", "received_at", "variant",
-    "threads", "status", "fingerprint", "set_id", "p95_ci_low_ms", "p95_ci_high_ms", "run",
+    "epoch_id", "seq", "build_id", "run_id", "body_sha256", "received_at", "variant",
+    "threads", "status", "fingerprint", "set_id", "figures", "run",
 )  # fmt: skip
 _SAMPLES = ("epoch_id", "seq", "latencies_ms")
 _TOMBSTONE = ("epoch_id", "seq", "last_seq", "reason", "received_at")
@@ -51,6 +54,7 @@ class Batch:
     Args:
         connection: within a writing transaction.
         registry: knows the numbers of devices.
+        catalogue: knows the numbers of builds.
         read: what reading each delivery gave, in the order of their arrival.
         now: seconds since the epoch.
     """
@@ -59,6 +63,7 @@ class Batch:
         self,
         connection: sa.Connection,
         registry: Registry,
+        catalogue: Catalogue,
         read: Sequence[Accepted | Refused],
         now: float,
     ) -> None:
@@ -78,6 +83,8 @@ class Batch:
             if name is not None and epoch is not None
         }
         self._outboxes = Outboxes(connection, keys, now)
+        #: Number of every build that the batch names.
+        self.builds = catalogue.meet(connection, {build for build in map(_build_in, read) if build})
         self._items = [self._item(one, name, epoch) for one, name, epoch in about]
         #: Digest of what is stored in places that this batch names, by outbox and place.
         self._digests = self._stored_digests()
@@ -140,7 +147,7 @@ class Batch:
             case State():
                 self._state(device_id, message)
             case Inventory():
-                self._change(device_id, inventory=msgspec.json.encode(message).decode())
+                self._inventory(device_id, message)
             case Update():
                 self._change(device_id, progress=msgspec.json.encode(message).decode())
 
@@ -171,11 +178,11 @@ class Batch:
         brought.append((outbox.id, text))
         if device_id in self._outboxes.devices_with_several:
             self._repeatable.append((device_id, run.run_id, outbox.id, seq))
-        interval = p95_interval(run.samples_ms)
         self._results.append(
             (
                 outbox.id,
                 seq,
+                self.builds[build_of(run)],
                 run.run_id,
                 digest,
                 delivery.received_at,
@@ -184,8 +191,7 @@ class Batch:
                 run.status.value,
                 run.fingerprint,
                 run.set_id,
-                interval.low if interval else None,
-                interval.high if interval else None,
+                pack_figures(run, p95_interval(run.samples_ms)),
                 text,
             )
         )
@@ -209,6 +215,16 @@ class Batch:
         columns = tombstones.c.epoch_id, tombstones.c.seq, tombstones.c.last_seq
         query = sa.select(sa.literal(1)).where(sa.tuple_(*columns) == sa.tuple_(*key))
         return self._connection.scalar(query) is not None
+
+    def _inventory(self, device_id: int, inventory: Inventory) -> None:
+        groups = inventory.groups
+        self._change(
+            device_id,
+            inventory=msgspec.json.encode(inventory).decode(),
+            fingerprint=inventory.fingerprint,
+            set_id=inventory.set_id,
+            told_groups=msgspec.json.encode(groups).decode() if groups else None,
+        )
 
     def _state(self, device_id: int, state: State) -> None:
         known = self._connections.get(device_id)
@@ -325,6 +341,12 @@ def _epoch_in(one: Accepted | Refused) -> str | None:
         message = one.message
         return message.epoch if isinstance(message, Result | Tombstone) else None
     return None if one.place is None else one.place.epoch
+
+
+def _build_in(one: Accepted | Refused) -> Build | None:
+    if isinstance(one, Accepted) and isinstance(one.message, Result):
+        return build_of(one.message.run)
+    return None
 
 
 def _without_samples(run: BenchRun) -> str:

@@ -11,6 +11,7 @@ from contract.messages import Ack, Presence
 from fleet.collecting.batch import Batch
 from fleet.errors import RowRefusedError
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, read_delivery, refuse
+from fleet.store.catalogue import Catalogue
 from fleet.store.database import Database
 from fleet.store.outbox import acks_of
 from fleet.store.registry import Registry
@@ -33,6 +34,7 @@ class Intake:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._registry = Registry()
+        self._catalogue = Catalogue()
 
     def take(self, deliveries: Sequence[Delivery], *, now: float) -> Receipt:
         """Store a batch; everything in it is durable when this returns.
@@ -69,6 +71,7 @@ class Intake:
         except RowRefusedError:
             # Perhaps a device was removed from the store since.
             self._registry.forget()
+            self._catalogue.forget()
         if len(read) == 1:
             return self._store_alone(read[0], now)
         # By halves: one bad message among many costs a few tries, not one each.
@@ -89,9 +92,10 @@ class Intake:
 
     def _store(self, read: Sequence[Accepted | Refused], now: float) -> Receipt:
         with self._database.writing() as connection:
-            batch = Batch(connection, self._registry, read, now)
+            batch = Batch(connection, self._registry, self._catalogue, read, now)
             batch.write()
         self._registry.remember(batch.devices)
+        self._catalogue.remember(batch.builds)
         return Receipt(
             to_ack=frozenset(batch.to_ack),
             stored=batch.stored,

@@ -27,9 +27,10 @@ def whatif(
     is published; 'apply' with the same policy does it. Devices that stay are counted only.
     """
     policy = load_policy(policy_name)
-    with open_database(store_url, create=False).reading() as connection:
-        chosen = devices_named(connection, device_names)
-        report = report_what_if(policy.name, what_if(connection, chosen, policy))
+    database = open_database(store_url, create=False)
+    with database.reading() as connection:
+        chosen = [one.id for one in devices_named(connection, device_names)]
+    report = report_what_if(policy.name, what_if(database, policy, chosen))
     if as_json:
         print_json(report)
         return

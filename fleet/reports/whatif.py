@@ -75,6 +75,6 @@ def what_if_table(report: WhatIfReport) -> Table:
                 f"{one.site}/{one.device}",
                 str(one.now or "-"),
                 str(one.then) if one.then else f"({one.status.value})",
-                escape(one.reason),
+                escape(one.reason or ""),
             )
     return table

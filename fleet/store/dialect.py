@@ -41,6 +41,18 @@ def insert_rows(
         connection.exec_driver_sql(_insertion(table, columns, mark), list(rows))
 
 
+def insert_or_replace(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[object, ...]],
+) -> None:
+    """Insert many rows, given as tuples; those whose primary key is there replace it."""
+    if rows:
+        mark = _mark(connection)
+        connection.exec_driver_sql(_replacement(table, columns, mark), list(rows))
+
+
 def update_rows(
     connection: sa.Connection,
     table: sa.Table,
@@ -51,6 +63,19 @@ def update_rows(
     if rows:
         mark = _mark(connection)
         connection.exec_driver_sql(_update(table, columns, mark), list(rows))
+
+
+def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> list[int]:
+    """Numbers for new rows of a table, which this transaction alone gives."""
+    if connection.dialect.name == _POSTGRESQL:
+        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+        rows = sa.select(sa.func.nextval(sequence)).select_from(
+            sa.func.generate_series(1, count).alias("numbers")
+        )
+        return list(connection.scalars(rows))
+    # A writer is alone in SQLite.
+    last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    return list(range(last + 1, last + 1 + count))
 
 
 def is_among(connection: sa.Connection, column: sa.Column[int], ids: Iterable[int]) -> Any:  # noqa: ANN401 - SQLAlchemy's expressions differ by the way
@@ -93,6 +118,15 @@ def _insertion(table: sa.Table, columns: tuple[str, ...], mark: str) -> str:
     marks = ", ".join(mark for _ in columns)
     names = ", ".join(table.c[name].name for name in columns)
     return f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+
+
+@functools.cache
+def _replacement(table: sa.Table, columns: tuple[str, ...], mark: str) -> str:
+    key = [column.name for column in table.primary_key]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    return (
+        f"{_insertion(table, columns, mark)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+    )
 
 
 @functools.cache

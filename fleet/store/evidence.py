@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import sqlalchemy as sa
 
 from contract.benchmark import BenchRun
 from contract.interval import Interval
 from fleet.choosing.candidate import Candidate, candidate_of
+from fleet.choosing.figures import p95_interval_in, pack_entry
 from fleet.store.roster import Device
 from fleet.store.schema import epochs, results
+
+#: Number of an outbox, and place in it.
+Place = tuple[int, int]
+
+#: Each takes two of the 32,766 parameters of a statement that SQLite allows.
+_PLACES_AT_ONCE = 5000
 
 _RUN = msgspec.json.Decoder(BenchRun)
 
@@ -40,8 +49,7 @@ def runs_of(connection: sa.Connection, device: Device) -> list[StoredRun]:
             epochs.c.epoch,
             results.c.seq,
             results.c.received_at,
-            results.c.p95_ci_low_ms,
-            results.c.p95_ci_high_ms,
+            results.c.figures,
             results.c.run,
         )
         .join(epochs, epochs.c.id == results.c.epoch_id)
@@ -60,20 +68,43 @@ def runs_of(connection: sa.Connection, device: Device) -> list[StoredRun]:
             seq=row.seq,
             received_at=row.received_at,
             current=(run.fingerprint, run.set_id) == (fingerprint, set_id),
-            p95_interval_ms=None
-            if row.p95_ci_low_ms is None
-            else Interval(row.p95_ci_low_ms, row.p95_ci_high_ms),
+            p95_interval_ms=p95_interval_in(row.figures),
             run=run,
         )
         for row, run in zip(rows, runs, strict=True)
     ]
 
 
-def candidates_of(runs: list[StoredRun]) -> tuple[Candidate, ...]:
-    """Latest current run of each variant and thread count, ordered by both."""
-    latest = {
-        (one.run.variant, one.run.threads): candidate_of(one.run, one.p95_interval_ms)
-        for one in runs
-        if one.current
-    }
-    return tuple(latest[key] for key in sorted(latest))
+def candidates_at(
+    connection: sa.Connection, places: Sequence[Place]
+) -> dict[Place, tuple[Candidate, bytes]]:
+    """Candidates that stored runs make, and their packed entries, by outbox and place."""
+    found = {}
+    for start in range(0, len(places), _PLACES_AT_ONCE):
+        rows = connection.execute(
+            sa.select(
+                results.c.epoch_id,
+                results.c.seq,
+                results.c.build_id,
+                results.c.threads,
+                results.c.received_at,
+                results.c.figures,
+                results.c.run,
+            ).where(
+                sa.tuple_(results.c.epoch_id, results.c.seq).in_(
+                    places[start : start + _PLACES_AT_ONCE]
+                )
+            )
+        ).all()
+        for epoch_id, seq, build_id, threads, received_at, figures, run in rows:
+            entry = pack_entry(
+                build_id=build_id,
+                threads=threads,
+                epoch_id=epoch_id,
+                seq=seq,
+                received_at=received_at,
+                figures=figures,
+            )
+            candidate = candidate_of(_RUN.decode(run), p95_interval_in(figures))
+            found[epoch_id, seq] = candidate, entry
+    return found

@@ -33,11 +33,12 @@ Key = tuple[int, str]
 class Outbox:
     """One outbox of one device: its number, and which places of it are closed."""
 
-    __slots__ = ("changed", "id", "watermark")
+    __slots__ = ("changed", "id", "revision", "watermark")
 
-    def __init__(self, id_: int, watermark: Watermark) -> None:
+    def __init__(self, id_: int, watermark: Watermark, revision: int) -> None:
         self.id = id_
         self.watermark = watermark
+        self.revision = revision
         self.changed = False
 
     def close(self, seq: int, last_seq: int) -> None:
@@ -87,6 +88,7 @@ class Outboxes:
         """Forget a rejection: the place came again, in order this time, and is stored."""
         if self._rejected.pop((outbox.id, seq), None) is None:
             self._unrejected.add((outbox.id, seq))
+        outbox.changed = True
 
     def dispute(self, outbox: Outbox, seq: int) -> None:
         """Note that other bytes came for a place than are stored in it."""
@@ -98,10 +100,15 @@ class Outboxes:
             (outbox for outbox in self._known.values() if outbox.changed), key=lambda one: one.id
         )
         rows = [
-            (outbox.watermark.through, _islands_text(outbox.watermark), outbox.id)
+            (
+                outbox.watermark.through,
+                _islands_text(outbox.watermark),
+                outbox.revision + 1,
+                outbox.id,
+            )
             for outbox in changed
         ]
-        update_rows(self._connection, epochs, ("through", "islands"), rows)
+        update_rows(self._connection, epochs, ("through", "islands", "revision"), rows)
         for epoch_id, seq in sorted(self._unrejected):
             self._connection.execute(
                 sa.delete(rejections).where(
@@ -137,14 +144,15 @@ class Outboxes:
                 epochs.c.epoch,
                 epochs.c.through,
                 epochs.c.islands,
+                epochs.c.revision,
             ).where(is_among(self._connection, epochs.c.device_id, ids)),
         ).all()
         self.devices_with_several |= {
             device_id for device_id, count in Counter(row[1] for row in rows).items() if count > 1
         }
         return {
-            (device_id, epoch): Outbox(number, _watermark(through, islands))
-            for number, device_id, epoch, through, islands in rows
+            (device_id, epoch): Outbox(number, _watermark(through, islands), revision)
+            for number, device_id, epoch, through, islands, revision in rows
             if (device_id, epoch) in wanted
         }
 

@@ -1,34 +1,44 @@
-"""Recommendations: decide for each device, store every new decision with its inputs."""
+"""Recommendations: stored decisions with all that they rest on, ready to be told."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from fleet.choosing.build import Build
 from fleet.choosing.candidate import Candidate
-from fleet.choosing.decision import Evidence, Incumbent, Outcome, Status
+from fleet.choosing.decision import Evidence, Incumbent, Outcome, Ref
+from fleet.choosing.figures import unpack_places
 from fleet.choosing.policy import Policy
 from fleet.choosing.selection import decide
-from fleet.store.evidence import candidates_of, runs_of
-from fleet.store.groups import groups_of
-from fleet.store.roster import Device
-from fleet.store.schema import decisions
+from fleet.choosing.terms import Terms
+from fleet.errors import ReplayError, UnknownDecisionError
+from fleet.store.catalogue import builds_of
+from fleet.store.database import Database
+from fleet.store.deciding import choose
+from fleet.store.decision import choices_of
+from fleet.store.dialect import is_among
+from fleet.store.evidence import candidates_at
+from fleet.store.question import digest_of_question
+from fleet.store.schema import decisions, devices, terms
 
-_EVIDENCE = msgspec.json.Decoder(Evidence)
-_OUTCOME = msgspec.json.Decoder(Outcome)
+_TERMS = msgspec.json.Decoder(Terms)
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     """A stored decision; `decided_at` is when its evidence was first seen."""
 
     id: int
+    device_id: int
     decided_at: float
     evidence: Evidence
     outcome: Outcome
+    #: Why this does not follow from what is stored, where it does not.
+    doubt: str | None = None
 
     @property
     def name(self) -> str:
@@ -42,86 +52,53 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recommend(
-    connection: sa.Connection,
-    device: Device,
-    policy: Policy,
-    *,
-    now: float,
-) -> Recommendation:
-    """Recommendation for one device; decided and stored anew only on new evidence."""
-    evidence = gather(connection, device, policy)
-    digest = hashlib.sha256(msgspec.json.encode(evidence)).hexdigest()
-    last = latest_decision(connection, device, policy.name)
-    if last is not None and last[0] == digest:
-        return last[1]
-    evidence = msgspec.structs.replace(
-        evidence, incumbent=_incumbent(last[1]) if last is not None else None
-    )
-    outcome = decide(evidence)
-    row = connection.execute(
-        sa.insert(decisions).values(
-            site=device.site,
-            device=device.device,
-            policy=policy.name,
-            decided_at=now,
-            evidence_sha256=digest,
-            inputs=msgspec.json.encode(evidence).decode(),
-            outcome=msgspec.json.encode(outcome).decode(),
-        ),
-    ).inserted_primary_key
-    number = int(row[0]) if row is not None else 0
-    return Recommendation(id=number, decided_at=now, evidence=evidence, outcome=outcome)
+    database: Database, policy: Policy, device_ids: Sequence[int], *, now: float
+) -> list[Recommendation]:
+    """Recommendation for each of these devices, in their order.
+
+    Decided and stored anew only for devices whose evidence changed, and where a stored decision
+    does not come out again: another version of Edgewright decided it.
+
+    Raises:
+        StoreUnavailableError: the store cannot be read or written at the moment.
+    """
+    choose(database, policy, device_ids, now=now)
+    found = _latest(database, policy, device_ids)
+    doubtful = [one.device_id for one in found.values() if one.doubt is not None]
+    if doubtful:
+        choose(database, policy, doubtful, now=now, anew=True)
+        found |= _latest(database, policy, doubtful)
+    return [found[device_id] for device_id in device_ids if device_id in found]
 
 
-def gather(connection: sa.Connection, device: Device, policy: Policy) -> Evidence:
-    """All that a choice for a device depends on, but for its present choice."""
-    runs = runs_of(connection, device)
-    return Evidence(
-        site=device.site,
-        device=device.device,
-        terms=policy.terms_for(device.site, device.device, groups_of(connection, device)),
-        candidates=candidates_of(runs),
-        stale_runs=sum(not one.current for one in runs),
-    )
+def find_decision(connection: sa.Connection, number: int) -> Recommendation:
+    """The stored decision of a number, made once more from the evidence of its time.
 
-
-def latest_decision(
-    connection: sa.Connection,
-    device: Device,
-    policy_name: str,
-) -> tuple[str, Recommendation] | None:
-    """Digest of the evidence and the latest stored decision under a policy, or None."""
-    row = connection.execute(
-        sa.select(decisions)
-        .where(
-            decisions.c.site == device.site,
-            decisions.c.device == device.device,
-            decisions.c.policy == policy_name,
+    Raises:
+        UnknownDecisionError: there is none.
+        ReplayError: it does not come out as it was stored.
+    """
+    found = _replayed(connection, [number])
+    if not found:
+        message = (
+            f"no decision {number}; 'edgewright-fleet recommendations --json' names the latest of "
+            "each device as decision_id"
         )
-        .order_by(decisions.c.id.desc())
-        .limit(1),
-    ).one_or_none()
-    if row is None:
-        return None
-    return row.evidence_sha256, Recommendation(
-        id=row.id,
-        decided_at=row.decided_at,
-        evidence=_EVIDENCE.decode(row.inputs),
-        outcome=_OUTCOME.decode(row.outcome),
-    )
+        raise UnknownDecisionError(message)
+    (one,) = found
+    if one.doubt is not None:
+        message = f"decision {number} for {one.name}: {one.doubt}"
+        raise ReplayError(message)
+    return one
 
 
-def finding(recommendations: Sequence[Recommendation]) -> str | None:
-    """Say whether devices get the same pick; None for fewer than two picks."""
-    picks = Counter(
-        one.outcome.pick.variant
-        for one in recommendations
-        if one.outcome.status is Status.CHOSEN and one.outcome.pick is not None
-    )
-    total = picks.total()
+def finding(picks: Iterable[str]) -> str | None:
+    """Say whether devices get the same variant; None for fewer than two picks."""
+    counted = Counter(picks)
+    total = counted.total()
     if total < 2:  # noqa: PLR2004 - one device cannot agree with another
         return None
-    shared = [(variant, count) for variant, count in picks.most_common() if count > 1]
+    shared = [(variant, count) for variant, count in counted.most_common() if count > 1]
     if not shared:
         return f"Each of the {total} devices gets another variant."
     if shared[0][1] == total:
@@ -131,8 +108,83 @@ def finding(recommendations: Sequence[Recommendation]) -> str | None:
     )
 
 
-def _incumbent(last: Recommendation) -> Incumbent | None:
-    pick = last.pick
-    if last.outcome.status is not Status.CHOSEN or pick is None or last.outcome.pick is None:
+def _latest(
+    database: Database, policy: Policy, device_ids: Collection[int]
+) -> dict[int, Recommendation]:
+    with database.reading() as connection:
+        known = choices_of(connection, policy.name, device_ids)
+        found = _replayed(connection, [one.decision_id for one in known.values()])
+    return {one.device_id: one for one in found}
+
+
+def _replayed(connection: sa.Connection, numbers: Collection[int]) -> list[Recommendation]:
+    """Decisions made once more from the runs that they name."""
+    rows = (
+        connection.execute(
+            sa.select(
+                decisions,
+                devices.c.site,
+                devices.c.device,
+                terms.c.terms,
+                terms.c.digest.label("terms_digest"),
+            )
+            .join(devices, devices.c.id == decisions.c.device_id)
+            .join(terms, terms.c.id == decisions.c.terms_id)
+            .where(is_among(connection, decisions.c.id, numbers))
+        )
+        .mappings()
+        .all()
+    )
+    places = {row["id"]: unpack_places(row["places"]) for row in rows}
+    runs = candidates_at(connection, [place for mine in places.values() for place in mine])
+    named = {row[name] for row in rows for name in ("build_id", "present_build_id")} - {None}
+    builds = builds_of(connection, named)
+    found = []
+    for row in rows:
+        mine = [runs[place] for place in places[row["id"]] if place in runs]
+        evidence = Evidence(
+            site=row["site"],
+            device=row["device"],
+            terms=_TERMS.decode(row["terms"]),
+            candidates=tuple(candidate for candidate, _ in mine),
+            stale_runs=row["stale_runs"],
+            incumbent=_incumbent(row["present_build_id"], row["present_threads"], builds),
+        )
+        outcome = decide(evidence)
+        entries = b"".join(entry for _, entry in mine)
+        found.append(
+            Recommendation(
+                id=row["id"],
+                device_id=row["device_id"],
+                decided_at=row["decided_at"],
+                evidence=evidence,
+                outcome=outcome,
+                doubt=_doubt(row, entries, outcome, builds),
+            )
+        )
+    return found
+
+
+def _incumbent(
+    build_id: int | None, threads: int | None, builds: Mapping[int, Build]
+) -> Incumbent | None:
+    if build_id is None or threads is None:
         return None
-    return Incumbent(last.outcome.pick, pick.sha256)
+    build = builds[build_id]
+    return Incumbent(Ref(build.variant, threads), build.sha256)
+
+
+def _doubt(
+    row: Mapping[Any, Any], entries: bytes, outcome: Outcome, builds: Mapping[int, Build]
+) -> str | None:
+    if row["digest"] != digest_of_question(row["terms_digest"], row["stale_runs"], entries):
+        return "what it rests on is not in the store as it was"
+    build_id = row["build_id"]
+    stored = None if build_id is None else Ref(builds[build_id].variant, row["threads"])
+    if (outcome.status, outcome.pick) == (row["status"], stored):
+        return None
+    return (
+        f"stored as {row['status']}, {stored or 'nothing'}, it comes out as "
+        f"{outcome.status.value}, {outcome.pick or 'nothing'}: another version of Edgewright "
+        "decided it"
+    )

@@ -72,6 +72,10 @@ devices = sa.Table(
     sa.Column("inventory", sa.Text),
     sa.Column("progress", sa.Text, comment="the last update message"),
     sa.Column("earlier_boots", sa.Text, comment="newest first"),
+    # Of the inventory, once more: what is asked of every device at once.
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("set_id", sa.Text),
+    sa.Column("told_groups", sa.Text),
     sa.UniqueConstraint("site", "device"),
 )
 
@@ -92,7 +96,19 @@ epochs = sa.Table(
     sa.Column("through", sa.BigInteger, nullable=False),
     sa.Column("islands", sa.Text, nullable=False, comment="closed ranges beyond through"),
     sa.Column("first_seen_at", sa.Float, nullable=False),
+    # Rises with everything that is stored or closed: readers see what they have not seen.
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("device_id", "epoch"),
+)
+
+builds = sa.Table(
+    "builds",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("build", sa.Text, nullable=False),
+    sa.UniqueConstraint("digest"),
+    comment="What is the same for every run of one build of a variant.",
 )
 
 results = sa.Table(
@@ -101,6 +117,7 @@ results = sa.Table(
     sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
     _epoch_id(),
     _seq(),
+    sa.Column("build_id", sa.BigInteger, sa.ForeignKey("builds.id"), nullable=False),
     sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("body_sha256", sa.Text, nullable=False),
     sa.Column("received_at", sa.Float, nullable=False),
@@ -109,8 +126,7 @@ results = sa.Table(
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("set_id", sa.Text, nullable=False),
-    sa.Column("p95_ci_low_ms", sa.Float),
-    sa.Column("p95_ci_high_ms", sa.Float),
+    sa.Column("figures", sa.LargeBinary, nullable=False, comment="packed, for choosing"),
     sa.Column("run", sa.Text, nullable=False, comment="the run without its raw samples"),
     # The only index: each one that is not in the order of arrival costs more with every result.
     sa.UniqueConstraint("epoch_id", "seq"),
@@ -180,18 +196,62 @@ quarantine = sa.Table(
     sa.Index(None, "site", "device"),
 )
 
+standings = sa.Table(
+    "standings",
+    metadata,
+    _device_id(primary_key=True),
+    sa.Column("told_fingerprint", sa.Text, comment="by the inventory that was gone by"),
+    sa.Column("told_set_id", sa.Text),
+    sa.Column("fingerprint", sa.Text, comment="of the current runs"),
+    sa.Column("set_id", sa.Text),
+    sa.Column("revision", sa.BigInteger, nullable=False, comment="of all outboxes together"),
+    sa.Column("last_result_id", sa.BigInteger, nullable=False),
+    sa.Column("current_runs", sa.BigInteger, nullable=False),
+    sa.Column("stale_runs", sa.BigInteger, nullable=False),
+    sa.Column("entries", sa.LargeBinary, nullable=False, comment="packed, a run an entry"),
+    comment="Latest current run of each variant and thread count: all that choosing looks at.",
+)
+
+terms = sa.Table(
+    "terms",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("terms", sa.Text, nullable=False),
+    sa.UniqueConstraint("digest"),
+    comment="Policies as they held for a device.",
+)
+
 decisions = sa.Table(
     "decisions",
     metadata,
     sa.Column("id", _ROW_ID, primary_key=True, autoincrement=True),
-    sa.Column("site", sa.Text, nullable=False),
-    sa.Column("device", sa.Text, nullable=False),
+    _device_id(),
     sa.Column("policy", sa.Text, nullable=False),
     sa.Column("decided_at", sa.Float, nullable=False),
-    sa.Column("evidence_sha256", sa.Text, nullable=False),
-    sa.Column("inputs", sa.Text, nullable=False),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Index(None, "site", "device", "policy", "id"),
+    sa.Column("digest", sa.Text, nullable=False, comment="of all that was decided on"),
+    sa.Column("terms_id", sa.BigInteger, sa.ForeignKey("terms.id"), nullable=False),
+    sa.Column("places", sa.LargeBinary, nullable=False, comment="packed: runs decided on"),
+    sa.Column("stale_runs", sa.BigInteger, nullable=False),
+    sa.Column("present_build_id", sa.BigInteger, comment="what was chosen before"),
+    sa.Column("present_threads", sa.BigInteger),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("build_id", sa.BigInteger),
+    sa.Column("threads", sa.BigInteger),
+    sa.Index(None, "device_id", "policy", "id"),
+)
+
+choices = sa.Table(
+    "choices",
+    metadata,
+    _device_id(primary_key=True),
+    sa.Column("policy", sa.Text, primary_key=True),
+    sa.Column("decision_id", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("build_id", sa.BigInteger),
+    sa.Column("threads", sa.BigInteger),
+    comment="The latest decision for each device under each policy.",
 )
 
 desired = sa.Table(

@@ -1,19 +1,26 @@
-"""What another policy would change, device by device; nothing is stored."""
+"""What another policy would change, device by device; no decision is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
 
-from fleet.choosing.decision import Evidence, Incumbent, Outcome, Ref, Status
+from contract.messages import Desired
+from fleet.choosing.build import Build
+from fleet.choosing.decision import Evidence, Incumbent, Ref, Status
 from fleet.choosing.explanation import reason
+from fleet.choosing.figures import key_of, places_in, split_entries, unpack_places
+from fleet.choosing.many import Pick
 from fleet.choosing.policy import Policy
 from fleet.choosing.selection import decide
-from fleet.store.recommendation import gather
+from fleet.store.catalogue import builds_of
+from fleet.store.database import Database
+from fleet.store.deciding import decide_questions, fresh_standings
+from fleet.store.evidence import candidates_at
+from fleet.store.question import Question, questions_of
 from fleet.store.rollout import current_desired
-from fleet.store.roster import Device
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,43 +37,110 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     then: Ref | None
     #: Another build of the same variant counts as well.
     changes: bool
-    reason: str
+    #: Why, for the first devices that do not simply stay; None for all others.
+    reason: str | None = None
 
 
-def what_if(connection: sa.Connection, devices: Sequence[Device], policy: Policy) -> list[Change]:
+def what_if(
+    database: Database, policy: Policy, device_ids: Sequence[int], *, told_at_most: int = 1000
+) -> list[Change]:
     """Decide for each device under `policy`, against what it is desired to run now.
 
     The present choice stays where the new policy's winner is not better beyond the tie band,
-    as it would after the change of policy.
+    as it would after the change of policy. Words take a thousand times longer than a choice:
+    at most `told_at_most` devices get them.
+
+    Raises:
+        StoreUnavailableError: the store cannot be read or written at the moment.
     """
-    wanted = {
-        (one.site, one.device): Incumbent(Ref(one.variant, one.threads), one.sha256)
-        for one in current_desired(connection)
+    with database.reading() as connection:
+        wanted = {(one.site, one.device): one for one in current_desired(connection)}
+    changes: list[Change] = []
+    for standings in fresh_standings(database, device_ids):
+        with database.reading() as connection:
+            questions = questions_of(connection, standings, policy)
+            new = _changes(connection, questions, wanted)
+            told = sum(one.reason is not None for one in changes)
+            changes.extend(_with_reasons(connection, questions, new, told_at_most - told, wanted))
+    return changes
+
+
+def _with_reasons(
+    connection: sa.Connection,
+    questions: Sequence[Question],
+    changes: Sequence[Change],
+    at_most: int,
+    wanted: Mapping[tuple[str, str], Desired],
+) -> list[Change]:
+    """The changes, the first `at_most` of those that are shown with their reasons."""
+    shown = [
+        place for place, one in enumerate(changes) if one.changes or one.status is not Status.CHOSEN
+    ][: max(0, at_most)]
+    places = [
+        place
+        for number in shown
+        for place in unpack_places(places_in(questions[number].standing.entries))
+    ]
+    runs = candidates_at(connection, places)
+    found = list(changes)
+    for number in shown:
+        one = questions[number].standing
+        evidence = Evidence(
+            site=one.site,
+            device=one.device,
+            terms=questions[number].terms,
+            candidates=tuple(runs[place][0] for place in unpack_places(places_in(one.entries))),
+            stale_runs=one.stale_runs,
+            incumbent=_incumbent(wanted.get((one.site, one.device))),
+        )
+        words = reason(evidence, decide(evidence))
+        found[number] = msgspec.structs.replace(changes[number], reason=words)
+    return found
+
+
+def _incumbent(desired: Desired | None) -> Incumbent | None:
+    if desired is None:
+        return None
+    return Incumbent(Ref(desired.variant, desired.threads), desired.sha256)
+
+
+def _changes(
+    connection: sa.Connection,
+    questions: Sequence[Question],
+    wanted: Mapping[tuple[str, str], Desired],
+) -> list[Change]:
+    numbers = {
+        key_of(entry)[0] for one in questions for entry in split_entries(one.standing.entries)
     }
+    builds = builds_of(connection, numbers)
+    known = {(build.variant, build.sha256): number for number, build in builds.items()}
+    desired = [wanted.get((one.standing.site, one.standing.device)) for one in questions]
+    present = [
+        Pick(Status.CHOSEN, known[one.variant, one.sha256], one.threads)
+        if one is not None and (one.variant, one.sha256) in known
+        else None
+        for one in desired
+    ]
+    picks = decide_questions(connection, questions, present)
     return [
-        _change(connection, device, policy, wanted.get((device.site, device.device)))
-        for device in devices
+        _change(question, now, pick, builds)
+        for question, now, pick in zip(questions, desired, picks, strict=True)
     ]
 
 
 def _change(
-    connection: sa.Connection, device: Device, policy: Policy, present: Incumbent | None
+    question: Question, now: Desired | None, pick: Pick, builds: Mapping[int, Build]
 ) -> Change:
-    evidence = msgspec.structs.replace(gather(connection, device, policy), incumbent=present)
-    outcome = decide(evidence)
-    then = _chosen(evidence, outcome)
+    before = None if now is None else (now.variant, now.threads, now.sha256)
+    after = None
+    if pick.status is Status.CHOSEN and pick.build_id is not None and pick.threads is not None:
+        build = builds[pick.build_id]
+        after = build.variant, pick.threads, build.sha256
     return Change(
-        site=device.site,
-        device=device.device,
-        status=outcome.status,
-        now=present.ref if present else None,
-        then=then.ref if then else None,
-        changes=then is not None and then != present,
-        reason=reason(evidence, outcome),
+        site=question.standing.site,
+        device=question.standing.device,
+        status=pick.status,
+        now=before and Ref(*before[:2]),
+        then=after and Ref(*after[:2]),
+        changes=after is not None and after != before,
     )
-
-
-def _chosen(evidence: Evidence, outcome: Outcome) -> Incumbent | None:
-    if outcome.status is not Status.CHOSEN or outcome.pick is None:
-        return None
-    return Incumbent(outcome.pick, evidence.candidate(outcome.pick).sha256)

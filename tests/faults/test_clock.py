@@ -10,10 +10,12 @@ import pytest
 from agent.rebench import Rebench
 from contract.messages import Presence, State, encode_message
 from contract.topics import Leaf, topic_for
+from fleet.choosing.policy import load_policy
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import open_database
-from fleet.store.evidence import candidates_of, runs_of
+from fleet.store.evidence import runs_of
+from fleet.store.recommendation import recommend
 from fleet.store.roster import find_device, list_devices
 from support.faults.device import DEVICE, SITE, Device
 from support.faults.store import Store
@@ -73,9 +75,11 @@ def test_runs_are_kept_stored_and_chosen_in_the_order_they_were_made(
 
     database = open_database(f"sqlite:///{tmp_path / 'fleet.db'}", create=False)
     with database.reading() as connection:
-        runs = runs_of(connection, find_device(list_devices(connection), f"{SITE}/{DEVICE}"))
+        stored = find_device(list_devices(connection), f"{SITE}/{DEVICE}")
+        runs = runs_of(connection, stored)
         assert [one.run.run_id for one in runs] == [f"run-{n}" for n in range(len(times))]
-        (candidate,) = candidates_of(runs)
+    (found,) = recommend(database, load_policy("most-accurate"), [stored.id], now=1.0)
+    (candidate,) = found.evidence.candidates
     database.close()
     assert candidate.run_id == f"run-{len(times) - 1}"
     row.came_to(f"{len(runs)} stored in order")

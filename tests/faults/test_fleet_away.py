@@ -178,9 +178,10 @@ class Chooser:
 
     def desire(self) -> Desired:
         """Apply the recommendation of the moment."""
-        with self._database.writing() as connection:
+        with self._database.reading() as connection:
             (device,) = list_devices(connection)
-            found = recommend(connection, device, load_policy("most-accurate"), now=1.0)
+        (found,) = recommend(self._database, load_policy("most-accurate"), [device.id], now=1.0)
+        with self._database.writing() as connection:
             rollout = plan_rollout(connection, found, now=1.0)
             store_rollout(connection, rollout, decision_id=found.id)
         assert rollout.desired is not None

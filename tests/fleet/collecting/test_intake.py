@@ -22,6 +22,7 @@ from contract.messages import (
     encode_message,
 )
 from contract.topics import Leaf
+from fleet.choosing.figures import p95_interval_in
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Accepted, Delivery, read_delivery
 from fleet.store.database import Database
@@ -223,7 +224,9 @@ def test_raw_samples_are_kept_beside_the_run(database: Database) -> None:
         packed = connection.scalar(sa.select(samples.c.latencies_ms))
         row = connection.execute(sa.select(results)).one()
     assert list(struct.unpack("<100d", packed or b"")) == latencies
-    assert row.p95_ci_low_ms <= 95 <= row.p95_ci_high_ms
+    interval = p95_interval_in(row.figures)
+    assert interval is not None
+    assert interval.low <= 95 <= interval.high
     assert msgspec.json.decode(row.run)["samples_ms"] == []
 
 

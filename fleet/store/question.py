@@ -1,0 +1,86 @@
+"""What there is to decide for each device: its current runs and the terms that hold for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from fleet.choosing.policy import Policy
+from fleet.choosing.terms import Terms
+from fleet.store.dialect import is_among
+from fleet.store.schema import memberships
+from fleet.store.standing import Standing
+
+
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """All that a choice for one device depends on, but for its present choice."""
+
+    standing: Standing
+    terms: Terms
+    #: Of the terms, as they are stored.
+    terms_digest: str
+    #: Changes with anything that could change the answer.
+    digest: str
+
+
+def questions_of(
+    connection: sa.Connection, standings: Sequence[Standing], policy: Policy
+) -> list[Question]:
+    """The question of each device under a policy, in the same order."""
+    given = _groups_given(connection, [one.device_id for one in standings], policy)
+    # Most devices share their terms with all others that the policy does not name.
+    known: dict[tuple[str | None, frozenset[str], str | None], tuple[Terms, str]] = {}
+    questions = []
+    for one in standings:
+        groups = policy.groups.keys() & {*one.told_groups, *given.get(one.device_id, ())}
+        name = f"{one.site}/{one.device}"
+        key = (
+            one.site if one.site in policy.sites else None,
+            frozenset(groups),
+            name if name in policy.devices else None,
+        )
+        if key not in known:
+            terms = policy.terms_for(one.site, one.device, groups)
+            known[key] = terms, digest_of_terms(terms)
+        terms, terms_digest = known[key]
+        digest = digest_of_question(terms_digest, one.stale_runs, one.entries)
+        questions.append(Question(one, terms, terms_digest, digest))
+    return questions
+
+
+def digest_of_question(terms_digest: str, stale_runs: int, entries: bytes) -> str:
+    """Digest of all that is decided on."""
+    told = hashlib.sha256(f"{terms_digest} {stale_runs} ".encode())
+    told.update(entries)
+    return told.hexdigest()
+
+
+def terms_text(terms: Terms) -> str:
+    """Terms as they are stored."""
+    return msgspec.json.encode(terms).decode()
+
+
+def digest_of_terms(terms: Terms) -> str:
+    """Digest of terms as they are stored."""
+    return hashlib.sha256(terms_text(terms).encode()).hexdigest()
+
+
+def _groups_given(
+    connection: sa.Connection, device_ids: Iterable[int], policy: Policy
+) -> dict[int, list[str]]:
+    """Groups of the policy that the operator put devices into."""
+    if not policy.groups:
+        return {}
+    rows = connection.execute(
+        sa.select(memberships.c.device_id, memberships.c.name).where(
+            is_among(connection, memberships.c.device_id, device_ids),
+            memberships.c.name.in_(list(policy.groups)),
+        )
+    )
+    found: dict[int, list[str]] = {}
+    for device_id, name in rows:
+        found.setdefault(device_id, []).append(name)
+    return found
