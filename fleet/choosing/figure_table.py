@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fleet.choosing.build import Build
-from fleet.choosing.figures import FIGURES, WHERE
+from fleet.choosing.figures import FIGURES, PLACE_BYTES, WHERE
 from fleet.choosing.metric import BYTES_PER_MB, Metric
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -34,6 +34,20 @@ _OF_BUILD: Mapping[Metric, Callable[[Build], float | None]] = {
     Metric.TOP1_DROP: lambda build: build.top1_drop,
     Metric.SIZE_MB: lambda build: build.bytes / BYTES_PER_MB,
 }
+
+
+def builds_named(entries: Iterable[bytes]) -> set[int]:
+    """Numbers of all builds in the packed runs of devices."""
+    flat = np.frombuffer(b"".join(entries), dtype=ENTRY)
+    return set(np.unique(flat["build_id"]).tolist())
+
+
+def places_of_each(entries: Sequence[bytes]) -> list[bytes]:
+    """Outbox and place of each run of each device, packed: see `figures.unpack_places`."""
+    flat = np.frombuffer(b"".join(entries), dtype=ENTRY)
+    packed = np.column_stack([flat["epoch_id"], flat["seq"]]).tobytes()
+    ends = np.cumsum([len(one) // ENTRY.itemsize * PLACE_BYTES for one in entries]).tolist()
+    return [packed[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 class FigureTable:

@@ -22,10 +22,8 @@ WHERE = ("build_id", "threads", "epoch_id", "seq")
 
 _FIGURES = struct.Struct(f"<{len(FIGURES)}d")
 _WHERE = struct.Struct(f"<{len(WHERE)}qd")
-#: Outbox and place, within an entry.
 _PLACE = struct.Struct("<qq")
-_PLACE_AT = struct.calcsize("<qq")
-
+PLACE_BYTES = _PLACE.size
 ENTRY_BYTES = _WHERE.size + _FIGURES.size
 
 
@@ -77,12 +75,6 @@ def key_of(entry: bytes) -> tuple[int, int, int, int]:
     return build_id, threads, epoch_id, seq
 
 
-def places_in(entries: bytes) -> bytes:
-    """Outbox and place of each run of a device, packed as well: 16 bytes each."""
-    starts = range(_PLACE_AT, len(entries), ENTRY_BYTES)
-    return b"".join([entries[start : start + _PLACE.size] for start in starts])
-
-
 def unpack_places(places: bytes) -> list[tuple[int, int]]:
-    """Outbox and place of each run."""
+    """Outbox and place of each run, from 16 bytes each."""
     return list(_PLACE.iter_unpack(places))

@@ -20,7 +20,7 @@ from fleet.choosing.figures import pack_figures
 from fleet.choosing.interval import p95_interval
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
 from fleet.store.catalogue import Catalogue
-from fleet.store.dialect import insert_rows, is_among, update_rows
+from fleet.store.dialect import insert_rows, is_among, pairs, update_rows
 from fleet.store.outbox import Outbox, Outboxes
 from fleet.store.presence import Connection, next_connection
 from fleet.store.quarantine import put_in_quarantine
@@ -275,9 +275,11 @@ class Batch:
         }
         if not places:
             return {}
+        wanted = pairs(self._connection, sorted(places), sa.BigInteger(), sa.BigInteger())
         rows = self._connection.execute(
-            sa.select(results.c.epoch_id, results.c.seq, results.c.body_sha256).where(
-                sa.tuple_(results.c.epoch_id, results.c.seq).in_(sorted(places))
+            sa.select(results.c.epoch_id, results.c.seq, results.c.body_sha256).join(
+                wanted,
+                sa.and_(wanted.c.first == results.c.epoch_id, wanted.c.second == results.c.seq),
             )
         ).all()
         return {(epoch_id, seq): digest for epoch_id, seq, digest in rows}

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from fleet.choosing.build import Build
 from fleet.choosing.decision import Status
-from fleet.choosing.figures import key_of, split_entries
+from fleet.choosing.figure_table import builds_named
 from fleet.choosing.many import Pick, decide_many
 from fleet.choosing.policy import Policy
 from fleet.store.catalogue import builds_of
@@ -138,9 +138,7 @@ def _present(choice: Choice | None) -> Pick | None:
 def _builds_in(
     connection: sa.Connection, questions: Iterable[Question], present: Iterable[Pick | None]
 ) -> dict[int, Build]:
-    numbers = {
-        key_of(entry)[0] for one in questions for entry in split_entries(one.standing.entries)
-    }
+    numbers = builds_named(one.standing.entries for one in questions)
     numbers |= {one.build_id for one in present if one is not None and one.build_id is not None}
     return builds_of(connection, numbers)
 

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from fleet.choosing.decision import Status
-from fleet.choosing.figures import places_in
+from fleet.choosing.figure_table import places_of_each
 from fleet.choosing.many import Pick
 from fleet.store.dialect import (
     insert_or_replace,
@@ -74,8 +74,9 @@ def store_decisions(
         return
     numbers = _numbers_of_terms(connection, decided)
     ids = next_ids(connection, decisions, len(decided))
+    places = places_of_each([one.question.standing.entries for one in decided])
     rows, latest = [], []
-    for number, one in zip(ids, decided, strict=True):
+    for number, one, mine in zip(ids, decided, places, strict=True):
         standing, pick, present = one.question.standing, one.pick, one.present
         digest = one.question.digest
         rows.append(
@@ -86,7 +87,7 @@ def store_decisions(
                 now,
                 digest,
                 numbers[one.question.terms_digest],
-                places_in(standing.entries),
+                mine,
                 standing.stale_runs,
                 present and present.build_id,
                 present and present.threads,

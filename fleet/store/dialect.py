@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -85,6 +86,35 @@ def is_among(connection: sa.Connection, column: sa.Column[int], ids: Iterable[in
         return column == sa.any_(sa.cast(values, postgresql.ARRAY(sa.BigInteger)))
     listed = sa.func.json_each(str(values)).table_valued("value")
     return column.in_(sa.select(listed.c.value))
+
+
+def pairs(
+    connection: sa.Connection,
+    rows: Iterable[tuple[object, object]],
+    first: sa.types.TypeEngine[Any],
+    second: sa.types.TypeEngine[Any],
+) -> sa.Subquery:
+    """Pairs to join with, in columns `first` and `second`, as one or two parameters.
+
+    SQLite looks through a whole table for `(a, b) IN (...)`, where a join finds each pair by
+    an index.
+    """
+    wanted = list(rows)
+    if connection.dialect.name == _POSTGRESQL:
+        both = (
+            sa.func.unnest(
+                sa.cast([one for one, _ in wanted], postgresql.ARRAY(first)),
+                sa.cast([other for _, other in wanted], postgresql.ARRAY(second)),
+            )
+            .table_valued(sa.column("first", first), sa.column("second", second))
+            .render_derived()
+        )
+        return sa.select(both.c.first, both.c.second).subquery()
+    listed = sa.func.json_each(json.dumps(wanted)).table_valued("value")
+    return sa.select(
+        sa.func.json_extract(listed.c.value, "$[0]", type_=first).label("first"),
+        sa.func.json_extract(listed.c.value, "$[1]", type_=second).label("second"),
+    ).subquery()
 
 
 def lock_devices(connection: sa.Connection, devices: sa.Table, ids: Iterable[int]) -> None:

@@ -11,14 +11,12 @@ from contract.benchmark import BenchRun
 from contract.interval import Interval
 from fleet.choosing.candidate import Candidate, candidate_of
 from fleet.choosing.figures import p95_interval_in, pack_entry
+from fleet.store.dialect import pairs
 from fleet.store.roster import Device
 from fleet.store.schema import epochs, results
 
 #: Number of an outbox, and place in it.
 Place = tuple[int, int]
-
-#: Each takes two of the 32,766 parameters of a statement that SQLite allows.
-_PLACES_AT_ONCE = 5000
 
 _RUN = msgspec.json.Decoder(BenchRun)
 
@@ -79,32 +77,31 @@ def candidates_at(
     connection: sa.Connection, places: Sequence[Place]
 ) -> dict[Place, tuple[Candidate, bytes]]:
     """Candidates that stored runs make, and their packed entries, by outbox and place."""
+    wanted = pairs(connection, places, sa.BigInteger(), sa.BigInteger())
+    rows = connection.execute(
+        sa.select(
+            results.c.epoch_id,
+            results.c.seq,
+            results.c.build_id,
+            results.c.threads,
+            results.c.received_at,
+            results.c.figures,
+            results.c.run,
+        ).join(
+            wanted,
+            sa.and_(wanted.c.first == results.c.epoch_id, wanted.c.second == results.c.seq),
+        )
+    ).all()
     found = {}
-    for start in range(0, len(places), _PLACES_AT_ONCE):
-        rows = connection.execute(
-            sa.select(
-                results.c.epoch_id,
-                results.c.seq,
-                results.c.build_id,
-                results.c.threads,
-                results.c.received_at,
-                results.c.figures,
-                results.c.run,
-            ).where(
-                sa.tuple_(results.c.epoch_id, results.c.seq).in_(
-                    places[start : start + _PLACES_AT_ONCE]
-                )
-            )
-        ).all()
-        for epoch_id, seq, build_id, threads, received_at, figures, run in rows:
-            entry = pack_entry(
-                build_id=build_id,
-                threads=threads,
-                epoch_id=epoch_id,
-                seq=seq,
-                received_at=received_at,
-                figures=figures,
-            )
-            candidate = candidate_of(_RUN.decode(run), p95_interval_in(figures))
-            found[epoch_id, seq] = candidate, entry
+    for epoch_id, seq, build_id, threads, received_at, figures, run in rows:
+        entry = pack_entry(
+            build_id=build_id,
+            threads=threads,
+            epoch_id=epoch_id,
+            seq=seq,
+            received_at=received_at,
+            figures=figures,
+        )
+        candidate = candidate_of(_RUN.decode(run), p95_interval_in(figures))
+        found[epoch_id, seq] = candidate, entry
     return found

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import sqlalchemy as sa
 
-from fleet.store.dialect import insert_unless_there, lock_devices
+from fleet.store.dialect import insert_unless_there, lock_devices, pairs
 from fleet.store.schema import devices
 
 #: Site and device.
@@ -57,9 +57,11 @@ def _made_known(connection: sa.Connection, names: list[Name], now: float) -> dic
 
 
 def _look_up(connection: sa.Connection, names: Iterable[Name]) -> dict[Name, int]:
+    wanted = pairs(connection, names, sa.Text(), sa.Text())
     rows = connection.execute(
-        sa.select(devices.c.id, devices.c.site, devices.c.device).where(
-            sa.tuple_(devices.c.site, devices.c.device).in_(list(names))
+        sa.select(devices.c.id, devices.c.site, devices.c.device).join(
+            wanted,
+            sa.and_(wanted.c.first == devices.c.site, wanted.c.second == devices.c.device),
         )
     ).all()
     return {(site, device): number for number, site, device in rows}

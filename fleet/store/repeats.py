@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from fleet.store.dialect import insert_unless_there, is_among
+from fleet.store.dialect import insert_unless_there, is_among, pairs
 from fleet.store.schema import epochs, repeatable, results
 
 #: Number of a device, and id of a run.
@@ -45,13 +45,19 @@ def brought_before(
     """Which outboxes have brought these runs already, and what is stored of them."""
     if not keys:
         return {}
+    wanted = pairs(connection, keys, sa.BigInteger(), sa.Text())
     rows = connection.execute(
         sa.select(repeatable.c.device_id, repeatable.c.run_id, repeatable.c.epoch_id, results.c.run)
         .join(
             results,
             sa.and_(results.c.epoch_id == repeatable.c.epoch_id, results.c.seq == repeatable.c.seq),
         )
-        .where(sa.tuple_(repeatable.c.device_id, repeatable.c.run_id).in_(list(keys)))
+        .join(
+            wanted,
+            sa.and_(
+                wanted.c.first == repeatable.c.device_id, wanted.c.second == repeatable.c.run_id
+            ),
+        )
     ).all()
     found: dict[RunKey, list[Brought]] = {}
     for device_id, run_id, epoch_id, text in rows:

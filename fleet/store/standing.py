@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 import sqlalchemy as sa
 
+from fleet.choosing.figure_table import builds_named
 from fleet.choosing.figures import key_of, pack_entry, split_entries
 from fleet.store.catalogue import builds_of
 from fleet.store.dialect import insert_or_replace, is_among, lock_devices
@@ -245,7 +246,7 @@ def _results_of(
 
 
 def _variants_in(connection: sa.Connection, kept: Iterable[_Kept]) -> dict[int, str]:
-    numbers = {key_of(entry)[0] for one in kept for entry in split_entries(one.entries)}
+    numbers = builds_named(one.entries for one in kept)
     return {number: build.variant for number, build in builds_of(connection, numbers).items()}
 
 

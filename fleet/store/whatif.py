@@ -11,7 +11,8 @@ from contract.messages import Desired
 from fleet.choosing.build import Build
 from fleet.choosing.decision import Evidence, Incumbent, Ref, Status
 from fleet.choosing.explanation import reason
-from fleet.choosing.figures import key_of, places_in, split_entries, unpack_places
+from fleet.choosing.figure_table import builds_named, places_of_each
+from fleet.choosing.figures import unpack_places
 from fleet.choosing.many import Pick
 from fleet.choosing.policy import Policy
 from fleet.choosing.selection import decide
@@ -76,20 +77,17 @@ def _with_reasons(
     shown = [
         place for place, one in enumerate(changes) if one.changes or one.status is not Status.CHOSEN
     ][: max(0, at_most)]
-    places = [
-        place
-        for number in shown
-        for place in unpack_places(places_in(questions[number].standing.entries))
-    ]
-    runs = candidates_at(connection, places)
+    packed = places_of_each([questions[number].standing.entries for number in shown])
+    places = [unpack_places(one) for one in packed]
+    runs = candidates_at(connection, [place for mine in places for place in mine])
     found = list(changes)
-    for number in shown:
+    for number, mine in zip(shown, places, strict=True):
         one = questions[number].standing
         evidence = Evidence(
             site=one.site,
             device=one.device,
             terms=questions[number].terms,
-            candidates=tuple(runs[place][0] for place in unpack_places(places_in(one.entries))),
+            candidates=tuple(runs[place][0] for place in mine),
             stale_runs=one.stale_runs,
             incumbent=_incumbent(wanted.get((one.site, one.device))),
         )
@@ -109,10 +107,7 @@ def _changes(
     questions: Sequence[Question],
     wanted: Mapping[tuple[str, str], Desired],
 ) -> list[Change]:
-    numbers = {
-        key_of(entry)[0] for one in questions for entry in split_entries(one.standing.entries)
-    }
-    builds = builds_of(connection, numbers)
+    builds = builds_of(connection, builds_named([one.standing.entries for one in questions]))
     known = {(build.variant, build.sha256): number for number, build in builds.items()}
     desired = [wanted.get((one.standing.site, one.standing.device)) for one in questions]
     present = [

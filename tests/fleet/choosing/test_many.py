@@ -87,7 +87,7 @@ def alone(runs: Sequence[Measured], terms: Terms, incumbent: Incumbent | None) -
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(devices(), max_size=5), st.sampled_from(_POLICIES), st.data())
 def test_every_device_gets_what_it_would_get_alone(
     fleet: list[list[Measured]],

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from contract.benchmark import BenchRun
 from contract.messages import Inventory, encode_message
 from contract.topics import Leaf, topic_for
-from fleet.choosing.figures import places_in, unpack_places
+from fleet.choosing.figure_table import places_of_each
+from fleet.choosing.figures import unpack_places
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database
@@ -64,7 +65,7 @@ def standing_of(database: Database, device: str = "box") -> Standing:
 
 
 def runs_in(database: Database, standing: Standing) -> list[str]:
-    places = unpack_places(places_in(standing.entries))
+    places = unpack_places(places_of_each([standing.entries])[0])
     with database.reading() as connection:
         found = candidates_at(connection, places)
     return [found[place][0].run_id for place in places]
