@@ -58,6 +58,7 @@ class Link:
         client_id: str,
         session: Session,
         topics: Sequence[str] = (),
+        inbox: Inbox | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._address = address
@@ -65,7 +66,7 @@ class Link:
         self._topics = list(topics) or _filters(session)
         #: Why there is no connection, where the last try failed.
         self.problem: str | None = None
-        self._inbox: Inbox = Inbox()
+        self._inbox = inbox or Inbox()
         self._closing = threading.Event()
         self._client = make_client(
             address,
@@ -96,6 +97,9 @@ class Link:
         """Hand a retained message to the broker; skipped while the broker is away."""
         if self._client.is_connected():
             self._client.publish(topic, payload, _QOS, retain=True)
+
+    def settle(self, tickets: Sequence[int]) -> None:
+        """Do nothing: a broker has its acknowledgement at once, for only the fleet's counts."""
 
     def close(self) -> None:
         """Disconnect; what was received before stays in `receive`."""

@@ -22,9 +22,9 @@ class Outboxes:
     Broker and collectors may die meanwhile: what no acknowledgement covers is sent again.
     """
 
-    def __init__(self, url: str, *, devices: int, each: int) -> None:
-        """Connect; nothing is sent yet."""
-        self.names = [f"d-{number}" for number in range(devices)]
+    def __init__(self, url: str, *, devices: int, each: int, name: str = "d") -> None:
+        """Connect; nothing is sent yet. Brokers that outlive a test want another `name` in each."""
+        self.names = [f"{name}-{number}" for number in range(devices)]
         self.each = each
         self._acked = dict.fromkeys(self.names, 0)
         self._lock = threading.Lock()
@@ -86,6 +86,6 @@ class Outboxes:
     def _heard(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
         _, ack = decode_message(message.topic, bytes(message.payload))
         assert isinstance(ack, Ack)
-        if "e-1" in ack.epochs:
+        if ack.device in self._acked and "e-1" in ack.epochs:
             with self._lock:
                 self._acked[ack.device] = ack.epochs["e-1"].through

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from fleet.store.database import open_database
 from fleet.store.schema import results
 from support.brokers import Mosquitto
-from support.collectors import ServeProcess
+from support.collectors import ServeProcess, share_of
 from support.devices import eventually
 from support.outboxes import Outboxes
 from support.postgres import PostgresServer
@@ -40,12 +40,6 @@ def stored_run_ids(store_url: str) -> list[str]:
         database.reading() as connection,
     ):
         return sorted(connection.scalars(sa.select(results.c.run_id)))
-
-
-def share_of(collector: ServeProcess) -> int:
-    """How many results one collector says to have stored."""
-    lines = [line for line in collector.log.read_text().splitlines() if " stored results=" in line]
-    return sum(int(line.split("results=")[1].split()[0]) for line in lines)
 
 
 def test_results_are_spread_over_the_collectors_and_stored_once(
