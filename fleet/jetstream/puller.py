@@ -44,8 +44,8 @@ _NEXT = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{CONSUMER}"
 _ACK, _NAK = b"+ACK", b"-NAK"
 #: Status of an answer that says nothing but that the consumer is there.
 _ALIVE = "100"
-#: Status that ends a question in an orderly way: it has expired, or is fulfilled in bytes.
-_OVER = {"404", "408", "409"}
+#: How a question ends in an orderly way: it has expired, or its bytes are reached.
+_EXPIRED, _FULL = "408", "Message Size Exceeds MaxBytes"
 
 
 class _Held(msgspec.Struct, frozen=True, gc=False):
@@ -205,14 +205,7 @@ class Puller:
     async def _heard(self, message: Msg) -> None:
         self._heard_at = time.monotonic()
         if not message.reply.startswith("$JS.ACK."):
-            status = (message.headers or {}).get("Status")
-            if status == _ALIVE:
-                return
-            if status not in _OVER:
-                # No consumer, or no leader of it: ask once it is there.
-                self._heard_at = 0.0
-            self._due = 0
-            self._news.set()
+            self._status(message.headers or {})
             return
         self._last_ticket += 1
         self._held[self._last_ticket] = _Held(message.reply, len(message.data))
@@ -224,11 +217,22 @@ class Puller:
             received_at=self._clock(),
             ticket=self._last_ticket,
         )
-        while not self._inbox.put(delivery, wait_s=0.0) and not self._closing:  # noqa: ASYNC110 - a thread makes room
+        # A thread makes room, which no event of this loop can tell.
+        while not self._inbox.put(delivery, wait_s=0.0) and not self._closing:  # noqa: ASYNC110
             await asyncio.sleep(_FULL_S)
         self._due -= 1
         if self._due <= 0:
             self._news.set()
+
+    def _status(self, headers: dict[str, str]) -> None:
+        status = headers.get("Status")
+        if status == _ALIVE:
+            return
+        if status != _EXPIRED and headers.get("Description") != _FULL:
+            # No consumer, no leader of it, or too many questions: look what there is, then ask.
+            self._heard_at = 0.0
+        self._due = 0
+        self._news.set()
 
     async def _settle(self, tickets: Sequence[int]) -> None:
         for ticket in tickets:
