@@ -186,11 +186,11 @@ class Probe:
             raise BrokerAwayError(connect_failed(address, error)) from error
         self._client.loop_start()
         if not self.comes(lambda: self.reason is not None or self.is_lost) or self.reason is None:
-            self._client.loop_stop()
+            self.vanish()
             message = f"broker {address}: no answer to CONNECT within {self._timeout_s:g} s"
             raise BrokerAwayError(message)
         if self.reason.is_failure:
-            self._client.loop_stop()
+            self.vanish()
             message = f"broker {address}: refused: {self.reason}"
             raise BrokerAwayError(message)
 

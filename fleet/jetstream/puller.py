@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error
 
 from contract.access import Access
@@ -133,7 +134,7 @@ class Puller:
             return
         connecting.result()
         inbox = self._client.new_inbox()
-        await self._client.subscribe(inbox, cb=self._heard)
+        subscription = await self._client.subscribe(inbox, cb=self._heard)
         is_ready = False
         while not self._closing:
             try:
@@ -145,8 +146,9 @@ class Puller:
                 await self._pull(inbox)
             except (Error, OSError) as error:
                 self._tell(f"JetStream at {self._servers}: {error}")
-            await asyncio.sleep(_RETRY_S)
-        await self._give_back()
+            if not self._closing:
+                await asyncio.sleep(_RETRY_S)
+        await self._give_back(subscription)
 
     async def _connect(self) -> None:
         context = self._access.tls_context() if self._order.tls else None
@@ -243,9 +245,12 @@ class Puller:
                 await self._client.publish(held.reply, _ACK)
         self._news.set()
 
-    async def _give_back(self) -> None:
+    async def _give_back(self, subscription: Subscription) -> None:
         """Let others have at once what is not stored here."""
         try:
+            # First, or the open question would get it back.
+            await subscription.unsubscribe()
+            await self._client.flush(_FLUSH_S)
             for held in self._held.values():
                 await self._client.publish(held.reply, _NAK)
             await self._client.flush(_FLUSH_S)
