@@ -146,6 +146,9 @@ class Puller:
                 await self._pull(inbox)
             except (Error, OSError) as error:
                 self._tell(f"JetStream at {self._servers}: {error}")
+                if self._client.is_closed:
+                    # For good, as after a password that no longer holds.
+                    raise
             if not self._closing:
                 await asyncio.sleep(_RETRY_S)
         await self._give_back(subscription)

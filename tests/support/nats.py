@@ -39,6 +39,9 @@ class NatsServer:
     mqtt_port: int = field(default_factory=free_port)
     route_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    #: More of its configuration: of the whole server, and of the gateway.
+    more: str = ""
+    more_of_gateway: str = ""
 
     @property
     def url(self) -> str:
@@ -61,7 +64,7 @@ class NatsServer:
         config.write_text(
             f'server_name: {self.name}\nlisten: "127.0.0.1:{self.port}"\n'
             f'jetstream {{ store_dir: "{self.folder / self.name}" }}\n{cluster}'
-            f'mqtt {{ listen: "127.0.0.1:{self.mqtt_port}" }}\n'
+            f'mqtt {{ listen: "127.0.0.1:{self.mqtt_port}", {self.more_of_gateway} }}\n{self.more}'
         )
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([_program(), "-c", str(config)], stdout=log, stderr=log)
