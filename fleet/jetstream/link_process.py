@@ -22,15 +22,17 @@ class StreamLink:
         if order.stream is None:
             message = "jetstream: expected the servers of a stream, got none"
             raise AddressError(message)
-        self._inbox = Inbox()
-        self._link = plain_link(order, self._inbox)
+        inbox = Inbox()
+        self._link = plain_link(order, inbox)
         self._puller = Puller(
             order.stream,
             access=access_in(order),
             name=order.client_id,
-            inbox=self._inbox,
+            inbox=inbox,
             # Not before: what devices send then would be kept nowhere.
             on_ready=self._link.open,
+            # Who cannot tell devices that their results are stored leaves them to others.
+            may_ask=lambda: self._link.is_connected,
         )
 
     @property
@@ -44,7 +46,7 @@ class StreamLink:
 
     def receive(self, *, at_most: int, wait_s: float) -> list[Delivery | Subscribed]:
         """What is waiting, at most `at_most`; waits `wait_s` for the first, then for none."""
-        return self._inbox.take(at_most=at_most, wait_s=wait_s)
+        return self._link.receive(at_most=at_most, wait_s=wait_s)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Hand a retained message to the gateway; skipped while it is away."""

@@ -65,6 +65,7 @@ class Puller:
         name: as the servers know it.
         inbox: where results go.
         on_ready: called once, as soon as the stream keeps what devices send.
+        may_ask: whether results may be asked for just now.
         clock: seconds since the epoch.
     """
 
@@ -76,6 +77,7 @@ class Puller:
         name: str,
         inbox: Inbox,
         on_ready: Callable[[], None],
+        may_ask: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._order = order
@@ -83,6 +85,7 @@ class Puller:
         self._name = name
         self._inbox = inbox
         self._on_ready = on_ready
+        self._may_ask = may_ask
         self._clock = clock
         #: Why nothing comes, where the last try failed.
         self.problem: str | None = None
@@ -171,7 +174,7 @@ class Puller:
             disconnected_cb=self._lost,
             reconnected_cb=self._back,
         )
-        _log.info("connected stream=%s", self._client.connected_url)
+        _log.info("connected stream=%s", self._at)
 
     async def _pull(self, inbox: str) -> None:
         """Ask for results, again and again, until the consumer does not answer."""
@@ -193,9 +196,10 @@ class Puller:
                     return
 
     async def _room(self) -> int:
-        """How many results may be asked for; 0 after a while without room for any."""
+        """How many results may be asked for; 0 after a while in which none may."""
         room = min(_BATCH, _HELD_AT_MOST - len(self._held))
-        if room > 0 and _HELD_BYTES_AT_MOST - self._held_bytes >= _ROOM_BYTES:
+        has_room = room > 0 and _HELD_BYTES_AT_MOST - self._held_bytes >= _ROOM_BYTES
+        if has_room and self._may_ask():
             return room
         await self._wait()
         return 0
@@ -269,7 +273,7 @@ class Puller:
             _log.info("disconnected stream=%s", self._servers)
 
     async def _back(self) -> None:
-        _log.info("connected stream=%s", self._client.connected_url)
+        _log.info("connected stream=%s", self._at)
         self._tell(None)
 
     def _tell(self, problem: str | None) -> None:
@@ -280,6 +284,11 @@ class Puller:
     @property
     def _servers(self) -> str:
         return ",".join(self._order.servers)
+
+    @property
+    def _at(self) -> str:
+        url = self._client.connected_url
+        return url.netloc if url is not None else "none"
 
     def _username(self) -> str:
         return self._access.username or ""

@@ -69,22 +69,24 @@ def test_a_killed_server_and_a_killed_collector_lose_nothing(
     """The server leads the stream, and dies with one collector while results come in."""
     victim = cluster.leader_of(STREAM)
     alive = [number for number, one in enumerate(cluster.servers) if one is not victim]
-    collectors = [
-        start_serve(*serve_words(cluster, number))
-        for number in (alive[0], alive[1], cluster.servers.index(victim))
-    ]
-    with contextlib.closing(
-        Outboxes(cluster.servers[alive[0]].mqtt_url, devices=DEVICES, each=EACH, name="killed")
-    ) as outboxes:
-        outboxes.send(up_to=EACH // 2)
-        victim.kill()
-        outboxes.send()
-        collectors[0].stop(signal.SIGKILL)
-        assert outboxes.deliver(within_s=120)
-        assert stored_run_ids(store_url) == outboxes.run_ids
-    assert eventually(lambda: cluster.stream_info(STREAM).state.messages == 0)
-    assert all(one.process.poll() is None for one in collectors[1:])
-    cluster.start(victim)
+    try:
+        collectors = [
+            start_serve(*serve_words(cluster, number))
+            for number in (alive[0], alive[1], cluster.servers.index(victim))
+        ]
+        with contextlib.closing(
+            Outboxes(cluster.servers[alive[0]].mqtt_url, devices=DEVICES, each=EACH, name="killed")
+        ) as outboxes:
+            outboxes.send(up_to=EACH // 2)
+            victim.kill()
+            outboxes.send()
+            collectors[0].stop(signal.SIGKILL)
+            assert outboxes.deliver(within_s=120)
+            assert stored_run_ids(store_url) == outboxes.run_ids
+        assert eventually(lambda: cluster.stream_info(STREAM).state.messages == 0)
+        assert all(one.process.poll() is None for one in collectors[1:])
+    finally:
+        cluster.start(victim)
 
 
 def test_what_arrives_while_no_collector_is_there_waits_in_the_stream(
