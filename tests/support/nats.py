@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import nats
+from nats.aio.client import Client
 from nats.errors import Error
 from nats.js.api import StreamInfo
 
@@ -20,6 +22,7 @@ from support.brokers import free_port
 
 _START_TIMEOUT_S = 60
 _PROGRAM = "nats-server"
+_Got = TypeVar("_Got")
 
 
 def _program() -> str:
@@ -103,14 +106,19 @@ class NatsCluster:
 
     def stream_info(self, name: str) -> StreamInfo:
         """What the cluster says of a stream."""
+        return self.run(lambda client: client.jetstream().stream_info(name))
 
-        async def ask() -> StreamInfo:
-            async with contextlib.AsyncExitStack() as stack:
-                client = await nats.connect([one.url for one in self.servers], connect_timeout=2)
-                stack.push_async_callback(client.close)
-                return await client.jetstream().stream_info(name)
+    def run(self, work: Callable[[Client], Awaitable[_Got]]) -> _Got:
+        """What comes of a client's work."""
 
-        return asyncio.run(ask())
+        async def connect_and_work() -> _Got:
+            client = await nats.connect([one.url for one in self.servers], connect_timeout=2)
+            try:
+                return await work(client)
+            finally:
+                await client.close()
+
+        return asyncio.run(connect_and_work())
 
     def leader_of(self, name: str) -> NatsServer:
         """The server that orders a stream's messages."""
