@@ -25,7 +25,8 @@ PAGES = [
 ]
 #: These run until stopped, or need the network or a device online; only their options are checked.
 NOT_RUN = re.compile(
-    r"serve|agent run|fleet (?:ask|deploy|conform)|--weights default|builder train|--weights \S+\.pt"
+    r"serve|agent run|fleet (?:ask|conform|deploy)|"
+    r"--weights default|builder train|--weights \S+\.pt"
 )
 
 

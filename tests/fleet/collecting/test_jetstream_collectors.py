@@ -67,6 +67,7 @@ def test_a_killed_server_and_a_killed_collector_lose_nothing(
     start_serve: StartServe, cluster: NatsCluster, store_url: str
 ) -> None:
     """The server leads the stream, and dies with one collector while results come in."""
+    cluster.run(lambda client: ensure_consumer(client.jetstream()))
     victim = cluster.leader_of(STREAM)
     alive = [number for number, one in enumerate(cluster.servers) if one is not victim]
     try:
