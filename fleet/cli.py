@@ -18,6 +18,7 @@ from fleet.choosing.decision import Status
 from fleet.choosing.policy import load_policy, ready_policies, ready_policy_text
 from fleet.commands.ask import ask_command
 from fleet.commands.broker_config import broker_config
+from fleet.commands.conform import conform
 from fleet.commands.deploy import deploy
 from fleet.commands.enroll import enroll, revoke
 from fleet.commands.group import group
@@ -106,6 +107,7 @@ for _command in (
     revoke,
     deploy,
     broker_config,
+    conform,
     ask_command,
     whatif,
     quarantine,

@@ -188,11 +188,22 @@ class EmbeddedBroker:
 
 
 class _DiscreetBroker(Broker):  # type: ignore[misc] # amqtt ships no types
-    """Sends a client the retained messages of its own subscriptions only.
+    """Sends a client the retained messages of its own subscriptions only, and misses the dead.
 
     At every connect, amqtt 0.12.1 walks through the subscriptions of all clients: each device
     was sent the desired states of all others, and a connect during the walk ended in an error.
+    And it waits for ever for clients that fell silent: a box without power stayed online.
     """
+
+    async def _handle_client_session(
+        self,
+        reader: PacketReader,
+        writer: StreamWriterAdapter,
+        client_session: Session,
+        *rest: object,
+    ) -> None:
+        reader.expect_within(client_session.keep_alive)
+        await super()._handle_client_session(reader, writer, client_session, *rest)
 
     async def _publish_retained_messages_for_subscription(
         self,

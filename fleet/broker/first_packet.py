@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from amqtt.adapters import StreamReaderAdapter
 from amqtt.errors import AMQTTError, MQTTError, NoDataError
@@ -18,6 +19,8 @@ _log = logging.getLogger(__name__)
 #: Who is not let in yet gets little memory and little time.
 _LARGEST_STRANGERS_READ_BYTES = 16 * 1024
 _PATIENCE_S = 10
+#: How much longer than its keepalive a client may be silent (MQTT 3.1.1, 3.1.2.10).
+_KEEPALIVES = 1.5
 
 
 class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no types
@@ -28,21 +31,41 @@ class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no 
         self._largest_bytes = LARGEST_MESSAGE_BYTES
         self._seen: bytearray | None = None
         self._again = b""
+        self._heard_at = time.monotonic()
+        #: How long the client may be silent; None: for ever.
+        self._silence_s: float | None = None
+
+    def expect_within(self, keepalive_s: int) -> None:
+        """End reads of a client that says nothing within its keepalive and half of it; 0: none."""
+        self._silence_s = keepalive_s * _KEEPALIVES if keepalive_s else None
 
     async def read(self, n: int = -1) -> bytes:
         """The next `n` bytes.
 
         Raises:
             ValueError: more than anybody may send in one piece.
+            ConnectionError: the client has been silent for too long.
         """
         if n > self._largest_bytes:
             _log.warning("connection closed reason=message of %d bytes", n)
             message = f"message of {n} bytes: expected at most {self._largest_bytes}"
             raise ValueError(message)
         head, self._again = self._again[:n], self._again[n:]
-        data: bytes = head if len(head) == n else head + await super().read(n - len(head))
+        data: bytes = head if len(head) == n else head + await self._rest(n - len(head))
         if self._seen is not None:
             self._seen += data
+        return data
+
+    async def _rest(self, n: int) -> bytes:
+        until = None if self._silence_s is None else self._heard_at + self._silence_s
+        left_s = None if until is None else max(0.0, until - time.monotonic())
+        try:
+            async with asyncio.timeout(left_s):
+                data: bytes = await super().read(n)
+        except TimeoutError as error:
+            message = f"silent for {self._silence_s:g} s"
+            raise ConnectionError(message) from error
+        self._heard_at = time.monotonic()
         return data
 
     async def read_caller(self) -> Caller:

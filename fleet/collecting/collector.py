@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from fleet.collecting.intake import Intake, Receipt
+from fleet.collecting.source import Source
 from fleet.errors import StoreUnavailableError
 from fleet.mqtt.delivery import Delivery, Subscribed
-from fleet.mqtt.remote_link import RemoteLink
 from fleet.store.database import Database
 from fleet.store.outbox import acks_of
 from fleet.store.rollout import current_desired
@@ -23,18 +23,18 @@ _BATCH = 2000
 _IDLE_S = 0.2
 #: Under load a device is told once in so long how far its results are safe, not after each.
 _ACK_EVERY_S = 0.25
-#: Acknowledged before the link closes at a stop; a device that floods cannot prolong it.
+#: Acknowledged before the source closes at a stop; a device that floods cannot prolong it.
 _LAST_BATCHES = 10
 _STORE_RETRY_S = 1.0
 
 
 class Collector:
-    """Moves what devices say from a link into a store until told to stop."""
+    """Moves what devices say from a source into a store until told to stop."""
 
     def __init__(
         self,
         database: Database,
-        link: RemoteLink,
+        source: Source,
         *,
         on_ready: Callable[[], None],
         clock: Callable[[], float] = time.time,
@@ -42,7 +42,7 @@ class Collector:
         """Prepare; `on_ready` is called at the first time that the broker delivers to us."""
         self._database = database
         self._intake = Intake(database)
-        self._link = link
+        self._source = source
         self._on_ready = on_ready
         self._clock = clock
         self._is_ready = False
@@ -51,21 +51,21 @@ class Collector:
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set, then store what was received by then."""
-        self._link.open()
+        self._source.open()
         try:
             while not stop.is_set():
                 self._step(stop, wait_s=_IDLE_S)
-            # While the link still stands, so that what is waiting is acknowledged too.
+            # While the source still stands, so that what is waiting is acknowledged too.
             for _ in range(_LAST_BATCHES):
                 if not self._step(stop, wait_s=0.0):
                     break
         finally:
-            self._link.close()
+            self._source.close()
         while self._step(stop, wait_s=0.0):
             pass
 
     def _step(self, stop: threading.Event, *, wait_s: float) -> bool:
-        waiting = self._link.receive(at_most=_BATCH, wait_s=wait_s)
+        waiting = self._source.receive(at_most=_BATCH, wait_s=wait_s)
         deliveries = [
             item for item in waiting if isinstance(item, Delivery) and not item.only_clears
         ]
@@ -74,6 +74,7 @@ class Collector:
         if deliveries:
             receipt = self._store(deliveries, stop)
             if receipt is not None:
+                self._source.settle(deliveries)
                 self._to_ack |= receipt.to_ack
         is_drained = len(waiting) < _BATCH
         if self._to_ack and (is_drained or time.monotonic() - self._acked_at > _ACK_EVERY_S):
@@ -87,7 +88,7 @@ class Collector:
             # They stay to be acknowledged; devices wait.
             _log.error("store out of order, trying again reason=%s", error)
             return
-        self._link.publish(acks)
+        self._source.publish(acks)
         self._to_ack.clear()
         self._acked_at = time.monotonic()
 
@@ -125,7 +126,7 @@ class Collector:
         except StoreUnavailableError as error:
             _log.error("store out of order at greeting reason=%s", error)
             return
-        self._link.publish([*acks, *desired])
+        self._source.publish([*acks, *desired])
         if not self._is_ready:
             self._is_ready = True
             self._on_ready()

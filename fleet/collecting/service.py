@@ -7,11 +7,13 @@ import fcntl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
 from contract.address import BrokerAddress
+from contract.topics import Leaf, device_filters, topics_of_all
 from fleet.authority.authority import Authority, fleet_access
 from fleet.authority.names import is_address
 from fleet.broker.doorkeeper import Doorkeeper
@@ -19,12 +21,16 @@ from fleet.broker.embedded import EmbeddedBroker
 from fleet.collecting.collector import Collector
 from fleet.collecting.intake import Intake
 from fleet.errors import AddressError, StoreBusyError
+from fleet.jetstream.servers import Servers
+from fleet.mqtt.frames import StreamOrder
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
 from fleet.store.database import Database, open_database
 
 #: What listens on every address is reached from this machine at these.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+#: Needs nats-py, so it is named and not imported.
+_STREAM_PROGRAM = "fleet.jetstream.link_process"
 
 
 class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +45,8 @@ class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
     authority: Path
     #: Share the results with other collectors on the same store.
     shared: bool = False
+    #: Share them through a stream of this cluster, whose MQTT gateway is the broker.
+    jetstream: Servers | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,13 +66,11 @@ def run_service(
 
     Raises:
         PortInUseError: the embedded broker cannot listen.
-        AddressError: to share without a broker.
+        AddressError: to share without a broker, or in two ways at once.
         AuthorityError: TLS is asked for, and the authority cannot be used.
         StoreError: the store cannot be opened, or another collector uses it.
     """
-    if options.shared and options.broker is None:
-        message = "collectors share the results of a broker of their own: name it with --broker"
-        raise AddressError(message)
+    _check(options)
     database = open_database(options.store_url, create=True)
     with contextlib.closing(database), _sole_collector(database), contextlib.ExitStack() as stack:
         if options.broker is None:
@@ -73,13 +79,45 @@ def run_service(
         else:
             where = _Where(inside=options.broker, outside=options.broker)
         ready = Ready(broker=where.outside, store_url=database.url)
-        link = RemoteLink(
-            where.inside,
-            access=fleet_access(where.inside, options.authority),
-            client_id=_client_id(database, options),
-            session=_session(options),
+        source = _source(where.inside, _client_id(database, options), options)
+        Collector(database, source, on_ready=lambda: on_ready(ready)).run(stop)
+
+
+def _check(options: ServiceOptions) -> None:
+    if (options.shared or options.jetstream) and options.broker is None:
+        message = "collectors share the results of a broker of their own: name it with --broker"
+        raise AddressError(message)
+    if options.jetstream is None:
+        return
+    if options.shared:
+        message = "expected one of --shared and --jetstream: results come in one of both ways"
+        raise AddressError(message)
+    if options.broker is not None and options.broker.tls != options.jetstream.tls:
+        message = (
+            f"expected TLS for both or neither, got --broker {options.broker} and --jetstream "
+            f"{','.join(options.jetstream.urls)}"
         )
-        Collector(database, link, on_ready=lambda: on_ready(ready)).run(stop)
+        raise AddressError(message)
+    if find_spec("nats") is None:
+        message = "JetStream needs nats-py: pip install 'edgewright[fleet,nats]'"
+        raise AddressError(message)
+
+
+def _source(broker: BrokerAddress, client_id: str, options: ServiceOptions) -> RemoteLink:
+    access = fleet_access(broker, options.authority)
+    if options.jetstream is None:
+        return RemoteLink(broker, access=access, client_id=client_id, session=_session(options))
+    results = topics_of_all(Leaf.RESULT)
+    return RemoteLink(
+        broker,
+        access=access,
+        client_id=client_id,
+        # What else devices say is retained: each collector hears all of that.
+        session=Session.CLEAN,
+        topics=[one for one in device_filters() if one != results],
+        program=_STREAM_PROGRAM,
+        stream=StreamOrder(servers=list(options.jetstream.urls), tls=options.jetstream.tls),
+    )
 
 
 def _session(options: ServiceOptions) -> Session:
@@ -92,7 +130,8 @@ def _session(options: ServiceOptions) -> Session:
 
 def _client_id(database: Database, options: ServiceOptions) -> str:
     name = f"edgewright-fleet-{database.store_id()[:12]}"
-    return f"{name}-{uuid.uuid4().hex[:8]}" if options.shared else name
+    several = options.shared or options.jetstream is not None
+    return f"{name}-{uuid.uuid4().hex[:8]}" if several else name
 
 
 class _Where(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from fleet.address import parse_listen_address
 from fleet.collecting.service import Ready, ServiceOptions, run_service
 from fleet.commands.options import authority_option, db_option
 from fleet.garbage import expect_many_objects
+from fleet.jetstream.servers import parse_servers
 
 
 @click.command()
@@ -39,12 +40,20 @@ from fleet.garbage import expect_many_objects
     help="Share the results with other collectors on the same --broker and the same PostgreSQL: "
     "the broker gives each result to one of them (MQTT 5 shared subscriptions).",
 )
+@click.option(
+    "--jetstream",
+    "stream_servers",
+    metavar="URL[,URL...]",
+    help="Share the results by a stream of the NATS cluster at nats|tls://HOST:PORT whose MQTT "
+    "gateway is --broker: each is kept there until one of the collectors has stored it.",
+)
 @authority_option
 @db_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
 def serve(
     broker_url: str | None,
     listen: str,
+    stream_servers: str | None,
     authority_folder: Path,
     store_url: str,
     *,
@@ -68,6 +77,7 @@ def serve(
         listen=parse_listen_address(listen),
         authority=authority_folder,
         shared=shared,
+        jetstream=parse_servers(stream_servers) if stream_servers else None,
     )
     expect_many_objects()
     stop = threading.Event()

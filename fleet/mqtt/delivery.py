@@ -17,13 +17,15 @@ _READABLE_BYTES = 4 * 1024 * 1024
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Topic and bytes of one message; `received_at` is the fleet's clock.
 
-    `retained` marks a message that the broker had kept: the device may be long gone.
+    `retained` marks a message that the broker had kept: the device may be long gone. `ticket`
+    is the number under which its source waits to hear that it is stored; None where none waits.
     """
 
     topic: str
     payload: bytes
     retained: bool
     received_at: float
+    ticket: int | None = None
 
     @property
     def sha256(self) -> str:

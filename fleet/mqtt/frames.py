@@ -16,6 +16,14 @@ _HEAD = struct.Struct("<I")
 _CHUNK_BYTES = 1 << 20
 
 
+class StreamOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a link process consumes a stream of results; its account is that of the broker."""
+
+    #: URLs of servers of one cluster.
+    servers: list[str]
+    tls: bool
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """How to connect: the first frame that a link process gets. Secrets stay in their files."""
 
@@ -29,6 +37,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     topics: list[str]
     log_level: int
+    stream: StreamOrder | None = None
 
 
 class Say(msgspec.Struct, frozen=True, tag=True):
@@ -37,10 +46,19 @@ class Say(msgspec.Struct, frozen=True, tag=True):
     messages: list[tuple[str, bytes]]
 
 
-class Arrived(msgspec.Struct, frozen=True, tag=True):
-    """Deliveries in their order: topic, payload, retained, received at; None: subscribed."""
+class Settled(msgspec.Struct, frozen=True, tag=True):
+    """The deliveries with these tickets are stored."""
 
-    items: list[tuple[str, bytes, bool, float] | None]
+    tickets: list[int]
+
+
+class Arrived(msgspec.Struct, frozen=True, tag=True):
+    """Deliveries in their order: topic, payload, retained, received at, ticket.
+
+    None: subscribed.
+    """
+
+    items: list[tuple[str, bytes, bool, float, int | None] | None]
 
 
 class Trouble(msgspec.Struct, frozen=True, tag=True):

@@ -30,6 +30,8 @@ _SHARE = "$share/edgewright"
 _RECONNECT_MIN_S = 1
 _RECONNECT_MAX_S = 15
 _PUT_PATIENCE_S = 0.5
+#: A broker may refuse to subscribe for a while: a NATS server does while its cluster has no leader.
+_SUBSCRIBE_AGAIN_S = 2.0
 
 
 class Session(enum.Enum):
@@ -58,6 +60,7 @@ class Link:
         client_id: str,
         session: Session,
         topics: Sequence[str] = (),
+        inbox: Inbox | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._address = address
@@ -65,8 +68,10 @@ class Link:
         self._topics = list(topics) or _filters(session)
         #: Why there is no connection, where the last try failed.
         self.problem: str | None = None
-        self._inbox: Inbox = Inbox()
+        self._inbox = inbox or Inbox()
         self._closing = threading.Event()
+        #: When to subscribe once more, by the monotonic clock; None: it is granted, or not yet due.
+        self._subscribe_at: float | None = None
         self._client = make_client(
             address,
             access,
@@ -90,12 +95,28 @@ class Link:
 
     def receive(self, *, at_most: int, wait_s: float) -> list[Delivery | Subscribed]:
         """What is waiting, at most `at_most`; waits `wait_s` for the first, then for none."""
+        self.keep_subscribed()
         return self._inbox.take(at_most=at_most, wait_s=wait_s)
+
+    def keep_subscribed(self) -> None:
+        """Subscribe once more where the broker refused it a while ago."""
+        due = self._subscribe_at
+        if due is not None and time.monotonic() >= due:
+            self._subscribe_at = None
+            self._client.subscribe([(topic, _QOS) for topic in self._topics])
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether what is published now goes to the broker."""
+        return self._client.is_connected()
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Hand a retained message to the broker; skipped while the broker is away."""
         if self._client.is_connected():
             self._client.publish(topic, payload, _QOS, retain=True)
+
+    def settle(self, tickets: Sequence[int]) -> None:
+        """Do nothing: a broker has its acknowledgement at once, for only the fleet's counts."""
 
     def close(self) -> None:
         """Disconnect; what was received before stays in `receive`."""
@@ -116,6 +137,7 @@ class Link:
             _log.error("broker refused broker=%s reason=%s", self._address, self.problem)
             return
         self.problem = None
+        self._subscribe_at = None
         _log.info("connected broker=%s", self._address)
         client.subscribe([(topic, _QOS) for topic in self._topics])
 
@@ -148,7 +170,9 @@ class Link:
         if refused:
             self.problem = refused[0]
             _log.error("broker refused to subscribe broker=%s reason=%s", self._address, refused[0])
+            self._subscribe_at = time.monotonic() + _SUBSCRIBE_AGAIN_S
             return
+        self.problem = None
         self._put(Subscribed())
 
     def _on_message(

@@ -11,7 +11,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -20,7 +22,8 @@ from contract.address import BrokerAddress
 from fleet.errors import FleetError
 from fleet.garbage import expect_many_objects
 from fleet.mqtt.delivery import Delivery, Subscribed
-from fleet.mqtt.frames import Arrived, Frames, Order, Say, Trouble, frame, write_all
+from fleet.mqtt.frames import Arrived, Frames, Order, Say, Settled, Trouble, frame, write_all
+from fleet.mqtt.inbox import Inbox
 from fleet.mqtt.link import Link, Session
 
 _log = logging.getLogger("fleet.mqtt.link")
@@ -30,7 +33,35 @@ _WAIT_S = 0.2
 _FAILED = 1
 
 
+class Carried(Protocol):
+    """What a link process carries to the collector and back."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no connection, where the last try failed."""
+
+    def open(self) -> None:
+        """Start connecting, and keep trying until `close`."""
+
+    def receive(self, *, at_most: int, wait_s: float) -> list[Delivery | Subscribed]:
+        """What is waiting; waits `wait_s` for the first."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Hand a retained message to the broker."""
+
+    def settle(self, tickets: Sequence[int]) -> None:
+        """Deliveries are stored: whoever waits to hear that may forget them."""
+
+    def close(self) -> None:
+        """Disconnect; what was received before stays in `receive`."""
+
+
 def main() -> None:
+    """Carry a broker's messages: the program of a plain link."""
+    carry(plain_link)
+
+
+def carry(make_link: Callable[[Order], Carried]) -> None:
     """Do what the first frame on standard input orders, until standard input ends."""
     # They reach everybody in a terminal or a service; the collector decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -49,7 +80,7 @@ def main() -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     try:
-        link = _link(order)
+        link = make_link(order)
     except FleetError as error:
         write_all(out, frame(Trouble(str(error))))
         raise SystemExit(_FAILED) from error
@@ -67,30 +98,41 @@ def main() -> None:
     os._exit(0)
 
 
-def _link(order: Order) -> Link:
+def plain_link(order: Order, inbox: Inbox | None = None) -> Link:
+    """The connection to the broker that an order asks for."""
     return Link(
         BrokerAddress(order.host, order.port, tls=order.tls),
-        access=Access(
-            ca_file=Path(order.ca_file) if order.ca_file else None,
-            username=order.username,
-            password_file=Path(order.password_file) if order.password_file else None,
-        ),
+        access=access_in(order),
         client_id=order.client_id,
         session=Session(order.session),
         topics=order.topics,
+        inbox=inbox,
     )
 
 
-def _obey(frames: Frames, link: Link, ending: threading.Event) -> None:
-    """Publish what the collector says, until it says no more."""
-    decoder = msgspec.msgpack.Decoder(Say)
+def access_in(order: Order) -> Access:
+    """What proves the order's account."""
+    return Access(
+        ca_file=Path(order.ca_file) if order.ca_file else None,
+        username=order.username,
+        password_file=Path(order.password_file) if order.password_file else None,
+    )
+
+
+def _obey(frames: Frames, link: Carried, ending: threading.Event) -> None:
+    """Pass on what the collector says, until it says no more."""
+    decoder = msgspec.msgpack.Decoder(Say | Settled)
     while (body := frames.read(wait_s=None)) is not None:
-        for topic, payload in decoder.decode(body).messages:
+        said = decoder.decode(body)
+        if isinstance(said, Settled):
+            link.settle(said.tickets)
+            continue
+        for topic, payload in said.messages:
             link.publish(topic, payload)
     ending.set()
 
 
-def _forward(link: Link, out: int, ending: threading.Event) -> None:
+def _forward(link: Carried, out: int, ending: threading.Event) -> None:
     told: str | None = None
     while not ending.is_set():
         waiting = link.receive(at_most=_AT_MOST, wait_s=_WAIT_S)
@@ -101,7 +143,7 @@ def _forward(link: Link, out: int, ending: threading.Event) -> None:
             write_all(out, frame(_arrived(waiting)))
 
 
-def _forward_rest(link: Link, out: int) -> None:
+def _forward_rest(link: Carried, out: int) -> None:
     while waiting := link.receive(at_most=_AT_MOST, wait_s=0.0):
         write_all(out, frame(_arrived(waiting)))
 
@@ -109,7 +151,7 @@ def _forward_rest(link: Link, out: int) -> None:
 def _arrived(waiting: list[Delivery | Subscribed]) -> Arrived:
     return Arrived(
         [
-            (one.topic, one.payload, one.retained, one.received_at)
+            (one.topic, one.payload, one.retained, one.received_at, one.ticket)
             if isinstance(one, Delivery)
             else None
             for one in waiting

@@ -17,12 +17,23 @@ from contract.address import BrokerAddress
 from contract.messages import Ack, Desired, encode_message
 from fleet.mqtt.client import make_client
 from fleet.mqtt.delivery import Delivery, Subscribed
-from fleet.mqtt.frames import Arrived, Frames, Order, Say, Trouble, frame, write_all
+from fleet.mqtt.frames import (
+    Arrived,
+    Frames,
+    Order,
+    Say,
+    Settled,
+    StreamOrder,
+    Trouble,
+    frame,
+    write_all,
+)
 from fleet.mqtt.link import Session, topic_of
 
 _log = logging.getLogger(__name__)
 
 _HEARD = msgspec.msgpack.Decoder(Arrived | Trouble)
+_PROGRAM = "fleet.mqtt.link_process"
 _RESTART_AFTER_S = 1.0
 _END_PATIENCE_S = 10.0
 #: One frame to the link process; it publishes them one by one.
@@ -38,6 +49,8 @@ class RemoteLink:
         client_id: as the broker knows it.
         session: what the broker does for the subscription.
         topics: what to subscribe to; all that devices say, where none are given.
+        program: module that the other process runs.
+        stream: what else that program consumes.
 
     Raises:
         BrokerAwayError: a file of the access cannot be read.
@@ -51,6 +64,8 @@ class RemoteLink:
         client_id: str,
         session: Session,
         topics: Sequence[str] = (),
+        program: str = _PROGRAM,
+        stream: StreamOrder | None = None,
     ) -> None:
         # What is wrong with the files of the access ends the command, not the other process.
         make_client(address, access, client_id=client_id, clean=True)
@@ -65,7 +80,9 @@ class RemoteLink:
             session=session.value,
             topics=list(topics),
             log_level=logging.getLogger("fleet").getEffectiveLevel(),
+            stream=stream,
         )
+        self._program = program
         #: Why there is no connection, where the last try failed.
         self.problem: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,7 +91,7 @@ class RemoteLink:
 
     def open(self) -> None:
         """Start connecting, and keep trying until `close`."""
-        words = [sys.executable, "-m", "fleet.mqtt.link_process"]
+        words = [sys.executable, "-m", self._program]
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
@@ -100,6 +117,12 @@ class RemoteLink:
         for start in range(0, len(messages), _SAID_AT_ONCE):
             part = messages[start : start + _SAID_AT_ONCE]
             self._tell(Say([(topic_of(one), encode_message(one)) for one in part]))
+
+    def settle(self, deliveries: Sequence[Delivery]) -> None:
+        """Tell whoever waits for it that these are stored; nobody does at a plain broker."""
+        tickets = [one.ticket for one in deliveries if one.ticket is not None]
+        if tickets:
+            self._tell(Settled(tickets))
 
     def close(self) -> None:
         """Disconnect; what was received before stays in `receive`."""
@@ -139,10 +162,14 @@ class RemoteLink:
             if item is None:
                 self._waiting.append(Subscribed())
             else:
-                topic, payload, retained, received_at = item
+                topic, payload, retained, received_at, ticket = item
                 self._waiting.append(
                     Delivery(
-                        topic=topic, payload=payload, retained=retained, received_at=received_at
+                        topic=topic,
+                        payload=payload,
+                        retained=retained,
+                        received_at=received_at,
+                        ticket=ticket,
                     )
                 )
 
@@ -152,6 +179,10 @@ class RemoteLink:
         code = self._process.wait()
         _log.error(
             "link process ended, starting another exit_code=%d reason=%s", code, self.problem
+        )
+        # Their tickets died with it: whoever waits to hear of them sends them again.
+        self._waiting = deque(
+            one for one in self._waiting if isinstance(one, Subscribed) or one.ticket is None
         )
         time.sleep(_RESTART_AFTER_S)
         self.open()

@@ -40,3 +40,9 @@ class ServeProcess:
             self.process.wait(_PATIENCE_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
+
+
+def share_of(collector: ServeProcess) -> int:
+    """How many results one collector says to have stored."""
+    lines = [line for line in collector.log.read_text().splitlines() if " stored results=" in line]
+    return sum(int(line.split("results=")[1].split()[0]) for line in lines)

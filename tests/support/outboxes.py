@@ -22,9 +22,9 @@ class Outboxes:
     Broker and collectors may die meanwhile: what no acknowledgement covers is sent again.
     """
 
-    def __init__(self, url: str, *, devices: int, each: int) -> None:
-        """Connect; nothing is sent yet."""
-        self.names = [f"d-{number}" for number in range(devices)]
+    def __init__(self, url: str, *, devices: int, each: int, name: str = "d") -> None:
+        """Connect; nothing is sent yet. Brokers that outlive a test want another `name` in each."""
+        self.names = [f"{name}-{number}" for number in range(devices)]
         self.each = each
         self._acked = dict.fromkeys(self.names, 0)
         self._lock = threading.Lock()
@@ -34,6 +34,7 @@ class Outboxes:
         )
         self._client.on_message = self._heard
         self._client.on_connect = self._subscribe
+        self._client.on_subscribe = self._subscribed
         self._client.reconnect_delay_set(1, 1)
         host, port = url.removeprefix("mqtt://").split(":")
         self._client.connect(host, int(port))
@@ -81,11 +82,24 @@ class Outboxes:
 
     def _subscribe(self, client: mqtt.Client, *_: object) -> None:
         client.subscribe("edgewright/v1/lab/+/ack", 1)
-        self._connected.set()
+
+    def _subscribed(
+        self,
+        client: mqtt.Client,
+        _userdata: object,
+        _message_id: int,
+        reasons: list[mqtt.ReasonCode],
+        _properties: object,
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            # A cluster may have no leader for a while; agents try again too.
+            self._subscribe(client)
+        else:
+            self._connected.set()
 
     def _heard(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
         _, ack = decode_message(message.topic, bytes(message.payload))
         assert isinstance(ack, Ack)
-        if "e-1" in ack.epochs:
+        if ack.device in self._acked and "e-1" in ack.epochs:
             with self._lock:
                 self._acked[ack.device] = ack.epochs["e-1"].through

@@ -12,11 +12,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from contract.messages import encode_message
+from contract.topics import Leaf
+from fleet.authority.authority import Authority
 from fleet.store.database import open_database
 from fleet.store.schema import results
+from support.accounts import Cast, GuardedMosquitto, own
 from support.brokers import Mosquitto
-from support.collectors import ServeProcess
+from support.collectors import ServeProcess, share_of
 from support.devices import eventually
+from support.measurements import make_result, make_run
 from support.outboxes import Outboxes
 from support.postgres import PostgresServer
 from support.stores import ON_POSTGRESQL
@@ -40,12 +45,6 @@ def stored_run_ids(store_url: str) -> list[str]:
         database.reading() as connection,
     ):
         return sorted(connection.scalars(sa.select(results.c.run_id)))
-
-
-def share_of(collector: ServeProcess) -> int:
-    """How many results one collector says to have stored."""
-    lines = [line for line in collector.log.read_text().splitlines() if " stored results=" in line]
-    return sum(int(line.split("results=")[1].split()[0]) for line in lines)
 
 
 def test_results_are_spread_over_the_collectors_and_stored_once(
@@ -106,6 +105,30 @@ def test_a_killed_broker_that_comes_back_has_everything_once(
     assert outboxes.deliver(within_s=120)
     assert stored_run_ids(store_url) == outboxes.run_ids
     assert all(collector.process.poll() is None for collector in collectors)
+
+
+def test_the_rules_for_mosquittos_accounts_let_collectors_share(
+    start_serve: StartServe, mosquitto_program: str, tmp_path: Path
+) -> None:
+    authority = Authority.open(tmp_path / "authority")
+    with (
+        GuardedMosquitto(authority, tmp_path / "etc", mosquitto_program).running() as guarded,
+        contextlib.closing(Cast(guarded)) as cast,
+    ):
+        cast.enroll("box")
+        assert eventually(lambda: cast.device("box").is_in)
+        words = ("--broker", str(guarded.address), "--authority", str(authority.folder))
+        collectors = [start_serve(*words, "--shared", "-v") for _ in range(2)]
+        device = cast.device("box")
+        assert device.subscribe(own("box", Leaf.ACK)) == [True]
+        for seq in range(1, EACH + 1):
+            result = make_result(seq, make_run(run_id=f"run-{seq}"))
+            device.publish(own("box", Leaf.RESULT), encode_message(result))
+        assert eventually(lambda: any(f'"through":{EACH}'.encode() in p for _, p in device.heard))
+        assert all(collector.stop() == 0 for collector in collectors)
+        shares = [share_of(collector) for collector in collectors]
+        assert sum(shares) == EACH
+        assert min(shares) > 0
 
 
 def test_sharing_needs_a_broker_of_its_own(store_url: str, tmp_path: Path) -> None:

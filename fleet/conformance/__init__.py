@@ -1,0 +1,1 @@
+"""The wire contract, tried out on an operator's own broker."""

@@ -1,0 +1,86 @@
+"""The whole kit: every check on one broker, one after the other."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+
+from contract.access import Access
+from contract.address import BrokerAddress
+from fleet.conformance.check import Check
+from fleet.conformance.delivering import DELIVERING
+from fleet.conformance.features import FEATURES
+from fleet.conformance.finding import Conformance, Finding, Status, Way
+from fleet.conformance.keeping import KEEPING
+from fleet.conformance.sharing import SHARING
+from fleet.conformance.stand import Stand
+from fleet.errors import BrokerAwayError
+
+CHECKS: tuple[Check, ...] = (*DELIVERING, *KEEPING, *FEATURES, *SHARING)
+_RUN_DIGITS = 8
+_GOOD = {Status.PASSED, Status.PRESENT}
+
+
+def examine(
+    address: BrokerAddress,
+    access: Access,
+    *,
+    timeout_s: float,
+    on_check: Callable[[Check], None],
+) -> Conformance:
+    """Run every check against a broker, and leave nothing behind there.
+
+    Args:
+        address: of the broker.
+        access: of an account that may use `edgewright-conform/#`.
+        timeout_s: how long one thing is waited for.
+        on_check: told before each check.
+
+    Raises:
+        BrokerAwayError: nobody can connect with MQTT 3.1.1.
+    """
+    run = uuid.uuid4().hex[:_RUN_DIGITS]
+    found: dict[str, Finding] = {}
+    for check in CHECKS:
+        on_check(check)
+        missing = [name for name in check.needs if found[name].status not in _GOOD]
+        if missing:
+            found[check.name] = check.unmet(expected=" and ".join(missing), got="not tried")
+            continue
+        stand = Stand(address, access, name=f"{run}-{check.name}", timeout_s=timeout_s)
+        found[check.name] = check.run(stand)
+        if check is CHECKS[0] and found[check.name].status is Status.FAILED:
+            raise BrokerAwayError(found[check.name].got)
+    findings = list(found.values())
+    conforms = all(one.status is not Status.FAILED for one in findings)
+    return Conformance(
+        broker=str(address),
+        run=run,
+        conforms=conforms,
+        findings=findings,
+        ways=_ways(findings),
+    )
+
+
+def _ways(findings: Sequence[Finding]) -> list[Way]:
+    failed = [one.check for one in findings if one.status is Status.FAILED]
+    status = {one.check: one.status for one in findings}
+    sharing = ("shared", "shared-spread")
+    missing = [name for name in sharing if status[name] is not Status.PRESENT]
+    dying = next(one for one in findings if one.check == "shared-death")
+    one = Way(
+        command="serve --broker URL",
+        possible=not failed,
+        why=f"failed: {', '.join(failed)}" if failed else "everything required passed",
+    )
+    if failed or missing:
+        why = f"failed: {', '.join(failed)}" if failed else f"absent: {', '.join(missing)}"
+        several = Way(command="serve --shared --broker URL", possible=False, why=why)
+    else:
+        held = "" if dying.status is Status.PRESENT else ", what a dying collector held comes again"
+        several = Way(
+            command="serve --shared --broker URL",
+            possible=True,
+            why=f"results are spread over the collectors{held}",
+        )
+    return [one, several]

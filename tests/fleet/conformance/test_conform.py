@@ -1,0 +1,202 @@
+"""`conform` on real brokers: the one that comes along, Mosquitto, and a NATS cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import paho.mqtt.client as mqtt
+import pytest
+
+from contract.access import Access
+from contract.address import BrokerAddress, parse_broker_url
+from fleet.authority.authority import Authority
+from fleet.broker.embedded import EmbeddedBroker
+from fleet.conformance.finding import Conformance, Finding, Status
+from fleet.conformance.kit import CHECKS
+from fleet.conformance.stand import Stand
+from support.accounts import GuardedMosquitto
+from support.brokers import Mosquitto, free_port
+from support.devices import PATIENCE_S
+from support.nats import nats_cluster
+
+#: Local brokers answer in milliseconds; what is missing is waited for so long.
+TIMEOUT_S = "2"
+
+
+def conform(*words: str, expect: int) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "fleet", "conform", "--timeout", TIMEOUT_S, *words],
+        check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+def examined(*words: str, expect: int) -> Conformance:
+    return msgspec.json.decode(conform(*words, "--json", expect=expect).stdout, type=Conformance)
+
+
+def named(found: Conformance, status: Status) -> set[str]:
+    return {one.check for one in found.findings if one.status is status}
+
+
+def of(found: Conformance, check: str) -> Finding:
+    (one,) = [one for one in found.findings if one.check == check]
+    return one
+
+
+def ways(found: Conformance) -> list[bool]:
+    """Whether one collector, and several that share, are possible."""
+    return [way.possible for way in found.ways]
+
+
+def retained_under(url: str, topic_filter: str) -> list[str]:
+    """Topics of retained messages; those that come before one that is sent afterwards."""
+    heard: list[str] = []
+    done, mark = threading.Event(), f"mark/{uuid.uuid4().hex}"
+
+    def hear(_client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        heard.append(message.topic)
+        if message.topic == mark:
+            done.set()
+
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client.on_message = hear
+    client.on_subscribe = lambda *_: client.publish(mark, b"", 1)
+    client.on_connect = lambda *_: client.subscribe([(topic_filter, 1), (mark, 1)])
+    address = parse_broker_url(url)
+    client.connect(address.host, address.port)
+    client.loop_start()
+    assert done.wait(PATIENCE_S)
+    client.disconnect()
+    client.loop_stop()
+    return heard[:-1]
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """What was found of one broker, and what it still retained afterwards."""
+
+    found: Conformance
+    left: list[str]
+
+
+def examined_and_left(url: str, expect: int) -> Examined:
+    found = examined("--broker", url, expect=expect)
+    return Examined(found, retained_under(url, "edgewright-conform/#"))
+
+
+@pytest.fixture(scope="module")
+def all_three(
+    mosquitto_program: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Examined]]:
+    """Every broker examined; at the same time, for most of it is waiting."""
+    mosquitto = Mosquitto(mosquitto_program, tmp_path_factory.mktemp("mosquitto"))
+    with contextlib.ExitStack() as stack:
+        stack.callback(mosquitto.stop)
+        mosquitto.start()
+        cluster = stack.enter_context(nats_cluster(tmp_path_factory.mktemp("nats")))
+        embedded = stack.enter_context(EmbeddedBroker(BrokerAddress("127.0.0.1", 0)))
+        expected = {
+            "mosquitto": (mosquitto.url, 0),
+            "nats": (cluster.servers[0].mqtt_url, 0),
+            "embedded": (str(embedded.address), 1),
+        }
+        with ThreadPoolExecutor(len(expected)) as pool:
+            work = {
+                name: pool.submit(examined_and_left, url, code)
+                for name, (url, code) in expected.items()
+            }
+            yield {name: one.result() for name, one in work.items()}
+
+
+def attempt(name: str, address: BrokerAddress, access: Access) -> Finding:
+    """One check alone."""
+    (check,) = [one for one in CHECKS if one.name == name]
+    return check.run(Stand(address, access, name="alone", timeout_s=float(TIMEOUT_S)))
+
+
+def test_mosquitto_does_what_is_required_and_shares(all_three: dict[str, Examined]) -> None:
+    found = all_three["mosquitto"].found
+    assert found.conforms
+    assert named(found, Status.FAILED) == set()
+    assert {"mqtt-5", "shared", "shared-spread"} <= named(found, Status.PRESENT)
+    assert ways(found) == [True, True]
+
+
+def test_mosquitto_loses_or_strands_what_a_dying_member_held(
+    all_three: dict[str, Examined],
+) -> None:
+    """And the kit says how much of either."""
+    death = of(all_three["mosquitto"].found, "shared-death")
+    assert death.status is Status.ABSENT
+    assert "held 30: 0 given to another, 30 lost" in death.got
+    assert "30 stranded until it came back" in death.got
+    assert "send it again" in (death.means or "")
+
+
+def test_a_nats_cluster_does_what_is_required_and_shares_in_its_own_way(
+    all_three: dict[str, Examined],
+) -> None:
+    found = all_three["nats"].found
+    assert found.conforms
+    assert {"mqtt-5", "shared", "shared-spread"} <= named(found, Status.ABSENT)
+    assert ways(found) == [True, False]
+    assert "--jetstream" in (of(found, "shared").means or "")
+
+
+def test_the_broker_that_comes_along_keeps_no_session_and_ends_no_older_connection(
+    all_three: dict[str, Examined],
+) -> None:
+    found = all_three["embedded"].found
+    assert named(found, Status.FAILED) == {"takeover", "session"}
+    assert "mqtt-5" in named(found, Status.ABSENT)
+    assert ways(found) == [False, False]
+
+
+def test_nothing_is_left_behind_on_any_broker(all_three: dict[str, Examined]) -> None:
+    assert {name: one.left for name, one in all_three.items() if one.left} == {}
+
+
+def test_a_limit_on_size_is_named_with_what_to_do(mosquitto_program: str, tmp_path: Path) -> None:
+    broker = Mosquitto(mosquitto_program, tmp_path)
+    config = tmp_path / "tight.conf"
+    config.write_text(
+        f"listener {broker.port} 127.0.0.1\nallow_anonymous true\nmessage_size_limit 10000\n"
+    )
+    broker.start(config)
+    try:
+        found = attempt("256-kib", parse_broker_url(broker.url), Access())
+    finally:
+        broker.stop()
+    assert found.status is Status.FAILED
+    assert "raise the broker's limit" in (found.means or "")
+
+
+def test_an_account_that_may_not_use_the_topics_is_told_so(
+    mosquitto_program: str, tmp_path: Path
+) -> None:
+    authority = Authority.open(tmp_path / "authority")
+    with GuardedMosquitto(authority, tmp_path / "etc", mosquitto_program).running() as guarded:
+        tls = attempt("tls", guarded.address, authority.fleet_access)
+        found = attempt("qos-1", guarded.address, authority.fleet_access)
+    assert tls.status is Status.PRESENT
+    assert found.status is Status.FAILED
+    assert "edgewright-conform/#" in (found.means or "")
+
+
+def test_no_broker_is_a_failure_in_one_line() -> None:
+    done = conform("--broker", f"mqtt://127.0.0.1:{free_port()}", expect=1)
+    assert "is it running?" in done.stderr.splitlines()[-1]
+    assert done.stdout == ""
+
+
+def test_what_is_no_broker_url_is_wrong_use() -> None:
+    assert "expected mqtt://HOST" in conform("--broker", "nats://127.0.0.1", expect=2).stderr
