@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from contract.benchmark import BenchRun, Golden, RunStatus
 from contract.manifest import AccuracyKind
 from contract.messages import Inventory, Result
-from fleet.choosing.candidate import Candidate, candidate_of
+from fleet.choosing.candidate import Candidate, Provenance, candidate_of
 
 
 def make_run(variant: str = "net-base", **changes: object) -> BenchRun:
@@ -86,6 +88,10 @@ def make_inventory(device: str = "box", **changes: object) -> Inventory:
     return Inventory(**(figures | changes))  # type: ignore[arg-type]
 
 
-def make_candidate(variant: str = "net-base", **changes: object) -> Candidate:
+def make_candidate(
+    variant: str = "net-base",
+    provenance: Provenance | msgspec.UnsetType = msgspec.UNSET,
+    **changes: object,
+) -> Candidate:
     """A candidate as a run of `make_run` gives it."""
-    return candidate_of(make_run(variant, **changes), None)
+    return candidate_of(make_run(variant, **changes), None, provenance)
