@@ -59,9 +59,9 @@ class PolicyError(FleetError):
 
 
 class MalformedTermError(FleetError):
-    """A limit or objective of a policy is malformed, from the `offset`-th character on."""
+    """A limit or objective of a policy is malformed, from the `offset`-th character on; None: all."""
 
-    def __init__(self, expected: str, advice: str, offset: int = 0) -> None:
+    def __init__(self, expected: str, advice: str, offset: int | None = None) -> None:
         super().__init__(f"expected {expected}; {advice}")
         self.expected = expected
         self.advice = advice

@@ -9,7 +9,7 @@ import msgspec
 from fleet.choosing.candidate import Candidate
 from fleet.choosing.closeness import closeness_words
 from fleet.choosing.course import step_words, winning_words
-from fleet.choosing.decision import Assessment, Evidence, Outcome, Status, Verdict
+from fleet.choosing.decision import Assessment, Evidence, Outcome, Status, Verdict, ref_of
 from fleet.choosing.demand import is_usable
 from fleet.choosing.margin import Margin, margin_between
 from fleet.choosing.metric import Metric
@@ -95,7 +95,8 @@ def assessment_words(assessment: Assessment) -> str:
 
 
 def _usable(evidence: Evidence) -> list[Candidate]:
-    return [one for one in evidence.candidates if is_usable(one, evidence.terms.asked)]
+    usable = (one for one in evidence.candidates if is_usable(one, evidence.terms.asked))
+    return sorted(usable, key=ref_of)
 
 
 def _failures(outcome: Outcome, verdict: Verdict) -> list[str]:
@@ -136,7 +137,7 @@ def _no_data_words(evidence: Evidence, outcome: Outcome) -> str:
 
 def _evidence_words(evidence: Evidence) -> str:
     """What the runs lack that ended well, for the first of each kind, and what to do."""
-    ended_well = [one for one in evidence.candidates if one.failure is None]
+    ended_well = [one for one in sorted(evidence.candidates, key=ref_of) if one.failure is None]
     found = []
     for demand in evidence.terms.asked:
         short = [words for words in map(demand.shortfall, ended_well) if words is not None]

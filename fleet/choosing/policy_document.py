@@ -52,7 +52,13 @@ class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_document(text: str, *, source: str) -> PolicyDocument:
     """Read a policy's TOML and find all of its mistakes; `source` names it in them."""
-    return _Reading(text, source).document()
+    try:
+        return _Reading(text, source).document()
+    except RecursionError:
+        problem = "expected tables and lists a few levels deep, got hundreds of levels"
+        advice = "take the brackets out"
+        found = mistake_at(source, Place(1, 1), (), problem=problem, advice=advice)
+        return PolicyDocument(mistakes=[found])
 
 
 class _Reading:

@@ -36,7 +36,7 @@ class TomlPlaces:
     """The places of keys and values of one text, which need not be valid."""
 
     def __init__(self, text: str) -> None:
-        content = text.encode()
+        content = text.encode(errors="replace")
         self._lines = content.split(b"\n")
         self._keys: dict[TomlPath, Place] = {}
         self._values: dict[TomlPath, Place] = {}
@@ -51,14 +51,14 @@ class TomlPlaces:
         """Where the key stands that leads to `path`, or the nearest that is known above it."""
         return self._nearest(path, self._keys)
 
-    def value(self, path: TomlPath, offset: int = 0) -> Place:
+    def value(self, path: TomlPath, offset: int | None = None) -> Place:
         """Where the value at `path` stands; `offset` counts characters into a string.
 
         It is counted only in strings that stand in the text as they are: on one line, without
         escapes. For others it is their beginning.
         """
         place = self._nearest(path, self._values)
-        if offset and path in self._verbatim:
+        if offset is not None and path in self._verbatim:
             return Place(place.line, place.column + len('"') + offset)
         return place
 
@@ -129,7 +129,7 @@ class TomlPlaces:
 
 def without(text: str, repetitions: Sequence[Repetition]) -> str:
     """`text` with the repetitions blanked; everything else stays at its place."""
-    content = bytearray(text.encode())
+    content = bytearray(text.encode(errors="replace"))
     for one in repetitions:
         content[one.start : one.end] = bytes(
             byte if byte in b"\r\n" else ord(" ") for byte in content[one.start : one.end]
