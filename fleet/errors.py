@@ -59,7 +59,7 @@ class PolicyError(FleetError):
 
 
 class MalformedTermError(FleetError):
-    """A limit or objective of a policy is malformed, from the `offset`-th character on; None: all."""
+    """A limit or objective is malformed from the `offset`-th character on; None: as a whole."""
 
     def __init__(self, expected: str, advice: str, offset: int | None = None) -> None:
         super().__init__(f"expected {expected}; {advice}")

@@ -10,24 +10,23 @@ from fleet.choosing.metric import Metric
 
 def winning_words(evidence: Evidence, outcome: Outcome) -> str:
     """How the last deciding objective told the winner from the rest."""
-    words = []
+    words, unmeasured = [], []
     for step in outcome.steps:
         metric = _metric_of(step)
         value = metric.of(evidence.candidate(step.best))
-        if len(step.considered) == 1:
+        if value is None:
+            unmeasured.append(f"{metric.value} is not measured here")
+        elif len(step.considered) == 1:
             break
-        if len(step.kept) == 1:
-            shown = "" if value is None else f" {metric.words(value)}"
-            words.append(f"best {metric.value}{shown} of {len(step.considered)}")
-        elif value is None:
-            words.append(f"{metric.value} is not measured here")
+        elif len(step.kept) == 1:
+            words.append(f"best {metric.value} {metric.words(value)} of {len(step.considered)}")
         elif len(step.kept) == len(step.considered):
             words.append(f"{metric.value} tells none of {len(step.kept)} apart")
         else:
             words.append(f"{len(step.kept)} of {len(step.considered)} tie on {metric.value}")
     if outcome.steps and len(outcome.steps[-1].kept) > 1:
         words.append("least memory of these")
-    return ", ".join(words) or "better all round than everything else that fits"
+    return ", ".join([*unmeasured, *(words or ["better all round than everything else that fits"])])
 
 
 def step_words(evidence: Evidence, step: Step) -> str:

@@ -173,5 +173,5 @@ def _change_words(change: LimitChange) -> str:
         needed = repr(change.needed)
     return (
         f"{change.metric.value} were {side} {needed} (now {change.limit:g} by {change.origin}; "
-        f"it has {change.metric.words(change.value)})"
+        f"it has {change.metric.words(change.value, digits=_DIGITS + 1)})"
     )

@@ -179,37 +179,37 @@ def test_a_policy_loads_from_a_file(tmp_path: Path) -> None:
         (
             ("[groups.old]", "[groups.old.evidence]\nmin_samples = true"),
             (
-                "p.toml:10:15: groups.old.evidence.min_samples: expected a whole number from 0, got "
-                "true; write it without quotes; 0 asks for nothing"
+                "p.toml:10:15: groups.old.evidence.min_samples: expected a whole number from 0, "
+                "got true; write it without quotes; 0 asks for nothing"
             ),
         ),
         (
             ("[groups.old]", "[groups.old.evidence]\nmax_age_day = 3"),
             (
                 "p.toml:10:1: groups.old.evidence.max_age_day: expected one of min_samples, "
-                "min_processes, max_age_days, max_interval, min_accuracy_images, got 'max_age_day'; "
-                "did you mean 'max_age_days'?"
+                "min_processes, max_age_days, max_interval, min_accuracy_images, got "
+                "'max_age_day'; did you mean 'max_age_days'?"
             ),
         ),
         (
             ("[groups.old]", "[[groups.old]]"),
             (
-                "p.toml:9:10: groups.old: expected a table such as [groups.pi4], got a list; give it "
-                "a heading in single brackets"
+                "p.toml:9:10: groups.old: expected a table such as [groups.pi4], got a list; "
+                "give it a heading in single brackets"
             ),
         ),
         (
             ('name = "house"', "name = "),
             (
-                "p.toml:2:8: expected TOML, got something else (invalid value); mend the syntax here "
-                "or just before; other mistakes are looked for afterwards"
+                "p.toml:2:8: expected TOML, got something else (invalid value); mend the syntax "
+                "here or just before; other mistakes are looked for afterwards"
             ),
         ),
         (
             ("[groups.old]", "[groups.small]"),
             (
-                "p.toml:9:2: groups.small: expected each key once, got it again; it stands first in "
-                "line 7; keep one of them"
+                "p.toml:9:2: groups.small: expected each key once, got it again; it stands "
+                "first in line 7; keep one of them"
             ),
         ),
     ],
