@@ -134,9 +134,9 @@ def _unmeasured_words(metric: Metric, ours: float | None, theirs: float | None) 
 
 def _change_words(metric: Metric, change: float, interval: Interval | None) -> str:
     unit = "points" if metric.is_share else "%"
-    if change == 0 and interval is None:
-        return "the same"
-    text = f"{_amount(change)} {unit} {_side(change)}"
+    text = f"{_amount(change)} {unit} {'lower' if change < 0 else 'higher'}"
+    if change == 0:
+        text = "no difference"
     if interval is None:
         return text if metric is Metric.SIZE_MB else f"{text} (it has no interval)"
     low, high = interval.low, interval.high
@@ -148,10 +148,6 @@ def _change_words(metric: Metric, change: float, interval: Interval | None) -> s
 
 def _amount(share: float) -> str:
     return f"{abs(share) * 100:.2g}" if abs(share) < 1 else f"{abs(share) * 100:.0f}"
-
-
-def _side(change: float) -> str:
-    return "lower" if change < 0 else "higher"
 
 
 def _confidence_words(confidence: float) -> str:

@@ -13,7 +13,8 @@ def explanation_lines(name: str, document: ExplanationReport) -> list[str]:
     told, row = document.explanation, document.recommendation
     lines = [
         f"{name} under policy '{row.policy}': {told.headline}",
-        f"limits: {', '.join(row.constraints) or 'none'}; objectives: {', '.join(row.objectives)}",
+        f"limits: {', '.join(row.constraints) or 'none'}; objectives: {', '.join(row.objectives)}"
+        + (f"; evidence: {', '.join(row.evidence)}" if row.evidence else ""),
     ]
     sections = (
         ("How it was chosen", told.course),
