@@ -14,6 +14,9 @@ from fleet.choosing.tie import is_tie, latency_interval
 #: Beyond this a confidence is as good as certain, and more digits say nothing.
 _NEARLY_SURE = 0.999
 
+#: Figures or ends of intervals apart by more than this factor are no measurements of one kind.
+_BEYOND_TELLING = 1e6
+
 
 class Margin(msgspec.Struct, frozen=True, kw_only=True):
     """The pick's figure against a rival's.
@@ -99,7 +102,7 @@ def _share_change(metric: Metric, pick: Candidate, rival: Candidate) -> tuple[fl
 def _relative_change(
     metric: Metric, pick: Candidate, rival: Candidate, ours: float, theirs: float
 ) -> tuple[float, Interval | None] | None:
-    if ours <= 0 or theirs <= 0:
+    if ours <= 0 or theirs <= 0 or not 1 / _BEYOND_TELLING < ours / theirs < _BEYOND_TELLING:
         return None
     first, second = latency_interval(metric, pick, ours), latency_interval(metric, rival, theirs)
     change = ours / theirs - 1
@@ -108,6 +111,8 @@ def _relative_change(
     centre = math.log(ours / theirs)
     below = math.hypot(math.log(ours / first.low), math.log(second.high / theirs))
     above = math.hypot(math.log(first.high / ours), math.log(theirs / second.low))
+    if max(below, above) > math.log(_BEYOND_TELLING):
+        return change, None
     return change, Interval(math.expm1(centre - below), math.expm1(centre + above))
 
 

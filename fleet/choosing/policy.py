@@ -64,12 +64,11 @@ def ready_policy_text(name: str) -> str:
     names = ready_policies()
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
-        hint = (
-            f"did you mean '{near[0]}'?"
-            if near
-            else f"expected a file, or one of {', '.join(names)}"
+        advice = f"did you mean '{near[0]}'?" if near else "check the name or the path"
+        message = (
+            f"policy '{name}': expected a TOML file or a ready policy ({', '.join(names)}), got "
+            f"neither; {advice}"
         )
-        message = f"policy '{name}': {hint}"
         raise PolicyError(message)
     entry = resources.files("fleet.choosing") / "policies" / f"{name}.toml"
     return entry.read_text(encoding="utf-8")

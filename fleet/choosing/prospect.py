@@ -140,9 +140,9 @@ def _option(
 
 def _rounded(value: float, operator: Operator) -> float:
     """The nearest limit of three digits that `value` keeps."""
-    if value == 0:
+    step = 0.0 if value == 0 else 10.0 ** (math.floor(math.log10(abs(value))) - _DIGITS + 1)
+    if step == 0:
         return value
-    step = 10.0 ** (math.floor(math.log10(abs(value))) - _DIGITS + 1)
     away = math.ceil if operator is Operator.AT_MOST else math.floor
     # By way of the text, for a sum of tenths is not what people write.
     near = float(f"{away(value / step) * step:.{_DIGITS}g}")

@@ -39,7 +39,7 @@ _DEMANDS = (
     "max_interval = 0.{0}",
     "min_accuracy_images = 20{0}",
 )
-_LATENCIES = (5.0, 3.0, 3.02, 8.0, 8.5, 20.0, 0.0, None)
+_LATENCIES = (5.0, 3.0, 3.02, 8.0, 8.5, 20.0, 0.0, 5e-324, 1e308, None)
 _BYTES = 10
 _NUMBERS = st.binary(min_size=_BYTES, max_size=_BYTES)
 
@@ -82,7 +82,7 @@ def candidates(draw: st.DrawFn, variant: str = "net", threads: int = 1) -> Candi
         ci_high_ms=None if p50 is None or spread is None else p50 * (1 + spread),
         p95_interval_ms=digits.one_of((None, None, Interval(3.0, 9.0))),
         first_ms=digits.one_of(_LATENCIES),
-        energy_mj=digits.one_of((None, 4.0, 4.05, 9.0, 0.0)),
+        energy_mj=digits.one_of((None, 4.0, 4.05, 9.0, 0.0, -1.0)),
         peak_rss_bytes=digits.one_of([390_000_000, 404_500_000] * 3 + [None]),
         bytes=digits.one_of((3_000_000, 12_345_678)),
         macs=digits.one_of((10_000_000, 37_000_000)),
