@@ -9,12 +9,12 @@ from contract.interval import Interval
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run came to be known, for policies that ask how good the evidence is."""
+    """How a run was made and came to be known, for policies that ask for evidence."""
 
     #: By the fleet's clock, the only one that can be trusted: boxes may start in 1970.
     received_at: float
-    #: Whether it was older than the policy takes when the evidence was gathered.
-    is_expired: bool
+    #: Whether it was older than the policy takes at the time of the decision.
+    is_expired: bool = False
     #: Fresh processes that the samples came from; None where the run does not say.
     processes: int | None
 
@@ -62,8 +62,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     device_top3: float | None = None
     device_images: int | None = None
     notes: list[str] = []
-    #: Only where the policy asks for it: without, stored inputs are what they always were.
-    provenance: Provenance | msgspec.UnsetType = msgspec.UNSET
+    #: None where only the run is known, and not how it came here.
+    provenance: Provenance | None = None
 
     @property
     def name(self) -> str:
@@ -94,7 +94,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 def candidate_of(
     run: BenchRun,
     p95_interval_ms: Interval | None,
-    provenance: Provenance | msgspec.UnsetType = msgspec.UNSET,
+    provenance: Provenance | None = None,
 ) -> Candidate:
     """Candidate that a run makes."""
     return Candidate(

@@ -11,7 +11,7 @@ import msgspec
 
 from fleet.choosing.candidate import Candidate
 
-_SECONDS_PER_DAY = 86_400.0
+SECONDS_PER_DAY = 86_400.0
 
 
 class Evidential(enum.StrEnum):
@@ -62,8 +62,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     def is_met(self, candidate: Candidate) -> bool:
         """Whether a run has this much; what it does not say, it has not.
 
-        Age was looked at when the evidence was gathered: a stored decision has to come out
-        the same whenever it is replayed.
+        Age was judged by the time of the decision (see `judged`): a stored decision has to
+        come out the same whenever it is replayed.
         """
         match self.kind:
             case Evidential.MAX_AGE_DAYS:
@@ -111,7 +111,18 @@ def is_usable(candidate: Candidate, demands: Sequence[Demand]) -> bool:
 def expires_at(demands: Sequence[Demand], received_at: float) -> float:
     """Second since 1970 from which a run received then is too old; infinite where never."""
     ages = (one.limit for one in demands if one.kind is Evidential.MAX_AGE_DAYS)
-    return received_at + min(ages, default=math.inf) * _SECONDS_PER_DAY
+    return received_at + min(ages, default=math.inf) * SECONDS_PER_DAY
+
+
+def judged(candidate: Candidate, demands: Sequence[Demand], *, now: float) -> Candidate:
+    """A candidate that says whether it is too old `now`; age is judged nowhere else."""
+    provenance = candidate.provenance
+    if provenance is None:
+        return candidate
+    is_expired = now >= expires_at(demands, provenance.received_at)
+    return msgspec.structs.replace(
+        candidate, provenance=msgspec.structs.replace(provenance, is_expired=is_expired)
+    )
 
 
 def interval_share(candidate: Candidate) -> float | None:
@@ -124,7 +135,7 @@ def interval_share(candidate: Candidate) -> float | None:
 
 def _is_expired(candidate: Candidate) -> bool:
     provenance = candidate.provenance
-    return provenance is not msgspec.UNSET and provenance.is_expired
+    return provenance is not None and provenance.is_expired
 
 
 def _count(kind: Evidential, candidate: Candidate) -> int | None:
@@ -133,7 +144,7 @@ def _count(kind: Evidential, candidate: Candidate) -> int | None:
     if kind is Evidential.MIN_ACCURACY_IMAGES:
         return candidate.accuracy_images
     provenance = candidate.provenance
-    return None if provenance is msgspec.UNSET else provenance.processes
+    return None if provenance is None else provenance.processes
 
 
 def _count_words(kind: Evidential, count: int | None) -> str:
@@ -150,7 +161,7 @@ def _count_words(kind: Evidential, count: int | None) -> str:
 
 def _date(candidate: Candidate) -> str:
     provenance = candidate.provenance
-    if provenance is msgspec.UNSET:
+    if provenance is None:
         return "at an unknown time"
     try:
         return f"{datetime.fromtimestamp(provenance.received_at, UTC):%Y-%m-%d}"

@@ -92,7 +92,7 @@ def candidates(draw: st.DrawFn, variant: str = "net", threads: int = 1) -> Candi
         accuracy_images=digits.one_of((50_000, 360, 50, 0)),
         provenance=digits.one_of(
             (
-                msgspec.UNSET,
+                None,
                 Provenance(
                     received_at=digits.one_of((1.7e9, 0.0, 1e300)),
                     is_expired=digits.one_of((False, True)),

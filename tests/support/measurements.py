@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from contract.benchmark import BenchRun, Golden, RunStatus
 from contract.manifest import AccuracyKind
 from contract.messages import Inventory, Result
@@ -90,7 +88,7 @@ def make_inventory(device: str = "box", **changes: object) -> Inventory:
 
 def make_candidate(
     variant: str = "net-base",
-    provenance: Provenance | msgspec.UnsetType = msgspec.UNSET,
+    provenance: Provenance | None = None,
     **changes: object,
 ) -> Candidate:
     """A candidate as a run of `make_run` gives it."""

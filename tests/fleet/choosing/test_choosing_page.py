@@ -85,6 +85,8 @@ def test_the_explanation_on_the_page_is_what_comes_out() -> None:
         ),
         stale_runs=0,
     )
-    found = Recommendation(id=1, decided_at=0.0, evidence=evidence, outcome=decide(evidence))
+    found = Recommendation(
+        id=1, device_id=1, decided_at=0.0, evidence=evidence, outcome=decide(evidence)
+    )
     lines = explanation_lines(found.name, report_explanation(found))
     assert blocks("text")[1].splitlines() == lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from contract.benchmark import BenchRun
@@ -10,13 +9,12 @@ from contract.messages import encode_message
 from contract.topics import Leaf, topic_for
 from fleet.choosing.decision import Status
 from fleet.choosing.policy import Policy, parse_policy
-from fleet.choosing.selection import decide
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.reports.report import report_explanation
 from fleet.reports.telling import explanation_lines
 from fleet.store.database import Database
-from fleet.store.recommendation import Recommendation, recommend
+from fleet.store.recommendation import Recommendation, find_decision, recommend
 from fleet.store.roster import devices_named
 from fleet.store.whatif import what_if
 from support.measurements import make_inventory, make_result, make_run
@@ -55,9 +53,13 @@ def put(database: Database, seq: int, at: float, leaf: Leaf, run: BenchRun | Non
 
 
 def recommended(database: Database, text: str, day: float) -> Recommendation:
-    with database.writing() as connection:
-        (device,) = devices_named(connection, ["box"])
-        return recommend(connection, device, policy(text), now=day * DAY_S)
+    (found,) = recommend(database, policy(text), box(database), now=day * DAY_S)
+    return found
+
+
+def box(database: Database) -> list[int]:
+    with database.reading() as connection:
+        return [one.id for one in devices_named(connection, ["box"])]
 
 
 def test_a_run_too_old_gives_way_to_a_newer_one_and_then_to_no_data(stored: Database) -> None:
@@ -65,9 +67,10 @@ def test_a_run_too_old_gives_way_to_a_newer_one_and_then_to_no_data(stored: Data
     picks = [one.outcome.pick.variant if one.outcome.pick else None for one in found]
     assert picks == ["good", "good", "lesser", "lesser", None]
     assert found[-1].outcome.status is Status.NO_DATA
-    assert [one.id for one in found] == [1, 1, 2, 2, 3]
+    assert found[0] == found[1] != found[2] == found[3] != found[4]
     for one in found:
-        assert decide(one.evidence) == one.outcome
+        with stored.reading() as connection:
+            assert find_decision(connection, one.id) == one
 
 
 def test_an_explanation_names_what_is_too_old(stored: Database) -> None:
@@ -79,12 +82,10 @@ def test_an_explanation_names_what_is_too_old(stored: Database) -> None:
     )
 
 
-def test_a_policy_without_limits_stores_evidence_as_it_always_was(stored: Database) -> None:
-    found = recommended(stored, PLAIN, 5000)
-    assert found.outcome.pick is not None
-    assert found.outcome.pick.variant == "good"
-    assert b"provenance" not in msgspec.json.encode(found.evidence)
-    assert b"demands" not in msgspec.json.encode(found.evidence)
+def test_where_no_age_is_asked_time_alone_makes_no_new_decision(stored: Database) -> None:
+    assert recommended(stored, PLAIN, 5000) == recommended(stored, PLAIN, 20)
+    asked = PLAIN.replace("plain", "sampled") + "[evidence]\nmin_samples = 1\n"
+    assert recommended(stored, asked, 5000) == recommended(stored, asked, 20)
 
 
 def test_samples_and_processes_come_from_the_stored_runs(stored: Database) -> None:
@@ -98,10 +99,9 @@ def test_samples_and_processes_come_from_the_stored_runs(stored: Database) -> No
 
 
 def test_what_if_says_which_evidence_is_too_old(stored: Database) -> None:
-    with stored.reading() as connection:
-        devices = devices_named(connection, [])
-        (fresh,) = what_if(connection, devices, policy(AGED), now=20 * DAY_S)
-        (old,) = what_if(connection, devices, policy(AGED), now=200 * DAY_S)
+    devices = box(stored)
+    (fresh,) = what_if(stored, policy(AGED), devices, now=20 * DAY_S)
+    (old,) = what_if(stored, policy(AGED), devices, now=200 * DAY_S)
     assert (str(fresh.then), fresh.changes) == ("good at 1 thread", True)
     assert (old.status, old.changes) == (Status.NO_DATA, False)
     assert old.reason == (
