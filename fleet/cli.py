@@ -15,7 +15,7 @@ from contract.errors import BrokerUrlError, TopicError
 from contract.exits import Exit
 from fleet.authority.authority import fleet_access
 from fleet.choosing.decision import Status
-from fleet.choosing.policy import load_policy, ready_policies, ready_policy_text
+from fleet.choosing.policy import load_policy
 from fleet.commands.ask import ask_command
 from fleet.commands.broker_config import broker_config
 from fleet.commands.conform import conform
@@ -29,6 +29,7 @@ from fleet.commands.options import (
     json_option,
     policy_option,
 )
+from fleet.commands.policies import policies
 from fleet.commands.printing import console, print_json
 from fleet.commands.quarantine import quarantine
 from fleet.commands.serve import serve
@@ -112,6 +113,7 @@ for _command in (
     whatif,
     quarantine,
     group,
+    policies,
 ):
     cli.add_command(_command)
 
@@ -277,15 +279,6 @@ def apply(
     left_alone = [rollout for rollout in rollouts if rollout.desired is None]
     if not wanted or (device_names and left_alone):
         raise SystemExit(int(Exit.FAILED))
-
-
-@cli.command()
-@click.argument("name", required=False)
-def policies(name: str | None) -> None:
-    """List the ready policies, or print the TOML of the one called NAME."""
-    click.echo(
-        "\n".join(ready_policies()) if name is None else ready_policy_text(name), nl=name is None
-    )
 
 
 def main() -> None:

@@ -55,7 +55,17 @@ class AuthorityMissingError(AuthorityError):
 
 
 class PolicyError(FleetError):
-    """A policy is malformed; the message names file, place, expected and got."""
+    """A policy is malformed; the message names file, place, expected, got and what to do."""
+
+
+class MalformedTermError(FleetError):
+    """A limit or objective is malformed from the `offset`-th character on; None: as a whole."""
+
+    def __init__(self, expected: str, advice: str, offset: int | None = None) -> None:
+        super().__init__(f"expected {expected}; {advice}")
+        self.expected = expected
+        self.advice = advice
+        self.offset = offset
 
 
 class ReplayError(StoreError):

@@ -8,6 +8,17 @@ from contract.benchmark import BenchRun, RunStatus
 from contract.interval import Interval
 
 
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run was made and came to be known, for policies that ask for evidence."""
+
+    #: By the fleet's clock, the only one that can be trusted: boxes may start in 1970.
+    received_at: float
+    #: Whether it was older than the policy takes at the time of the decision.
+    is_expired: bool = False
+    #: Fresh processes that the samples came from; None where the run does not say.
+    processes: int | None
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of the latest current run that choosing looks at."""
 
@@ -51,6 +62,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     device_top3: float | None = None
     device_images: int | None = None
     notes: list[str] = []
+    #: None where only the run is known, and not how it came here.
+    provenance: Provenance | None = None
 
     @property
     def name(self) -> str:
@@ -78,7 +91,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return f"the run reports no {', '.join(missing)}" if missing else None
 
 
-def candidate_of(run: BenchRun, p95_interval_ms: Interval | None) -> Candidate:
+def candidate_of(
+    run: BenchRun,
+    p95_interval_ms: Interval | None,
+    provenance: Provenance | None = None,
+) -> Candidate:
     """Candidate that a run makes."""
     return Candidate(
         variant=run.variant,
@@ -113,4 +130,5 @@ def candidate_of(run: BenchRun, p95_interval_ms: Interval | None) -> Candidate:
         device_top3=run.device_top3,
         device_images=run.device_images,
         notes=run.notes,
+        provenance=provenance,
     )

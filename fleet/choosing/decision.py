@@ -26,6 +26,8 @@ class Verdict(enum.StrEnum):
     DOMINATED = "dominated"
     INFEASIBLE = "infeasible"
     FAILED = "failed"
+    #: The run ended well, but holds less evidence than the policy asks for.
+    INSUFFICIENT = "insufficient"
 
 
 class Ref(msgspec.Struct, frozen=True, order=True):
@@ -69,6 +71,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     ref: Ref
     verdict: Verdict
     violations: tuple[Violation, ...] = ()
+    #: Why the run does not count, of a failed or insufficient one.
     failure: str | None = None
     dominated_by: Ref | None = None
 

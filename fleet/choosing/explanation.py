@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 
 from fleet.choosing.candidate import Candidate
-from fleet.choosing.decision import Assessment, Evidence, Outcome, Ref, Status, Step, Verdict
+from fleet.choosing.closeness import closeness_words
+from fleet.choosing.course import step_words, winning_words
+from fleet.choosing.decision import Assessment, Evidence, Outcome, Status, Verdict, ref_of
+from fleet.choosing.demand import is_usable
+from fleet.choosing.margin import Margin, margin_between
 from fleet.choosing.metric import Metric
+from fleet.choosing.prospect import Prospect, prospects_of
 from fleet.choosing.selection import first_difference
-from fleet.choosing.worth import worth_of_each
+from fleet.choosing.worth import Worth, best_of_each_kind, worth_of_each
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,31 +25,38 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     #: How the objectives narrowed the candidates down.
     course: list[str]
     runner_up: str | None
+    #: The pick against the runner-up, in each objective.
+    margins: list[Margin]
     #: Which limits decide, and what would be picked without each.
     limits: list[str]
+    #: Variants outside the limits, and what would let them in.
+    prospects: list[Prospect]
+    #: What would tell the pick from a variant that seems better, but ties with it.
+    closeness: str | None
+    #: What each kind of optimisation brings on this box at its best, of those that pay.
+    worth_it: list[str]
     #: Optimisations that bring less than 5 % on this box.
     not_worth_it: list[str]
     failed: list[str]
+    #: Runs that ended well, but hold less evidence than the policy asks for.
+    insufficient: list[str]
 
 
 def explain(evidence: Evidence, outcome: Outcome) -> Explanation:
     """Tell a decision from its stored inputs and outcome alone."""
+    worths = worth_of_each(_usable(evidence))
     return Explanation(
         headline=f"{_status_words(outcome)}: {reason(evidence, outcome)}",
-        course=[_step_words(evidence, step) for step in outcome.steps],
+        course=[step_words(evidence, step) for step in outcome.steps],
         runner_up=_runner_up_words(evidence, outcome),
+        margins=_margins(evidence, outcome),
         limits=_limit_words(evidence, outcome),
-        not_worth_it=[
-            f"{worth.what}: {worth.ratio:.2f}x on this box ({worth.variant} against "
-            f"{worth.parent}, {worth.threads} thread{'' if worth.threads == 1 else 's'})"
-            for worth in worth_of_each(evidence.candidates)
-            if not worth.pays
-        ],
-        failed=[
-            f"{one.ref}: {one.failure}"
-            for one in outcome.assessments
-            if one.verdict is Verdict.FAILED
-        ],
+        prospects=prospects_of(evidence, outcome),
+        closeness=closeness_words(evidence, outcome),
+        worth_it=[_worth_words(one) for one in best_of_each_kind(worths)],
+        not_worth_it=[_worth_words(one) for one in worths if not one.pays],
+        failed=_failures(outcome, Verdict.FAILED),
+        insufficient=_failures(outcome, Verdict.INSUFFICIENT),
     )
 
 
@@ -63,7 +74,7 @@ def reason(evidence: Evidence, outcome: Outcome) -> str:
         return "the only one within the limits"
     if outcome.challenger is not None:
         return f"kept: {outcome.challenger} is not better beyond the tie band"
-    return _winning_words(evidence, outcome)
+    return winning_words(evidence, outcome)
 
 
 def assessment_words(assessment: Assessment) -> str:
@@ -79,6 +90,24 @@ def assessment_words(assessment: Assessment) -> str:
             return "; ".join(str(violation) for violation in assessment.violations)
         case Verdict.FAILED:
             return f"failed: {assessment.failure}"
+        case Verdict.INSUFFICIENT:
+            return f"too little evidence: {assessment.failure}"
+
+
+def _usable(evidence: Evidence) -> list[Candidate]:
+    usable = (one for one in evidence.candidates if is_usable(one, evidence.terms.asked))
+    return sorted(usable, key=ref_of)
+
+
+def _failures(outcome: Outcome, verdict: Verdict) -> list[str]:
+    return [f"{one.ref}: {one.failure}" for one in outcome.assessments if one.verdict is verdict]
+
+
+def _worth_words(worth: Worth) -> str:
+    return (
+        f"{worth.what}: {worth.ratio:.2f}x on this box ({worth.variant} against "
+        f"{worth.parent}, {worth.threads} thread{'' if worth.threads == 1 else 's'})"
+    )
 
 
 def _status_words(outcome: Outcome) -> str:
@@ -96,59 +125,25 @@ def _no_data_words(evidence: Evidence, outcome: Outcome) -> str:
     )
     if not outcome.assessments:
         return stale or "nothing was measured yet"
-    kinds = Counter((one.failure or "").partition(":")[0] for one in outcome.assessments)
-    failures = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    failed = f"no usable run among {len(outcome.assessments)}: {failures}"
-    return f"{failed}; {stale}" if stale else failed
+    failed = [one for one in outcome.assessments if one.verdict is Verdict.FAILED]
+    kinds = Counter((one.failure or "").partition(":")[0] for one in failed)
+    causes = [f"{count} {kind}" for kind, count in kinds.most_common()]
+    if len(failed) < len(outcome.assessments):
+        causes.append(f"{len(outcome.assessments) - len(failed)} with too little evidence")
+    words = f"no usable run among {len(outcome.assessments)}: {', '.join(causes)}"
+    words += _evidence_words(evidence)
+    return f"{words}; {stale}" if stale else words
 
 
-def _winning_words(evidence: Evidence, outcome: Outcome) -> str:
-    """How the last deciding objective told the winner from the rest."""
-    words = []
-    for step in outcome.steps:
-        metric = _metric_of(step)
-        value = metric.of(evidence.candidate(step.best))
-        if len(step.considered) == 1:
-            break
-        if len(step.kept) == 1:
-            shown = "" if value is None else f" {metric.words(value)}"
-            words.append(f"best {metric.value}{shown} of {len(step.considered)}")
-        elif len(step.kept) == len(step.considered):
-            words.append(f"{metric.value} tells none of {len(step.kept)} apart")
-        else:
-            words.append(f"{len(step.kept)} of {len(step.considered)} tie on {metric.value}")
-    if outcome.steps and len(outcome.steps[-1].kept) > 1:
-        words.append("least memory of these")
-    return ", ".join(words) or "better all round than everything else that fits"
-
-
-def _step_words(evidence: Evidence, step: Step) -> str:
-    metric = _metric_of(step)
-    best = evidence.candidate(step.best)
-    value = metric.of(best)
-    shown = "unmeasured" if value is None else metric.words(value)
-    text = f"{step.objective}: best is {step.best} with {shown}; "
-    if len(step.considered) == 1:
-        return f"{text}it is the only one left"
-    images = f" on {best.accuracy_images} images" if metric.is_share else ""
-    if len(step.kept) == 1:
-        others = len(step.considered) - 1
-        rest = "the other is" if others == 1 else f"the other {others} are"
-        return f"{text}{rest} worse beyond the tie band{images}"
-    if len(step.kept) == len(step.considered):
-        text += f"{metric.value}{images} tells none of the {len(step.kept)} apart"
-    else:
-        text += f"{len(step.kept)} of {len(step.considered)} tie with it{images}"
-    text += f", down to {_worst_words(evidence, metric, step.kept)}"
-    if metric.is_share and len(step.kept) == len(step.considered):
-        text += "; measure accuracy on more images if accuracy shall decide"
-    return text
-
-
-def _worst_words(evidence: Evidence, metric: Metric, refs: Sequence[Ref]) -> str:
-    worst = max((evidence.candidate(ref) for ref in refs), key=metric.cost)
-    value = metric.of(worst)
-    return "unmeasured" if value is None else metric.words(value)
+def _evidence_words(evidence: Evidence) -> str:
+    """What the runs lack that ended well, for the first of each kind, and what to do."""
+    ended_well = [one for one in sorted(evidence.candidates, key=ref_of) if one.failure is None]
+    found = []
+    for demand in evidence.terms.asked:
+        short = [words for words in map(demand.shortfall, ended_well) if words is not None]
+        if short:
+            found.append(f"{short[0]}: {demand.kind.remedy}")
+    return f" ({'; '.join(found)})" if found else ""
 
 
 def _runner_up_words(evidence: Evidence, outcome: Outcome) -> str | None:
@@ -163,6 +158,13 @@ def _runner_up_words(evidence: Evidence, outcome: Outcome) -> str | None:
     return f"{outcome.runner_up}: {metric.value} {gap}, beyond the tie band"
 
 
+def _margins(evidence: Evidence, outcome: Outcome) -> list[Margin]:
+    if outcome.pick is None or outcome.runner_up is None:
+        return []
+    pick, rival = evidence.candidate(outcome.pick), evidence.candidate(outcome.runner_up)
+    return [margin_between(one.metric, pick, rival) for one in evidence.terms.objectives]
+
+
 def _gap_words(metric: Metric, pick: Candidate, rival: Candidate) -> str:
     ours, theirs = metric.of(pick), metric.of(rival)
     if ours is None or theirs is None:
@@ -172,7 +174,8 @@ def _gap_words(metric: Metric, pick: Candidate, rival: Candidate) -> str:
 
 def _limit_words(evidence: Evidence, outcome: Outcome) -> list[str]:
     if outcome.status is Status.NEAREST_MISS:
-        return [f"{violation} (set by {violation.origin})" for violation in outcome.violated]
+        broken = [f"{violation} (set by {violation.origin})" for violation in outcome.violated]
+        return [*broken, *_unmeasured_words(evidence)]
     if outcome.status is Status.NO_DATA:
         return []
     if not evidence.terms.constraints:
@@ -185,5 +188,12 @@ def _limit_words(evidence: Evidence, outcome: Outcome) -> list[str]:
     ]
 
 
-def _metric_of(step: Step) -> Metric:
-    return Metric(step.objective.split()[1])
+def _unmeasured_words(evidence: Evidence) -> list[str]:
+    """Limits on what this box does not measure at all: nothing can ever keep those."""
+    usable = _usable(evidence)
+    return [
+        f"{limit.metric.value} is not measured on this box, so nothing can keep {limit} (set by "
+        f"{limit.origin}); set it only for groups of boxes that measure it"
+        for limit in evidence.terms.constraints
+        if all(limit.metric.of(one) is None for one in usable)
+    ]

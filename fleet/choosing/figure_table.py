@@ -78,7 +78,7 @@ class FigureTable:
         self.usable = self._usable()
 
     def measured(self, name: str) -> Floats:
-        """One of `FIGURES` of each candidate; NaN where it was not measured."""
+        """One of `FIGURES`, or `received_at`, of each candidate; NaN where it was not measured."""
         if name not in self._measured:
             self._measured[name] = self._spread(self._flat[name], np.nan)
         return self._measured[name]

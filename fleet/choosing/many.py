@@ -18,6 +18,7 @@ from fleet.choosing.build import Build
 from fleet.choosing.decision import Status
 from fleet.choosing.figure_table import FigureTable, Floats, Mask
 from fleet.choosing.metric import Direction, Metric
+from fleet.choosing.sufficiency import sufficient
 from fleet.choosing.terms import Operator, Terms, zero_scale
 from fleet.choosing.tie import MATERIAL_SHARE, shares_tie
 
@@ -38,6 +39,8 @@ def decide_many(
     incumbents: Sequence[Pick | None],
     builds: Mapping[int, Build],
     terms: Terms,
+    *,
+    now: float,
 ) -> list[Pick]:
     """Choose for each of many devices that share their terms.
 
@@ -46,16 +49,18 @@ def decide_many(
         incumbents: the present choice of each, where it has one.
         builds: by number, all that entries and incumbents name.
         terms: hold for all of them.
+        now: seconds since 1970, by which runs are too old where the terms ask for an age.
     """
     if not entries:
         return []
-    return _Choice(FigureTable(entries, builds), terms).picks(incumbents, builds)
+    return _Choice(FigureTable(entries, builds), terms, now).picks(incumbents, builds)
 
 
 class _Choice:
-    def __init__(self, table: FigureTable, terms: Terms) -> None:
+    def __init__(self, table: FigureTable, terms: Terms, now: float) -> None:
         self._table = table
         self._terms = terms
+        self._usable: Mask = table.usable & sufficient(table, terms.asked, now=now)
         self._costs = {metric: _cost(table, metric) for metric in self._dimensions()}
         # What ties is told apart by memory, threads, file and name, as `selection` has it.
         self._frugality: list[npt.NDArray[np.generic]] = [
@@ -71,7 +76,7 @@ class _Choice:
         table = self._table
         if table.shape[1] == 0:
             return [Pick(Status.NO_DATA)] * table.shape[0]
-        feasible = table.usable & self._met()
+        feasible = self._usable & self._met()
         fits: Mask = np.any(feasible, axis=1)
         winner = self._winner(feasible)
         chosen = self._keep_present(winner, feasible, incumbents, builds)
@@ -83,7 +88,7 @@ class _Choice:
             else Pick(Status.NO_DATA)
             for fit, usable, build_id, threads in zip(
                 fits.tolist(),
-                np.any(table.usable, axis=1).tolist(),
+                np.any(self._usable, axis=1).tolist(),
                 table.build_ids[rows, chosen].tolist(),
                 table.threads[rows, chosen].tolist(),
                 strict=True,
@@ -219,7 +224,7 @@ class _Choice:
             share = np.maximum(0.0, beyond) / scale
             excess = excess + np.where(np.isnan(values), np.inf, share)
         wishes = [self._costs[objective.metric] for objective in self._terms.objectives]
-        return _least(self._table.usable, [excess, *wishes, *self._frugality])
+        return _least(self._usable, [excess, *wishes, *self._frugality])
 
 
 class _ShareTies:

@@ -55,13 +55,14 @@ class Metric(enum.StrEnum):
             return math.inf
         return -value if self in _BETTER_WHEN_HIGHER else value
 
-    def words(self, value: float) -> str:
-        """Render a value with its unit, the way a person says it."""
+    def words(self, value: float, *, digits: int = 3) -> str:
+        """Render a value with its unit, the way a person says it; shares in hundredths of a %."""
         if self is Metric.TOP1_DROP:
             return f"{value * 100:.2f} points"
         if self.is_share:
             return f"{value * 100:.2f} %"
-        number = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
+        is_long = abs(value) >= 10 ** (digits - 1)
+        number = f"{value:.0f}" if is_long else f"{value:.{digits}g}"
         return f"{number} {self.value.rsplit('_', 1)[1].replace('mb', 'MB').replace('mj', 'mJ')}"
 
 

@@ -16,6 +16,7 @@ from fleet.choosing.decision import (
     Verdict,
     ref_of,
 )
+from fleet.choosing.demand import is_usable, shortfalls_of
 from fleet.choosing.metric import Metric
 from fleet.choosing.pareto import dominators, pareto_front
 from fleet.choosing.terms import Constraint, Objective, Terms, Violation
@@ -25,7 +26,8 @@ from fleet.choosing.tie import is_tie
 def decide(evidence: Evidence) -> Outcome:
     """Choose for one device; the same evidence gives the same outcome in any order.
 
-    Only runs that ended well and reproduced the golden vectors count. Of those within all
+    Only runs that ended well, reproduced the golden vectors and hold the evidence that the
+    policy asks for count. Of those within all
     limits, the Pareto front over the objectives and peak memory is kept; each objective then
     keeps what its measurement cannot tell from the best; less memory breaks what is left.
     The present choice stays unless the winner beats it beyond the tie band. Where nothing is
@@ -33,7 +35,7 @@ def decide(evidence: Evidence) -> Outcome:
     """
     terms = evidence.terms
     candidates = sorted(evidence.candidates, key=ref_of)
-    usable = [one for one in candidates if one.failure is None]
+    usable = [one for one in candidates if is_usable(one, terms.asked)]
     if not usable:
         return Outcome(
             status=Status.NO_DATA,
@@ -43,9 +45,7 @@ def decide(evidence: Evidence) -> Outcome:
     if not feasible:
         return _nearest_miss(candidates, usable, terms)
     winner, steps = _rank(feasible, terms.objectives)
-    present = _present(feasible, evidence.incumbent)
-    keeps = present is not None and not _beats(winner, present, terms.objectives)
-    pick = present if keeps and present is not None else winner
+    pick = _kept_or(winner, feasible, evidence.incumbent, terms.objectives)
     others = [one for one in feasible if one.variant != pick.variant]
     better = dict(
         zip(
@@ -65,6 +65,19 @@ def decide(evidence: Evidence) -> Outcome:
         binding=tuple(_binding(usable, feasible, winner, terms)),
         challenger=ref_of(winner) if pick is not winner else None,
     )
+
+
+def pick_within(
+    usable: Sequence[Candidate],
+    terms: Terms,
+    incumbent: Incumbent | None,
+) -> Candidate | None:
+    """What `decide` would pick of usable candidates under `terms`; None where nothing fits."""
+    feasible = [one for one in usable if _fits(one, terms.constraints)]
+    if not feasible:
+        return None
+    winner, _ = _rank(feasible, terms.objectives)
+    return _kept_or(winner, feasible, incumbent, terms.objectives)
 
 
 def violations_of(
@@ -125,6 +138,19 @@ def _present(feasible: Sequence[Candidate], incumbent: Incumbent | None) -> Cand
     return next(same, None)
 
 
+def _kept_or(
+    winner: Candidate,
+    feasible: Sequence[Candidate],
+    incumbent: Incumbent | None,
+    objectives: Sequence[Objective],
+) -> Candidate:
+    """The present choice where `winner` does not beat it, else `winner`."""
+    present = _present(feasible, incumbent)
+    if present is None or _beats(winner, present, objectives):
+        return winner
+    return present
+
+
 def _beats(winner: Candidate, present: Candidate, objectives: Sequence[Objective]) -> bool:
     """Whether the first objective that tells the two apart speaks for `winner`."""
     metric = first_difference(winner, present, objectives)
@@ -182,6 +208,10 @@ def _assess(
     ref = ref_of(candidate)
     if candidate.failure is not None:
         return Assessment(ref=ref, verdict=Verdict.FAILED, failure=candidate.failure)
+    shortfalls = shortfalls_of(candidate, terms.asked)
+    if shortfalls:
+        words = "; ".join(shortfalls)
+        return Assessment(ref=ref, verdict=Verdict.INSUFFICIENT, failure=words)
     violations = violations_of(candidate, terms.constraints)
     if violations:
         return Assessment(ref=ref, verdict=Verdict.INFEASIBLE, violations=violations)

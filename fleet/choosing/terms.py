@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 import math
 import re
@@ -9,8 +10,9 @@ import re
 import msgspec
 
 from fleet.choosing.candidate import Candidate
+from fleet.choosing.demand import Demand
 from fleet.choosing.metric import Direction, Metric
-from fleet.errors import PolicyError
+from fleet.errors import MalformedTermError
 
 _CONSTRAINT = re.compile(r"\s*([A-Za-z0-9_]+)\s*(<=|>=)\s*([-+0-9.eE]+)\s*")
 _OBJECTIVE = re.compile(r"\s*(min|max)\s+([A-Za-z0-9_]+)\s*")
@@ -107,6 +109,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     constraints: tuple[Constraint, ...]
     objectives: tuple[Objective, ...]
+    #: Never empty: a policy that asks for no evidence has none, as those before there were any.
+    demands: tuple[Demand, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def asked(self) -> tuple[Demand, ...]:
+        """What is asked of a run's evidence."""
+        return () if self.demands is msgspec.UNSET else self.demands
 
 
 def zero_scale(metric: Metric) -> float:
@@ -114,62 +123,67 @@ def zero_scale(metric: Metric) -> float:
     return _ZERO_LIMIT_SHARE if metric.is_share else _ZERO_LIMIT_OTHER
 
 
-def parse_constraint(text: str, *, place: str, origin: str) -> Constraint:
+def parse_constraint(text: str, *, origin: str) -> Constraint:
     """Constraint written as `METRIC <= NUMBER` or `METRIC >= NUMBER`.
 
     Raises:
-        PolicyError: malformed, an unknown metric, or a limit on the metric's good side.
+        MalformedTermError: malformed, an unknown metric, or a limit on the metric's good side.
     """
     match = _CONSTRAINT.fullmatch(text)
     if match is None:
-        message = f"{place} '{text}': expected METRIC <= NUMBER, such as 'p95_ms <= 150'"
-        raise PolicyError(message)
-    metric = _metric(match[1], place)
+        expected = "METRIC <= NUMBER or METRIC >= NUMBER"
+        raise MalformedTermError(expected, "write it such as 'p95_ms <= 150'")
+    metric = _metric(match, 1)
     operator = Operator(match[2])
-    expected = Operator.AT_LEAST if metric.better is Direction.MAX else Operator.AT_MOST
-    if operator is not expected:
-        message = (
-            f"{place} '{text}': {metric.value} is better when "
-            f"{'higher' if metric.better is Direction.MAX else 'lower'}; expected "
-            f"'{metric.value} {expected.value} {match[3]}'"
-        )
-        raise PolicyError(message)
-    try:
-        limit = float(match[3])
-    except ValueError:
-        limit = math.nan
+    right = Operator.AT_LEAST if metric.better is Direction.MAX else Operator.AT_MOST
+    if operator is not right:
+        better = "higher" if metric.better is Direction.MAX else "lower"
+        expected = f"'{right.value}', for {metric.value} is better when {better}"
+        advice = f"write '{metric.value} {right.value} {match[3]}'"
+        raise MalformedTermError(expected, advice, offset=match.start(2))
+    limit = _number(match[3])
     if not math.isfinite(limit):
-        message = f"{place} '{text}': expected a number after {operator.value}, got '{match[3]}'"
-        raise PolicyError(message)
+        expected = f"a finite number after '{operator.value}'"
+        advice = f"write it such as '{metric.value} {operator.value} 150'"
+        raise MalformedTermError(expected, advice, offset=match.start(3))
     if metric.is_share and not -1 <= limit <= 1:
-        message = (
-            f"{place} '{text}': {metric.value} is a share from 0 to 1; expected a limit such as "
-            f"{limit / 100:g} for {limit:g} %"
-        )
-        raise PolicyError(message)
+        expected = f"a share from 0 to 1 for {metric.value}"
+        advice = f"for {limit:g} % write {limit / 100:g}"
+        raise MalformedTermError(expected, advice, offset=match.start(3))
     return Constraint(metric=metric, operator=operator, limit=limit, origin=origin)
 
 
-def parse_objective(text: str, *, place: str) -> Objective:
+def parse_objective(text: str) -> Objective:
     """Objective written as `min METRIC` or `max METRIC`.
 
     Raises:
-        PolicyError: malformed, an unknown metric, or the metric's bad direction.
+        MalformedTermError: malformed, an unknown metric, or the metric's bad direction.
     """
     match = _OBJECTIVE.fullmatch(text)
     if match is None:
-        message = f"{place} '{text}': expected 'min METRIC' or 'max METRIC', such as 'max top1'"
-        raise PolicyError(message)
-    metric = _metric(match[2], place)
+        expected = "'min METRIC' or 'max METRIC'"
+        raise MalformedTermError(expected, "write it such as 'max top1'")
+    metric = _metric(match, 2)
     if match[1] != metric.better.value:
-        message = f"{place} '{text}': expected '{metric.better.value} {metric.value}'"
-        raise PolicyError(message)
+        better = "higher" if metric.better is Direction.MAX else "lower"
+        expected = f"'{metric.better.value}', for {metric.value} is better when {better}"
+        advice = f"write '{metric.better.value} {metric.value}'"
+        raise MalformedTermError(expected, advice, offset=match.start(1))
     return Objective(metric)
 
 
-def _metric(name: str, place: str) -> Metric:
+def _metric(match: re.Match[str], group: int) -> Metric:
     try:
-        return Metric(name)
+        return Metric(match[group])
     except ValueError:
-        message = f"{place}: unknown metric '{name}'; expected one of {', '.join(Metric)}"
-        raise PolicyError(message) from None
+        near = difflib.get_close_matches(match[group], list(Metric), n=1)
+        expected = f"a metric, one of {', '.join(Metric)}"
+        advice = f"did you mean '{near[0]}'?" if near else "take one of these"
+        raise MalformedTermError(expected, advice, offset=match.start(group)) from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -33,7 +33,7 @@ def is_tie(metric: Metric, one: Candidate, other: Candidate) -> bool:
         return True
     if metric not in _LATENCIES:
         return False
-    first, second = _latency_interval(metric, one, a), _latency_interval(metric, other, b)
+    first, second = _latency_span(metric, one, a), _latency_span(metric, other, b)
     return first.low <= second.high and second.low <= first.high
 
 
@@ -53,12 +53,21 @@ def _tie(share: float, images: int, other: float, other_images: int) -> bool:
     return share_gap(share, images, other, other_images).low <= 0
 
 
-def _latency_interval(metric: Metric, candidate: Candidate, value: float) -> Interval:
-    """Interval of a latency; without its own, the median's, scaled to the value."""
+def latency_interval(metric: Metric, candidate: Candidate, value: float) -> Interval | None:
+    """95 % interval of a median or p95 latency, in ms; None of other metrics or where unknown.
+
+    A p95 without an interval of its own has the median's, scaled to the value.
+    """
+    if metric not in _LATENCIES:
+        return None
     if metric is Metric.P95_MS and candidate.p95_interval_ms is not None:
         own = candidate.p95_interval_ms
         return Interval(min(own.low, value), max(own.high, value))
     low, high, median = candidate.ci_low_ms, candidate.ci_high_ms, candidate.p50_ms
     if low is None or high is None or not median:
-        return Interval(value, value)
+        return None
     return Interval(value * min(1.0, low / median), value * max(1.0, high / median))
+
+
+def _latency_span(metric: Metric, candidate: Candidate, value: float) -> Interval:
+    return latency_interval(metric, candidate, value) or Interval(value, value)

@@ -42,6 +42,15 @@ def worth_of_each(candidates: Sequence[Candidate]) -> list[Worth]:
     return [worth for worth in found if worth is not None]
 
 
+def best_of_each_kind(worths: Sequence[Worth]) -> list[Worth]:
+    """For each kind of optimisation that pays the one that brings most, best first."""
+    best: dict[str, Worth] = {}
+    for worth in worths:
+        if worth.pays and (worth.what not in best or worth.ratio > best[worth.what].ratio):
+            best[worth.what] = worth
+    return sorted(best.values(), key=lambda one: one.ratio, reverse=True)
+
+
 def _worth(candidate: Candidate, usable: Sequence[Candidate]) -> Worth | None:
     plain = [
         other

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from fleet.choosing.policy import load_policy
@@ -30,7 +32,7 @@ def whatif(
     database = open_database(store_url, create=False)
     with database.reading() as connection:
         chosen = [one.id for one in devices_named(connection, device_names)]
-    report = report_what_if(policy.name, what_if(database, policy, chosen))
+    report = report_what_if(policy.name, what_if(database, policy, chosen, now=time.time()))
     if as_json:
         print_json(report)
         return

@@ -55,6 +55,8 @@ class RecommendationReport(msgspec.Struct, frozen=True, kw_only=True):
     runner_up: str | None
     constraints: list[str]
     objectives: list[str]
+    #: What the policy asks of a run's evidence.
+    evidence: list[str]
     run_id: str | None
     decision_id: int
     decided_at: float
@@ -149,6 +151,7 @@ def report_recommendation(one: Recommendation) -> RecommendationReport:
         runner_up=outcome.runner_up.variant if outcome.runner_up else None,
         constraints=[str(constraint) for constraint in terms.constraints],
         objectives=[str(objective) for objective in terms.objectives],
+        evidence=[str(demand) for demand in terms.asked],
         run_id=pick.run_id if pick else None,
         decision_id=one.id,
         decided_at=one.decided_at,

@@ -20,6 +20,7 @@ _VERDICT_STYLE = {
     Verdict.CHOSEN: "bold green",
     Verdict.INFEASIBLE: "yellow",
     Verdict.FAILED: "red",
+    Verdict.INSUFFICIENT: "red",
     Verdict.DOMINATED: "dim",
 }
 

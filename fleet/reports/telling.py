@@ -13,14 +13,27 @@ def explanation_lines(name: str, document: ExplanationReport) -> list[str]:
     told, row = document.explanation, document.recommendation
     lines = [
         f"{name} under policy '{row.policy}': {told.headline}",
-        f"limits: {', '.join(row.constraints) or 'none'}; objectives: {', '.join(row.objectives)}",
+        f"limits: {', '.join(row.constraints) or 'none'}; objectives: {', '.join(row.objectives)}"
+        + (f"; evidence: {', '.join(row.evidence)}" if row.evidence else ""),
     ]
     sections = (
         ("How it was chosen", told.course),
-        ("Runner-up", [told.runner_up] if told.runner_up else []),
+        (
+            "Runner-up",
+            [*([told.runner_up] if told.runner_up else []), *(one.words for one in told.margins)],
+        ),
         ("Limits", told.limits),
+        (
+            "What it would take for another",
+            [
+                *(one.words for one in told.prospects),
+                *([told.closeness] if told.closeness else []),
+            ],
+        ),
+        ("Worth it here", told.worth_it),
         ("Not worth it here", told.not_worth_it),
         ("Failed runs", told.failed),
+        ("Too little evidence", told.insufficient),
     )
     for heading, sentences in sections:
         if sentences:

@@ -29,8 +29,8 @@ class WhatIfReport(msgspec.Struct, frozen=True, kw_only=True):
     devices: int
     would_change: int
     would_stay: int
-    #: Devices for which nothing would be within the limits, or nothing is measured; `apply`
-    #: leaves them as they are.
+    #: Devices for which nothing would be within the limits, or nothing is measured well
+    #: enough; `apply` leaves them as they are.
     left_alone: int
     moves: list[Move]
     changes: list[Change]

@@ -45,8 +45,8 @@ def choose(
     for standings in fresh_standings(database, device_ids):
         with database.reading() as connection:
             known = choices_of(connection, policy.name, [one.device_id for one in standings])
-            questions = questions_of(connection, standings, policy)
-            new = _decide(connection, questions, known, anew=anew)
+            questions = questions_of(connection, standings, policy, now=now)
+            new = _decide(connection, questions, known, now=now, anew=anew)
         if new:
             with database.writing() as connection:
                 decided.extend(_store(connection, policy, new, known, now))
@@ -75,7 +75,11 @@ def fresh_standings(database: Database, device_ids: Collection[int]) -> Iterator
 
 
 def decide_questions(
-    connection: sa.Connection, questions: Sequence[Question], present: Sequence[Pick | None]
+    connection: sa.Connection,
+    questions: Sequence[Question],
+    present: Sequence[Pick | None],
+    *,
+    now: float,
 ) -> list[Pick]:
     """The pick of each question, by what was chosen before."""
     builds = _builds_in(connection, questions, present)
@@ -89,6 +93,7 @@ def decide_questions(
             [present[place] for place in places],
             builds,
             questions[places[0]].terms,
+            now=now,
         )
         picks.update(zip(places, found, strict=True))
     return [picks[place] for place in range(len(questions))]
@@ -99,6 +104,7 @@ def _decide(
     questions: Sequence[Question],
     known: Mapping[int, Choice],
     *,
+    now: float,
     anew: bool,
 ) -> list[Decided]:
     """New decisions on the questions whose choice does not rest on all that is known by now."""
@@ -108,7 +114,7 @@ def _decide(
         if anew or choice is None or choice.digest != one.digest:
             open_.append(one)
     present = [_present(known.get(one.standing.device_id)) for one in open_]
-    picks = decide_questions(connection, open_, present)
+    picks = decide_questions(connection, open_, present, now=now)
     return [Decided(*one) for one in zip(open_, present, picks, strict=True)]
 
 

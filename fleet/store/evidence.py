@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from contract.benchmark import BenchRun
 from contract.interval import Interval
-from fleet.choosing.candidate import Candidate, candidate_of
+from fleet.choosing.candidate import Candidate, Provenance, candidate_of
 from fleet.choosing.figures import p95_interval_in, pack_entry
 from fleet.store.dialect import pairs
 from fleet.store.roster import Device
@@ -102,6 +102,8 @@ def candidates_at(
             received_at=received_at,
             figures=figures,
         )
-        candidate = candidate_of(_RUN.decode(run), p95_interval_in(figures))
+        decoded = _RUN.decode(run)
+        provenance = Provenance(received_at=received_at, processes=decoded.processes)
+        candidate = candidate_of(decoded, p95_interval_in(figures), provenance)
         found[epoch_id, seq] = candidate, entry
     return found

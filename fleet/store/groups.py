@@ -30,6 +30,12 @@ def members_of_each(connection: sa.Connection, devices: Sequence[Device]) -> dic
     return dict(sorted(found.items()))
 
 
+def group_names(connection: sa.Connection, devices: Sequence[Device]) -> set[str]:
+    """Every group that a device tells of, or that the operator put one into."""
+    told = {name for one in devices if one.inventory for name in one.inventory.groups}
+    return told | set(connection.scalars(sa.select(memberships.c.name).distinct()))
+
+
 def add_to_group(connection: sa.Connection, name: str, devices: Iterable[Device]) -> None:
     """Put devices into a group; those that are in it already stay.
 

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from fleet.choosing.policy import Policy
+from fleet.choosing.sufficiency import expired
 from fleet.choosing.terms import Terms
 from fleet.store.dialect import is_among
 from fleet.store.schema import memberships
@@ -27,9 +28,9 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
 
 def questions_of(
-    connection: sa.Connection, standings: Sequence[Standing], policy: Policy
+    connection: sa.Connection, standings: Sequence[Standing], policy: Policy, *, now: float
 ) -> list[Question]:
-    """The question of each device under a policy, in the same order."""
+    """The question of each device under a policy as it stands `now`, in the same order."""
     given = _groups_given(connection, [one.device_id for one in standings], policy)
     # Most devices share their terms with all others that the policy does not name.
     known: dict[tuple[str | None, frozenset[str], str | None], tuple[Terms, str]] = {}
@@ -46,15 +47,21 @@ def questions_of(
             terms = policy.terms_for(one.site, one.device, groups)
             known[key] = terms, digest_of_terms(terms)
         terms, terms_digest = known[key]
-        digest = digest_of_question(terms_digest, one.stale_runs, one.entries)
+        too_old = expired(one.entries, terms.asked, now=now)
+        digest = digest_of_question(terms_digest, one.stale_runs, one.entries, too_old)
         questions.append(Question(one, terms, terms_digest, digest))
     return questions
 
 
-def digest_of_question(terms_digest: str, stale_runs: int, entries: bytes) -> str:
-    """Digest of all that is decided on."""
+def digest_of_question(terms_digest: str, stale_runs: int, entries: bytes, too_old: bytes) -> str:
+    """Digest of all that is decided on.
+
+    With `too_old` (see `sufficiency.expired`) it changes when a run passes the age that is asked
+    for, and not with the time itself.
+    """
     told = hashlib.sha256(f"{terms_digest} {stale_runs} ".encode())
     told.update(entries)
+    told.update(too_old)
     return told.hexdigest()
 
 

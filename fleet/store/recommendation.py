@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from fleet.choosing.build import Build
 from fleet.choosing.candidate import Candidate
 from fleet.choosing.decision import Evidence, Incumbent, Outcome, Ref
+from fleet.choosing.demand import judged
 from fleet.choosing.figures import unpack_places
 from fleet.choosing.policy import Policy
 from fleet.choosing.selection import decide
+from fleet.choosing.sufficiency import expired
 from fleet.choosing.terms import Terms
 from fleet.errors import ReplayError, UnknownDecisionError
 from fleet.store.catalogue import builds_of
@@ -142,24 +144,31 @@ def _replayed(connection: sa.Connection, numbers: Collection[int]) -> list[Recom
     found = []
     for row in rows:
         mine = [runs[place] for place in places[row["id"]] if place in runs]
+        then, held = row["decided_at"], _TERMS.decode(row["terms"])
         evidence = Evidence(
             site=row["site"],
             device=row["device"],
-            terms=_TERMS.decode(row["terms"]),
-            candidates=tuple(candidate for candidate, _ in mine),
+            terms=held,
+            candidates=tuple(judged(candidate, held.asked, now=then) for candidate, _ in mine),
             stale_runs=row["stale_runs"],
             incumbent=_incumbent(row["present_build_id"], row["present_threads"], builds),
         )
         outcome = decide(evidence)
         entries = b"".join(entry for _, entry in mine)
+        digest = digest_of_question(
+            row["terms_digest"],
+            row["stale_runs"],
+            entries,
+            expired(entries, held.asked, now=then),
+        )
         found.append(
             Recommendation(
                 id=row["id"],
                 device_id=row["device_id"],
-                decided_at=row["decided_at"],
+                decided_at=then,
                 evidence=evidence,
                 outcome=outcome,
-                doubt=_doubt(row, entries, outcome, builds),
+                doubt=_doubt(row, digest, outcome, builds),
             )
         )
     return found
@@ -175,9 +184,9 @@ def _incumbent(
 
 
 def _doubt(
-    row: Mapping[Any, Any], entries: bytes, outcome: Outcome, builds: Mapping[int, Build]
+    row: Mapping[Any, Any], digest: str, outcome: Outcome, builds: Mapping[int, Build]
 ) -> str | None:
-    if row["digest"] != digest_of_question(row["terms_digest"], row["stale_runs"], entries):
+    if row["digest"] != digest:
         return "what it rests on is not in the store as it was"
     build_id = row["build_id"]
     stored = None if build_id is None else Ref(builds[build_id].variant, row["threads"])

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from contract.messages import Desired
 from fleet.choosing.build import Build
 from fleet.choosing.decision import Evidence, Incumbent, Ref, Status
+from fleet.choosing.demand import judged
 from fleet.choosing.explanation import reason
 from fleet.choosing.figure_table import builds_named, places_of_each
 from fleet.choosing.figures import unpack_places
@@ -43,7 +44,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def what_if(
-    database: Database, policy: Policy, device_ids: Sequence[int], *, told_at_most: int = 1000
+    database: Database,
+    policy: Policy,
+    device_ids: Sequence[int],
+    *,
+    now: float,
+    told_at_most: int = 1000,
 ) -> list[Change]:
     """Decide for each device under `policy`, against what it is desired to run now.
 
@@ -59,10 +65,14 @@ def what_if(
     changes: list[Change] = []
     for standings in fresh_standings(database, device_ids):
         with database.reading() as connection:
-            questions = questions_of(connection, standings, policy)
-            new = _changes(connection, questions, wanted)
+            questions = questions_of(connection, standings, policy, now=now)
+            new = _changes(connection, questions, wanted, now)
             told = sum(one.reason is not None for one in changes)
-            changes.extend(_with_reasons(connection, questions, new, told_at_most - told, wanted))
+            changes.extend(
+                _with_reasons(
+                    connection, questions, new, wanted, at_most=told_at_most - told, now=now
+                )
+            )
     return changes
 
 
@@ -70,8 +80,10 @@ def _with_reasons(
     connection: sa.Connection,
     questions: Sequence[Question],
     changes: Sequence[Change],
-    at_most: int,
     wanted: Mapping[tuple[str, str], Desired],
+    *,
+    at_most: int,
+    now: float,
 ) -> list[Change]:
     """The changes, the first `at_most` of those that are shown with their reasons."""
     shown = [
@@ -82,12 +94,12 @@ def _with_reasons(
     runs = candidates_at(connection, [place for mine in places for place in mine])
     found = list(changes)
     for number, mine in zip(shown, places, strict=True):
-        one = questions[number].standing
+        one, terms = questions[number].standing, questions[number].terms
         evidence = Evidence(
             site=one.site,
             device=one.device,
-            terms=questions[number].terms,
-            candidates=tuple(runs[place][0] for place in mine),
+            terms=terms,
+            candidates=tuple(judged(runs[place][0], terms.asked, now=now) for place in mine),
             stale_runs=one.stale_runs,
             incumbent=_incumbent(wanted.get((one.site, one.device))),
         )
@@ -106,6 +118,7 @@ def _changes(
     connection: sa.Connection,
     questions: Sequence[Question],
     wanted: Mapping[tuple[str, str], Desired],
+    now: float,
 ) -> list[Change]:
     builds = builds_of(connection, builds_named([one.standing.entries for one in questions]))
     known = {(build.variant, build.sha256): number for number, build in builds.items()}
@@ -116,7 +129,7 @@ def _changes(
         else None
         for one in desired
     ]
-    picks = decide_questions(connection, questions, present)
+    picks = decide_questions(connection, questions, present, now=now)
     return [
         _change(question, now, pick, builds)
         for question, now, pick in zip(questions, desired, picks, strict=True)

@@ -401,5 +401,5 @@ def test_help_answers_for_every_command(ask: Ask) -> None:
 
 
 def test_the_ready_policies_can_be_read(ask: Ask) -> None:
-    assert ask("policies").stdout.split() == ["fastest", "most-accurate"]
+    assert ask("policies").stdout.split() == ["fastest", "least-energy", "most-accurate"]
     assert 'name = "fastest"' in ask("policies", "fastest").stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contract.benchmark import BenchRun, Golden, RunStatus
 from contract.manifest import AccuracyKind
 from contract.messages import Inventory, Result
-from fleet.choosing.candidate import Candidate, candidate_of
+from fleet.choosing.candidate import Candidate, Provenance, candidate_of
 
 
 def make_run(variant: str = "net-base", **changes: object) -> BenchRun:
@@ -86,6 +86,10 @@ def make_inventory(device: str = "box", **changes: object) -> Inventory:
     return Inventory(**(figures | changes))  # type: ignore[arg-type]
 
 
-def make_candidate(variant: str = "net-base", **changes: object) -> Candidate:
+def make_candidate(
+    variant: str = "net-base",
+    provenance: Provenance | None = None,
+    **changes: object,
+) -> Candidate:
     """A candidate as a run of `make_run` gives it."""
-    return candidate_of(make_run(variant, **changes), None)
+    return candidate_of(make_run(variant, **changes), None, provenance)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contract.benchmark import BenchRun
 from contract.interval import Interval
 from fleet.choosing.build import Build, build_of
-from fleet.choosing.candidate import Candidate, candidate_of
+from fleet.choosing.candidate import Candidate, Provenance, candidate_of
 from fleet.choosing.figures import pack_entry, pack_figures
 
 #: A run with the interval of its 95th percentile.
@@ -46,4 +46,7 @@ class Catalogue:
 
 def candidates_of(runs: Sequence[Measured]) -> tuple[Candidate, ...]:
     """Candidates that the runs make."""
-    return tuple(candidate_of(run, interval) for run, interval in runs)
+    return tuple(
+        candidate_of(run, interval, Provenance(received_at=float(seq), processes=run.processes))
+        for seq, (run, interval) in enumerate(runs, start=1)
+    )

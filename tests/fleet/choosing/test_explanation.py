@@ -11,15 +11,17 @@ from fleet.choosing.selection import decide
 from support.measurements import make_candidate
 
 
-def evidence_of(*candidates: Candidate, stale_runs: int = 0) -> Evidence:
-    terms = load_policy("most-accurate").terms_for("lab", "box", [])
+def evidence_of(
+    *candidates: Candidate, stale_runs: int = 0, policy: str = "most-accurate"
+) -> Evidence:
+    terms = load_policy(policy).terms_for("lab", "box", [])
     return Evidence(
         site="lab", device="box", terms=terms, candidates=candidates, stale_runs=stale_runs
     )
 
 
-def told(*candidates: Candidate) -> Explanation:
-    evidence = evidence_of(*candidates)
+def told(*candidates: Candidate, policy: str = "most-accurate") -> Explanation:
+    evidence = evidence_of(*candidates, policy=policy)
     return explain(evidence, decide(evidence))
 
 
@@ -35,6 +37,47 @@ def test_quantization_that_brings_nothing_here_is_called_not_worth_it() -> None:
     assert told(base, dynamic, static).not_worth_it == [
         "dynamic INT8: 1.02x on this box (net-dq8 against net-base, 1 thread)"
     ]
+
+
+def test_what_pays_here_is_told_once_for_each_kind_at_its_best() -> None:
+    base = make_candidate("net-base", p50_ms=10)
+    pruned = make_candidate("net-p30", p50_ms=8, macs=20_000_000)
+    static = make_candidate("net-sq8", p50_ms=4, scheme="static-int8")
+    two = make_candidate("net-base", p50_ms=6, threads=2)
+    static_two = make_candidate("net-sq8", p50_ms=2, threads=2, scheme="static-int8")
+    assert told(base, pruned, static, two, static_two).worth_it == [
+        "static INT8: 3.00x on this box (net-sq8 against net-base, 2 threads)",
+        "pruning: 1.25x on this box (net-p30 against net-base, 1 thread)",
+    ]
+
+
+def test_a_box_that_counts_no_energy_is_told_so_and_the_next_objective_decides() -> None:
+    slow, fast = make_candidate("slow", p50_ms=20), make_candidate("fast", p50_ms=10)
+    explanation = told(slow, fast, policy="least-energy")
+    assert explanation.headline == (
+        "chosen fast at 1 thread: energy_mj is not measured here, better all round than "
+        "everything else that fits"
+    )
+    assert explanation.course[0] == (
+        "min energy_mj: energy_mj is not measured on this box: the objective tells nothing apart"
+    )
+    assert explanation.margins[0].words == "energy_mj unmeasured against unmeasured"
+
+
+def test_least_energy_wins_where_it_is_counted() -> None:
+    slow = make_candidate("slow", p50_ms=20, energy_mj=5.0)
+    fast = make_candidate("fast", p50_ms=10, energy_mj=9.0)
+    unmeasured = make_candidate("unmeasured", p50_ms=5)
+    headline = told(slow, fast, unmeasured, policy="least-energy").headline
+    assert headline == "chosen slow at 1 thread: best energy_mj 5 mJ of 3"
+
+
+def test_the_margin_to_the_runner_up_is_told_for_every_objective() -> None:
+    best, other = make_candidate("best", top1=0.99, p50_ms=50), make_candidate("other", top1=0.9)
+    margins = told(best, other).margins
+    assert [one.metric.value for one in margins] == ["top1", "p95_ms"]
+    assert "9 points higher (95 % interval 8.4 to 9.6 points)" in margins[0].words
+    assert "400 % higher" in margins[1].words
 
 
 def test_a_quantized_pruned_variant_is_compared_with_its_own_pruned_parent() -> None:

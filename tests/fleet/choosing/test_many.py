@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from contract.benchmark import Golden, RunStatus
 from contract.interval import Interval
 from fleet.choosing.decision import Evidence, Incumbent, Outcome, Ref
+from fleet.choosing.demand import judged
 from fleet.choosing.many import Pick, decide_many
 from fleet.choosing.policy import parse_policy
 from fleet.choosing.selection import decide
@@ -17,6 +18,15 @@ from fleet.choosing.terms import Terms
 from support.measurements import make_run
 from support.packed import Catalogue, Measured, candidates_of
 
+#: Runs are received at 1, 2, 3, ... seconds: the first two are over three days old by now.
+NOW = 3 * 86_400.0 + 2
+_ASKED = (
+    "",
+    "min_samples = 100",
+    "max_age_days = 3",
+    "min_processes = 2\nmax_interval = 0.05",
+    "min_accuracy_images = 51\nmax_age_days = 4",
+)
 _POLICIES = (
     (["p95_ms <= 50", "peak_rss_mb <= 400"], ["max top1", "min p95_ms"]),
     (["p95_ms <= 150"], ["max top1", "min p95_ms"]),
@@ -27,9 +37,10 @@ _POLICIES = (
 )
 
 
-def terms_of(constraints: Sequence[str], objectives: Sequence[str]) -> Terms:
-    text = f'name = "t"\nconstraints = {list(constraints)}\nobjectives = {list(objectives)}'
-    return parse_policy(text.replace("'", '"'), source="t").terms_for("lab", "box", [])
+def terms_of(constraints: Sequence[str], objectives: Sequence[str], asked: str = "") -> Terms:
+    text = f'name = "t"\nconstraints = {list(constraints)}\nobjectives = {list(objectives)}\n'
+    text = text.replace("'", '"') + f"[evidence]\n{asked}\n"
+    return parse_policy(text, source="t").terms_for("lab", "box", [])
 
 
 @st.composite
@@ -38,6 +49,8 @@ def measured_runs(draw: st.DrawFn) -> Measured:
     known = draw(st.sampled_from([True, True, True, False]))
     run = make_run(
         draw(st.sampled_from("abcd")),
+        n=draw(st.sampled_from([500, 99])),
+        processes=draw(st.sampled_from([2, 1, None])),
         threads=draw(st.integers(1, 2)),
         sha256=draw(st.sampled_from(["ab" * 32, "cd" * 32])),
         status=draw(st.sampled_from([RunStatus.OK] * 5 + [RunStatus.OOM])),
@@ -80,7 +93,7 @@ def alone(runs: Sequence[Measured], terms: Terms, incumbent: Incumbent | None) -
             site="lab",
             device="box",
             terms=terms,
-            candidates=candidates_of(runs),
+            candidates=tuple(judged(one, terms.asked, now=NOW) for one in candidates_of(runs)),
             stale_runs=0,
             incumbent=incumbent,
         )
@@ -88,13 +101,19 @@ def alone(runs: Sequence[Measured], terms: Terms, incumbent: Incumbent | None) -
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(devices(), max_size=5), st.sampled_from(_POLICIES), st.data())
+@given(
+    st.lists(devices(), max_size=5),
+    st.sampled_from(_POLICIES),
+    st.sampled_from(_ASKED),
+    st.data(),
+)
 def test_every_device_gets_what_it_would_get_alone(
     fleet: list[list[Measured]],
     policy: tuple[list[str], list[str]],
+    asked: str,
     data: st.DataObject,
 ) -> None:
-    terms = terms_of(*policy)
+    terms = terms_of(*policy, asked)
     catalogue = Catalogue()
     entries = [catalogue.pack(runs) for runs in fleet]
     present = [data.draw(st.sampled_from([None, *(run for run, _ in runs)])) for runs in fleet]
@@ -104,6 +123,7 @@ def test_every_device_gets_what_it_would_get_alone(
         [run and Pick("chosen", catalogue.number(run), run.threads) for run in present],
         catalogue.builds,
         terms,
+        now=NOW,
     )
     expected = [
         alone(runs, terms, incumbent) for runs, incumbent in zip(fleet, incumbents, strict=True)
@@ -119,8 +139,8 @@ def test_every_device_gets_what_it_would_get_alone(
 
 def test_no_devices_and_devices_without_runs_are_no_error() -> None:
     terms = terms_of(*_POLICIES[0])
-    assert decide_many([], [], {}, terms) == []
-    assert [one.status for one in decide_many([b"", b""], [None, None], {}, terms)] == [
+    assert decide_many([], [], {}, terms, now=NOW) == []
+    assert [one.status for one in decide_many([b"", b""], [None, None], {}, terms, now=NOW)] == [
         "no-data",
         "no-data",
     ]
