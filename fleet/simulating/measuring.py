@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+from statistics import NormalDist
 
 import msgspec
 
 from contract.benchmark import BenchRun, Conditions, Golden, RunStatus
-from contract.interval import median_interval
+from contract.interval import Z95, median_interval
 from contract.manifest import AccuracyKind, Scheme
 from fleet.simulating.chance import chance
 from fleet.simulating.devices import DeviceLaw
@@ -30,6 +31,10 @@ _ACCURACY_IMAGES = 5000
 _LIMIT_C = 82.0
 _STEADY_SHARE = 0.93
 _MEMORY_NOISE = 0.004
+#: Relative error of a deviation that twenty degrees of freedom tell.
+_SPREAD_ERROR = 0.16
+_FEWEST_SAMPLES = 12
+_NORMAL = NormalDist()
 _GOLDEN = {
     True: Golden(ok=True, max_error=0.0061, tolerance=0.05),
     False: Golden(ok=True, max_error=0.00002, tolerance=0.001),
@@ -105,37 +110,84 @@ def measure(
     )
     if not true.fits:
         return run
-    latencies_ms, spread = _latencies_ms(device, true, draw, samples)
-    return _measured(
-        run,
-        device,
-        true,
-        draw,
-        latencies_ms=latencies_ms,
-        spread=spread,
-        baseline=baseline,
-        keeps_samples=keeps_samples,
+    if samples < _FEWEST_SAMPLES:
+        message = f"samples {samples}: expected at least {_FEWEST_SAMPLES}"
+        raise ValueError(message)
+    taken = _samples(device, true, draw, samples) if keeps_samples else None
+    seen = _of_samples(taken) if taken else _of_chance(device, true, draw, samples)
+    return _measured(run, device, true, draw, seen, baseline=baseline, kept=taken or [])
+
+
+class _Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What follows from the samples of one run, in ms."""
+
+    n: int
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float
+    low_ms: float
+    high_ms: float
+
+
+def _spread_at(device: DeviceLaw, true: Figures, z: float) -> float:
+    """Logarithm of a latency over the median, as many standard deviations from it.
+
+    The law is log-normal in two halves, the upper one so wide that the 95th percentile is where
+    the law of the box has it.
+    """
+    upper = math.log(true.p95_ms / true.p50_ms) / _Z95_ONE_SIDED
+    return z * (upper if z > 0.0 else device.kind.sample_noise)
+
+
+def _samples(device: DeviceLaw, true: Figures, draw: random.Random, n: int) -> list[float]:
+    """Latencies in the order of their taking; each process has a factor of its own."""
+    taken = []
+    for process in range(_PROCESSES):
+        factor = draw.gauss(0.0, device.kind.process_noise)
+        for _ in range(n * process // _PROCESSES, n * (process + 1) // _PROCESSES):
+            spread = _spread_at(device, true, draw.gauss(0.0, 1.0))
+            taken.append(true.p50_ms * math.exp(factor + spread))
+    return taken
+
+
+def _of_samples(taken: list[float]) -> _Seen:
+    ordered = sorted(taken)
+    p50_ms = _percentile(ordered, 0.5)
+    within = median_interval(ordered)
+    return _Seen(
+        n=len(ordered),
+        p50_ms=p50_ms,
+        p90_ms=_percentile(ordered, 0.90),
+        p95_ms=_percentile(ordered, 0.95),
+        low_ms=within.low if within else p50_ms,
+        high_ms=within.high if within else p50_ms,
     )
 
 
-def _latencies_ms(
-    device: DeviceLaw, true: Figures, draw: random.Random, samples: int
-) -> tuple[list[float], float]:
-    """Latencies in the order of their taking, and the deviation between processes.
+def _of_chance(device: DeviceLaw, true: Figures, draw: random.Random, n: int) -> _Seen:
+    """The same without the samples: percentiles of samples have laws of their own.
 
-    A process has a factor of its own. Within it the law is log-normal in two halves, the upper
-    one so wide that the 95th percentile is where the law of the box has it.
+    The share of a law below a percentile `q` of `n` samples is about normal around `q`, with
+    variance q (1 - q) / n. It takes a fraction of the time of drawing them.
     """
-    kind = device.kind
-    upper = math.log(true.p95_ms / true.p50_ms) / _Z95_ONE_SIDED
-    taken = []
-    for process in range(_PROCESSES):
-        median_ms = true.p50_ms * math.exp(draw.gauss(0.0, kind.process_noise))
-        for _ in range(samples * (process + 1) // _PROCESSES - samples * process // _PROCESSES):
-            z = draw.gauss(0.0, 1.0)
-            taken.append(median_ms * math.exp(z * (upper if z > 0.0 else kind.sample_noise)))
-    # What a sweep of twenty variants would find of its own repeatability.
-    return taken, kind.process_noise * math.exp(draw.gauss(0.0, 0.16))
+    factor = draw.gauss(0.0, device.kind.process_noise / math.sqrt(_PROCESSES))
+
+    def at(share: float) -> float:
+        z = _NORMAL.inv_cdf(min(max(share, 1e-6), 1.0 - 1e-6))
+        return true.p50_ms * math.exp(factor + _spread_at(device, true, z))
+
+    middle = draw.gauss(0.5, 0.5 / math.sqrt(n))
+    half = Z95 * 0.5 / math.sqrt(n)
+    upper = draw.gauss(0.95, math.sqrt(0.95 * 0.05 / n))
+    p50_ms, p95_ms = at(middle), at(max(upper, middle))
+    return _Seen(
+        n=n,
+        p50_ms=p50_ms,
+        p90_ms=min(at(max(upper - 0.05, middle)), p95_ms),
+        p95_ms=p95_ms,
+        low_ms=at(middle - half),
+        high_ms=at(middle + half),
+    )
 
 
 def _measured(
@@ -143,47 +195,43 @@ def _measured(
     device: DeviceLaw,
     true: Figures,
     draw: random.Random,
+    seen: _Seen,
     *,
-    latencies_ms: list[float],
-    spread: float,
     baseline: Figures | None,
-    keeps_samples: bool,
+    kept: list[float],
 ) -> BenchRun:
-    ordered = sorted(latencies_ms)
-    p50_ms = _percentile(ordered, 0.5)
-    within = median_interval(ordered)
-    if within is None:
-        message = f"samples {len(ordered)}: expected at least 12"
-        raise ValueError(message)
+    # What a sweep of twenty variants would find of its own repeatability.
+    spread = device.kind.process_noise * math.exp(draw.gauss(0.0, _SPREAD_ERROR))
     margin = math.exp(_T_POOLED * spread / math.sqrt(_PROCESSES))
+    p50_ms = seen.p50_ms
     peak = round(true.peak_rss_bytes * math.exp(abs(draw.gauss(0.0, _MEMORY_NOISE))))
-    warm_c = min(_LIMIT_C, device.ambient_c + (_LIMIT_C - 25.0) * true.power_w / device.sustained_w)
+    warm_c = device.ambient_c + (_LIMIT_C - 25.0) * true.power_w / device.sustained_w
     clock_mhz = device.clock_ghz * 1000
     runtime = device.kind.runtime_bytes
     energy_mj = true.energy_mj * p50_ms / true.p50_ms if device.kind.meters_energy else None
-    speed = device.kind.fp32_per_cycle * device.clock_ghz * 1e6
+    operations_per_ms = device.kind.fp32_per_cycle * device.clock_ghz * 1e6
     return msgspec.structs.replace(
         run,
         status=RunStatus.OK,
         reason=None,
-        duration_s=sum(ordered) / 1000,
+        duration_s=p50_ms * seen.n / 1000,
         preparation="frozen",
-        n=len(ordered),
+        n=seen.n,
         p50_ms=p50_ms,
-        p90_ms=_percentile(ordered, 0.90),
-        p95_ms=_percentile(ordered, 0.95),
-        ci_low_ms=min(within.low, p50_ms / margin),
-        ci_high_ms=max(within.high, p50_ms * margin),
+        p90_ms=seen.p90_ms,
+        p95_ms=seen.p95_ms,
+        ci_low_ms=min(seen.low_ms, p50_ms / margin),
+        ci_high_ms=max(seen.high_ms, p50_ms * margin),
         processes=_PROCESSES,
         repeatability=spread,
         load_ms=run.bytes / _LOAD_BYTES_PER_MS,
         first_ms=p50_ms * _FIRST_FACTOR,
-        preprocess_ms=_PREPROCESS_OPS_PER_PIXEL * run.input_size**2 / speed,
+        preprocess_ms=_PREPROCESS_OPS_PER_PIXEL * run.input_size**2 / operations_per_ms,
         postprocess_ms=0.05,
         energy_mj=energy_mj,
         speedup=baseline.p50_ms / p50_ms if baseline is not None and baseline.fits else None,
         baseline_rss_bytes=runtime,
-        loaded_rss_bytes=runtime + run.bytes,
+        loaded_rss_bytes=min(runtime + run.bytes, peak),
         steady_rss_bytes=round(peak * _STEADY_SHARE),
         peak_rss_bytes=peak,
         golden=_GOLDEN[run.scheme == Scheme.STATIC_INT8.value],
@@ -194,13 +242,13 @@ def _measured(
             load_1m=device.load_cores,
         ),
         after=Conditions(
-            temperature_c=warm_c,
+            temperature_c=min(_LIMIT_C, warm_c),
             clock_mhz=clock_mhz * true.clock_share,
             throttled=true.is_throttled,
             throttle_causes=["temperature"] if true.is_throttled else [],
             load_1m=device.load_cores + run.threads,
         ),
-        samples_ms=latencies_ms if keeps_samples else [],
+        samples_ms=kept,
     )
 
 
