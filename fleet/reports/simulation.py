@@ -50,6 +50,6 @@ def simulation_table(report: SimulationReport) -> Table:
 def _why_slow(report: SimulationReport) -> str:
     held = report.held_back_s / report.making_s if report.making_s > 0.0 else 0.0
     return (
-        f"the rate was not kept: for {held:.0%} of the time too many results waited for the fleet, "
-        f"and this process was busy for {report.processor_share:.0%}"
+        f"the rate was NOT kept: for {held:.0%} of the time too much waited for the fleet; else this "
+        f"process worked, or waited for a free core (it got {report.processor_share:.0%} of one)"
     )

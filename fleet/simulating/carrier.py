@@ -79,6 +79,9 @@ class Carrier:
         #: Places of results that wait for room, and what is on its way to the broker.
         self._queue: deque[tuple[SimulatedDevice, int]] = deque()
         self._crowd: set[int] = set()
+        #: Everything that the broker has not answered yet, results among it.
+        self._unanswered: set[int] = set()
+        self._is_leaving = False
         self._window = min(_WINDOW * len(self.devices), _LARGEST_WINDOW)
         self._subscribing: dict[int, list[SimulatedDevice]] = {}
 
@@ -88,10 +91,14 @@ class Carrier:
         return self._is_accepted and bool(self._queue) and len(self._crowd) < self._window
 
     @property
+    def is_closed(self) -> bool:
+        """Whether there is no connection."""
+        return self._client is None
+
+    @property
     def is_silent(self) -> bool:
         """Whether everything that was sent is with the broker."""
-        client = self._client
-        return client is None or not (self._crowd or client.want_write())
+        return self._client is None or not self._unanswered
 
     def open(self, now: float, now_s: float) -> None:
         """Connect; what follows comes by `read`. `now` is true time.
@@ -99,6 +106,7 @@ class Carrier:
         Raises:
             BrokerAwayError: it cannot be reached or trusted, or a file cannot be read.
         """
+        self.drop()
         self._now, self._asked_s, self.due_s = now, now_s, None
         client = make_client(
             self._address, self._access, client_id=self._client_id, clean=True, reconnects=False
@@ -132,7 +140,8 @@ class Carrier:
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Hand over a message that nobody waits for; dropped where there is no connection."""
         if self._client is not None and self._is_accepted:
-            self._client.publish(topic, payload, _QOS, retain=retain)
+            info = self._client.publish(topic, payload, _QOS, retain=retain)
+            self._unanswered.add(info.mid)
 
     def let_aboard(self, devices: Sequence[SimulatedDevice]) -> None:
         """Subscribe for these; once the broker agreed, they say that they are there."""
@@ -151,9 +160,7 @@ class Carrier:
         if self._client is None or not device.is_aboard:
             return
         device.is_aboard = False
-        self._client.publish(
-            device.topic(Leaf.STATE), device.state(Presence.OFFLINE, now), _QOS, retain=True
-        )
+        self.publish(device.topic(Leaf.STATE), device.state(Presence.OFFLINE, now), retain=True)
         self._client.unsubscribe([device.topic(leaf) for leaf in _HEARD])
 
     def write(self, now: float, now_s: float) -> None:
@@ -176,9 +183,14 @@ class Carrier:
                 continue
             info = client.publish(device.result_topic, parcel.payload, _QOS)
             self._crowd.add(info.mid)
+            self._unanswered.add(info.mid)
             self._on_sent(device, seq, parcel)
         if client.want_write():
             self._check(client.loop_write())
+        if self._is_leaving and self.is_silent:
+            # Not earlier: what comes after a socket is closed makes the system throw away what
+            # was sent before.
+            self.hang_up()
 
     def read(self, now: float) -> None:
         """Take what came. `now` is true time.
@@ -214,6 +226,8 @@ class Carrier:
             device.is_aboard = False
         self._queue.clear()
         self._crowd.clear()
+        self._unanswered.clear()
+        self._is_leaving = False
         self._subscribing.clear()
         if client is None:
             return
@@ -227,17 +241,17 @@ class Carrier:
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
-    def farewell(self, now: float) -> None:
-        """Everybody aboard says that they go; the connection stands until `hang_up`."""
+    def leave(self, now: float) -> None:
+        """Everybody aboard says that they go; `write` hangs up once the broker knows."""
         for device in self.devices:
             if device.is_aboard:
                 self.let_go(device, now)
+        self._is_leaving = True
 
     def hang_up(self) -> None:
         """End the connection as MQTT has it, so that no last will is published."""
         if self._client is not None:
             self._client.disconnect()
-            self._client.loop_write()
         self.drop()
 
     def _check(self, code: MQTTErrorCode) -> None:
@@ -272,7 +286,7 @@ class Carrier:
 
     def _subscribed(
         self,
-        client: mqtt.Client,
+        _client: mqtt.Client,
         _userdata: object,
         number: int,
         reasons: list[Any],
@@ -292,11 +306,12 @@ class Carrier:
                 Leaf.UPDATE: device.update(self._now),
             }
             for leaf, payload in words.items():
-                client.publish(device.topic(leaf), payload, _QOS, retain=True)
+                self.publish(device.topic(leaf), payload, retain=True)
             self._queue.extend((device, seq) for seq in device.parcels)
 
     def _published(self, _client: object, _userdata: object, number: int, *_: object) -> None:
         self._crowd.discard(number)
+        self._unanswered.discard(number)
 
     def _received(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
         try:

@@ -123,11 +123,11 @@ class Crowd:
         self._tally.departures += 1
         back_s = self._monotonic() + for_s
         if len(carrier.devices) == 1:
-            if not is_abrupt:
-                carrier.farewell(self._clock())
-                carrier.hang_up()
+            if is_abrupt:
+                carrier.drop()
+            else:
+                carrier.leave(self._clock())
                 carrier.away.clear()
-            carrier.drop()
             # A box that was switched off starts again.
             device.boot += 1
             device.connection = 0
@@ -147,10 +147,10 @@ class Crowd:
     def say_farewell(self, within_s: float) -> None:
         """Everybody goes in order; returns when the broker knows, or after `within_s`."""
         for carrier in self.carriers:
-            carrier.farewell(self._clock())
+            carrier.leave(self._clock())
             carrier.due_s = None
         until_s = self._monotonic() + within_s
-        while self._monotonic() < until_s and not all(one.is_silent for one in self.carriers):
+        while self._monotonic() < until_s and not all(one.is_closed for one in self.carriers):
             self.step(0.02)
         self.close()
 

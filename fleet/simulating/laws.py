@@ -129,12 +129,13 @@ def _clock_share(device: DeviceLaw, steps: list[_Step], threads: int) -> float:
     What waits for memory does not slow down with the clock, so that power and clock are found
     together, by halving.
     """
-    if _power_w(device, steps, threads, 1.0) <= device.sustained_w:
+    sustained_w = device.sustained_w
+    if _power_w(device, steps, threads, 1.0) <= sustained_w:
         return 1.0
     low, high = _SLOWEST_CLOCK, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if _power_w(device, steps, threads, middle) > device.sustained_w:
+        if _power_w(device, steps, threads, middle) > sustained_w:
             high = middle
         else:
             low = middle
@@ -151,8 +152,13 @@ def _power_w(device: DeviceLaw, steps: list[_Step], threads: int, share: float) 
 
 def _seconds(steps: list[_Step], share: float) -> tuple[float, float]:
     """Seconds of one image: those that go with the clock, and those that wait for memory."""
-    busy_s = sum(step.busy_s for step in steps) / share
-    waiting_s = sum(max(0.0, step.memory_s - step.compute_s / share) for step in steps)
+    busy_s = waiting_s = 0.0
+    # Written out, for this is asked dozens of times a figure.
+    for step in steps:
+        busy_s += step.busy_s / share
+        idle_s = step.memory_s - step.compute_s / share
+        if idle_s > 0.0:
+            waiting_s += idle_s
     return busy_s, waiting_s
 
 
