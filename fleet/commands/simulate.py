@@ -67,10 +67,10 @@ _SHARE = click.FloatRange(0.0, 1.0)
 )
 @click.option(
     "--churn",
-    type=_SHARE,
+    type=click.FloatRange(0.0),
     default=0.0,
-    help="Share of the devices that go away each minute, for 2 to 20 s; half of them without a "
-    "word where the connection is their own.",
+    help="How often a device goes away in a minute, for 2 to 20 s; 0.1: one in ten does. Half of "
+    "them say nothing, where the connection is their own.",
 )
 @click.option(
     "--duplicates", type=_SHARE, default=0.0, help="Share of the results that are sent twice."

@@ -50,6 +50,7 @@ def simulation_table(report: SimulationReport) -> Table:
 def _why_slow(report: SimulationReport) -> str:
     held = report.held_back_s / report.making_s if report.making_s > 0.0 else 0.0
     return (
-        f"the rate was NOT kept: for {held:.0%} of the time too much waited for the fleet; else this "
-        f"process worked, or waited for a free core (it got {report.processor_share:.0%} of one)"
+        f"the rate was NOT kept: for {held:.0%} of the time too much waited for the fleet; else "
+        f"this process worked, or waited for a free core (it got {report.processor_share:.0%} of "
+        "one)"
     )

@@ -21,6 +21,8 @@ class Agenda:
 
     def do_due(self, now_s: float) -> None:
         """Do all whose time has come; what they put on the agenda for now waits for the next."""
-        until = next(self._numbers)
-        while self._waiting and self._waiting[0][:2] <= (now_s, until):
-            heapq.heappop(self._waiting)[2]()
+        due = []
+        while self._waiting and self._waiting[0][0] <= now_s:
+            due.append(heapq.heappop(self._waiting))
+        for _, _, action in due:
+            action()

@@ -155,13 +155,16 @@ class Carrier:
                 self._subscribing[number] = some
 
     def let_go(self, device: SimulatedDevice, now: float) -> None:
-        """A device goes, and says so."""
+        """A device goes, and says so; until it comes back it hears nothing.
+
+        The connection stays subscribed for it. Coming back it subscribes anew all the same, for
+        what the broker had retained meanwhile. An UNSUBSCRIBE in between could be overtaken by
+        that: amqtt 0.12.1 keeps the two in queues of their own.
+        """
         self.away.add(device.name)
-        if self._client is None or not device.is_aboard:
-            return
-        device.is_aboard = False
-        self.publish(device.topic(Leaf.STATE), device.state(Presence.OFFLINE, now), retain=True)
-        self._client.unsubscribe([device.topic(leaf) for leaf in _HEARD])
+        if device.is_aboard:
+            device.is_aboard = False
+            self.publish(device.topic(Leaf.STATE), device.state(Presence.OFFLINE, now), retain=True)
 
     def write(self, now: float, now_s: float) -> None:
         """Send what there is room for. `now` is true time.
@@ -320,5 +323,6 @@ class Carrier:
             # Not the fleet's; what is missing then is sent again.
             return
         device = self._by_topic.get(message.topic)
-        if device is not None and isinstance(body, Ack | Desired):
+        is_there = device is not None and device.name not in self.away
+        if device is not None and is_there and isinstance(body, Ack | Desired):
             self._hear(device, body)

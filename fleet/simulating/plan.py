@@ -41,8 +41,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     #: Variants of the bundle set.
     variants: int = 20
-    #: Share of the devices that go away in a minute, and come back.
-    churn: Share = 0.0
+    #: How often a device goes away, and comes back, in a minute.
+    churn: float = 0.0
     #: Share of the results that are sent once more, the same to the byte.
     duplicates: Share = 0.0
     #: Share of the boxes whose clock is wrong.

@@ -25,10 +25,12 @@ from fleet.simulating.variants import bundle_set
 _IDLE_S = 0.02
 #: Made between two looks at the sockets, at most.
 _MADE_AT_ONCE = 200
-#: No more results are made while this many seconds' worth wait for the fleet: less than the
-#: devices' patience, or they would send again what is only late.
+#: No more results are made while as many wait for the fleet as it lately took so many seconds
+#: for: less than the devices' patience, or they would send again what is only late.
 _WAITING_AT_MOST_S = 2.0
 _WAITING_AT_LEAST = 1000
+#: How much of the fleet's pace is of the last tenth of a second.
+_NEWEST_SHARE = 0.1
 _COUNT_EVERY_S, _PROGRESS_EVERY_S = 0.1, 0.2
 _SHORTEST_AWAY_S, _LONGEST_AWAY_S = 2.0, 20.0
 _LATEST_DUPLICATE_S = 5.0
@@ -96,7 +98,11 @@ class Simulation:
         )
         self._next = 0
         self._waiting = 0
-        self._counted_s = self._told_s = float("-inf")
+        #: Acknowledgements a second, of late, and how many there were when that was counted.
+        self._pace = 0.0
+        self._acknowledged = 0
+        self._counted_s = monotonic()
+        self._told_s = float("-inf")
 
     def run(
         self,
@@ -193,10 +199,14 @@ class Simulation:
 
     def _room(self, now_s: float) -> int:
         """How many results may be made; what waits on boxes that are away does not count."""
-        if now_s - self._counted_s > _COUNT_EVERY_S:
-            self._counted_s = now_s
+        elapsed_s = now_s - self._counted_s
+        if elapsed_s > _COUNT_EVERY_S:
+            acknowledged = self._tally.acknowledged
+            pace = (acknowledged - self._acknowledged) / elapsed_s
+            self._pace += (pace - self._pace) * _NEWEST_SHARE
+            self._acknowledged, self._counted_s = acknowledged, now_s
             self._waiting = sum(len(one.parcels) for one in self.devices if one.is_aboard)
-        at_most = max(_WAITING_AT_LEAST, round(self._plan.rate * _WAITING_AT_MOST_S))
+        at_most = max(_WAITING_AT_LEAST, round(self._pace * _WAITING_AT_MOST_S))
         return at_most - self._waiting
 
     def _pause_s(self) -> float:
