@@ -136,6 +136,8 @@ def simulate(
     Where the broker speaks TLS, each device is enrolled in the --authority for as long as the
     simulation runs, and needs a connection of its own.
 
+    Ctrl-C ends the making of results, and a second one everything.
+
     Exit codes: 0 every result is acknowledged; 1 some are not after the grace; 2 wrong use. A
     rate that was not kept is said, and is no failure.
     """
@@ -159,9 +161,7 @@ def simulate(
         )
     )
     expect_many_objects()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stop_at_signals()
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         accounts_for(plan, address, authority_folder, Path(folder)) as access_of,
@@ -184,6 +184,20 @@ def simulate(
         click.echo("\n".join(simulation_lines(report)))
         console().print(simulation_table(report))
     raise SystemExit(int(Exit.FAILED if report.outstanding else Exit.DONE))
+
+
+def _stop_at_signals() -> threading.Event:
+    """Set at the first SIGTERM or Ctrl-C; the second one ends the process at once."""
+    stop = threading.Event()
+
+    def stop_or_end(*_: object) -> None:
+        if stop.is_set():
+            raise SystemExit(int(Exit.FAILED))
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_or_end)
+    return stop
 
 
 def _bar(plan: Plan) -> Bar:

@@ -114,13 +114,13 @@ class Simulation:
         """Make results, wait until all are acknowledged or the grace is over, and part.
 
         Args:
-            stop: ends everything early.
+            stop: ends the making early; what was made is waited for all the same.
             on_progress: told a few times a second.
             on_settled: called once all that can be acknowledged is, and all are connected still.
         """
         try:
             self._make_all(stop, on_progress)
-            self._settle(stop, on_progress)
+            self._settle(on_progress)
             on_settled()
             self._crowd.say_farewell(_FAREWELL_S)
         finally:
@@ -155,10 +155,10 @@ class Simulation:
         tally.making_s = self._monotonic() - began_s
         tally.processor_s = time.process_time() - spent_s
 
-    def _settle(self, stop: threading.Event, on_progress: Callable[[Progress], None]) -> None:
+    def _settle(self, on_progress: Callable[[Progress], None]) -> None:
         until_s = self._monotonic() + self._plan.grace_s
         self._crowd.come_back_now()
-        while not stop.is_set() and (now_s := self._monotonic()) < until_s:
+        while (now_s := self._monotonic()) < until_s:
             if not self._tally.outstanding and all(one.is_aboard for one in self.devices):
                 return
             self._crowd.step(_IDLE_S)
