@@ -14,6 +14,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from contract.address import parse_broker_url
+from contract.benchmark import MAX_SAMPLES
 from contract.exits import Exit
 from fleet.commands.options import authority_option, broker_option, json_option
 from fleet.commands.printing import console, print_json
@@ -56,6 +57,13 @@ _SHARE = click.FloatRange(0.0, 1.0)
     default=20,
     show_default=True,
     help="Variants in each device's bundle set.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(0, MAX_SAMPLES),
+    default=0,
+    show_default=True,
+    help="Raw latencies that each result carries; 0: only what follows from them.",
 )
 @click.option(
     "--connections",
@@ -116,6 +124,7 @@ def simulate(
     site: str,
     seed: int,
     variants: int,
+    samples: int,
     connections: int | None,
     churn: float,
     duplicates: float,
@@ -152,6 +161,7 @@ def simulate(
             duration_s=duration_s if duration_s or results else _DURATION_S,
             seed=seed,
             variants=variants,
+            samples=samples,
             churn=churn,
             duplicates=duplicates,
             clock_faults=clock_faults,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contract.benchmark import BenchRun
 from fleet.simulating.devices import DeviceLaw
 from fleet.simulating.laws import Figures, true_figures
-from fleet.simulating.measuring import measure
+from fleet.simulating.measuring import USUAL_SAMPLES, measure
 from fleet.simulating.variants import BASELINE, VariantLaw, set_id_of
 
 
@@ -15,12 +15,16 @@ class SimulatedBench:
     Args:
         variants: the bundle set of every box.
         seed: another one gives other noise.
+        kept_samples: latencies that each run carries; 0 for none.
     """
 
-    def __init__(self, variants: tuple[VariantLaw, ...], seed: int) -> None:
+    def __init__(
+        self, variants: tuple[VariantLaw, ...], seed: int, *, kept_samples: int = 0
+    ) -> None:
         self.variants = variants
         self.set_id = set_id_of(variants)
         self._seed = seed
+        self._kept_samples = kept_samples
         self._baseline = next((one for one in variants if one.name == BASELINE), None)
         #: The law takes a tenth of a millisecond, and says the same each time.
         self._known: dict[tuple[str, str, int], Figures] = {}
@@ -40,6 +44,8 @@ class SimulatedBench:
             set_id=self.set_id,
             figures=self._figures(device, self.variants[place], threads),
             baseline=self._figures(device, baseline, threads) if baseline else None,
+            samples=self._kept_samples or USUAL_SAMPLES,
+            keeps_samples=self._kept_samples > 0,
         )
 
     def _figures(self, device: DeviceLaw, variant: VariantLaw, threads: int) -> Figures:

@@ -17,6 +17,11 @@ from fleet.simulating.inventories import engine_of, fingerprint_of
 from fleet.simulating.laws import Figures, true_figures
 from fleet.simulating.variants import BASELINE, VariantLaw
 
+#: Fewer tell no interval of their median.
+FEWEST_SAMPLES = 12
+#: What a run is of where nobody says.
+USUAL_SAMPLES = 40
+
 _PROCESSES = 2
 #: 97.5 % point of Student's t for about twenty degrees of freedom: a sweep pools the processes
 #: of all its variants.
@@ -33,7 +38,6 @@ _STEADY_SHARE = 0.93
 _MEMORY_NOISE = 0.004
 #: Relative error of a deviation that twenty degrees of freedom tell.
 _SPREAD_ERROR = 0.16
-_FEWEST_SAMPLES = 12
 _NORMAL = NormalDist()
 _GOLDEN = {
     True: Golden(ok=True, max_error=0.0061, tolerance=0.05),
@@ -51,7 +55,7 @@ def measure(
     set_id: str = "0000000000000000",
     figures: Figures | None = None,
     baseline: Figures | None = None,
-    samples: int = 40,
+    samples: int = USUAL_SAMPLES,
     keeps_samples: bool = False,
 ) -> BenchRun:
     """One run; the same arguments give the same run.
@@ -110,8 +114,8 @@ def measure(
     )
     if not true.fits:
         return run
-    if samples < _FEWEST_SAMPLES:
-        message = f"samples {samples}: expected at least {_FEWEST_SAMPLES}"
+    if samples < FEWEST_SAMPLES:
+        message = f"samples {samples}: expected at least {FEWEST_SAMPLES}"
         raise ValueError(message)
     taken = _samples(device, true, draw, samples) if keeps_samples else None
     seen = _of_samples(taken) if taken else _of_chance(device, true, draw, samples)

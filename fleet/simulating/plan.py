@@ -7,8 +7,10 @@ from typing import Annotated
 
 import msgspec
 
+from contract.benchmark import MAX_SAMPLES
 from contract.topics import check_id
 from fleet.errors import PlanError
+from fleet.simulating.measuring import FEWEST_SAMPLES
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
@@ -41,6 +43,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     #: Variants of the bundle set.
     variants: int = 20
+    #: Raw latencies that each result carries; 0: none, only what follows from them.
+    samples: int = 0
     #: How often a device goes away, and comes back, in a minute.
     churn: float = 0.0
     #: Share of the results that are sent once more, the same to the byte.
@@ -79,6 +83,9 @@ def check_plan(plan: Plan) -> Plan:
         raise PlanError(message)
     if plan.results is None and plan.duration_s is None:
         message = "no end: expected a number of results, or a duration"
+        raise PlanError(message)
+    if plan.samples and not FEWEST_SAMPLES <= plan.samples <= MAX_SAMPLES:
+        message = f"samples {plan.samples}: expected 0, or {FEWEST_SAMPLES} to {MAX_SAMPLES}"
         raise PlanError(message)
     late = [at for at in plan.storms_s if plan.duration_s is not None and at >= plan.duration_s]
     if late:

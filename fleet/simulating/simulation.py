@@ -72,7 +72,7 @@ class Simulation:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan, self._clock, self._monotonic = plan, clock, monotonic
-        bench = SimulatedBench(bundle_set(plan.variants), plan.seed)
+        bench = SimulatedBench(bundle_set(plan.variants), plan.seed, kept_samples=plan.samples)
         self.devices = [
             SimulatedDevice(
                 draw_device(plan.seed, index),

@@ -18,7 +18,7 @@ from fleet.simulating.simulation import Simulation
 from fleet.simulating.tally import SimulationReport
 from fleet.store.database import open_database
 from fleet.store.roster import list_devices
-from fleet.store.schema import devices, epochs, quarantine, results
+from fleet.store.schema import devices, epochs, quarantine, results, samples
 from support.brokers import Mosquitto
 from support.collectors import ServeProcess
 from support.devices import eventually
@@ -126,6 +126,18 @@ def test_a_seed_gives_the_same_fleet_and_a_second_run_has_outboxes_of_its_own(
     second, _ = simulate(plan, serve.url)
     assert [one.law for one in first.devices] == [one.law for one in second.devices]
     assert stored(store_url) == sorted(made(first) + made(second))
+
+
+def test_results_carry_their_samples_where_that_is_asked(
+    start_serve: StartServe, store_url: str
+) -> None:
+    plan = Plan(
+        site="lab", devices=2, connections=1, rate=100.0, results=10, variants=3, samples=100
+    )
+    simulate(plan, start_serve().url)
+    with reading(store_url) as connection:
+        sizes = connection.scalars(sa.select(sa.func.length(samples.c.latencies_ms))).all()
+    assert list(sizes) == [100 * 8] * 10
 
 
 def test_a_rate_that_cannot_be_kept_is_said(start_serve: StartServe) -> None:
