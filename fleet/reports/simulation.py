@@ -14,10 +14,10 @@ def simulation_lines(report: SimulationReport) -> list[str]:
         f"{one.devices:,} devices over {one.connections:,} connections ({one.mode.value})",
         f"{one.clock_faults:,} with a wrong clock, {one.odd_boxes:,} odd boxes",
         f"{one.made:,} results in {one.making_s:.1f} s: {one.achieved_rate:,.0f} a second",
-        f"asked were {one.asked_rate:,.0f}; this took {one.processor_share:.0%} of a core",
+        f"{one.asked_rate:,.0f} were asked; this process took {one.processor_share:.0%} of a core",
         f"published {one.published:,}, acknowledged {one.acknowledged:,}",
         f"rejected {one.rejected:,}, outstanding {one.outstanding:,}",
-        f"resent {one.resent:,}, duplicates {one.duplicates:,}, malformed {one.malformed:,}",
+        f"sent again {one.resent:,}, duplicates {one.duplicates:,}, malformed {one.malformed:,}",
         f"storms {one.storms:,}, departures {one.departures:,}",
         f"connections made {one.connected:,}, broken {one.broken:,}",
     ]

@@ -173,7 +173,10 @@ class Crowd:
             if carrier.due_s is None or carrier.due_s > now_s:
                 continue
             self._guarded(carrier, lambda one: one.open(self._clock(), now_s))
-            self._tally.connected += carrier.due_s is None
+            if carrier.due_s is not None:
+                # The others would not get in either, and a try may take seconds.
+                return
+            self._tally.connected += 1
             opened += 1
             if opened == _OPENED_AT_ONCE:
                 return

@@ -121,6 +121,8 @@ class Simulation:
         try:
             self._make_all(stop, on_progress)
             self._settle(on_progress)
+            self._told_s = float("-inf")
+            self._tell(self._monotonic(), on_progress, 1.0)
             on_settled()
             self._crowd.say_farewell(_FAREWELL_S)
         finally:
@@ -134,14 +136,11 @@ class Simulation:
             self._crowd.agenda.at(began_s + at_s, self._crowd.storm)
         ends_s = began_s + (plan.duration_s if plan.duration_s is not None else float("inf"))
         total = plan.results if plan.results is not None else float("inf")
-        last_s = began_s
-        while not stop.is_set():
+        last_s = now_s = began_s
+        while not stop.is_set() and tally.made < total and now_s < ends_s:
             now_s = self._monotonic()
             due = min(total, plan.rate * (min(now_s, ends_s) - began_s))
-            if tally.made >= total or now_s >= ends_s:
-                break
-            wanted = int(due) - tally.made
-            room = self._room(now_s)
+            wanted, room = int(due) - tally.made, self._room(now_s)
             if wanted > 0 and room <= 0:
                 tally.held_back_s += now_s - last_s
             made = max(0, min(wanted, room, _MADE_AT_ONCE))
