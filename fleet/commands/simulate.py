@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from contract.benchmark import MAX_SAMPLES
 from contract.exits import Exit
 from fleet.commands.options import authority_option, broker_option, json_option
 from fleet.commands.printing import console, print_json
+from fleet.errors import PlanError
 from fleet.garbage import expect_many_objects
 from fleet.reports.simulation import simulation_lines, simulation_table
 from fleet.simulating.accounts import accounts_for
@@ -27,6 +29,8 @@ from fleet.simulating.variants import catalogue
 
 _CONNECTIONS = 200
 _DURATION_S = 30.0
+#: Files that are open beside the connections, generously.
+_OTHER_FILES = 64
 _SHARE = click.FloatRange(0.0, 1.0)
 
 
@@ -170,6 +174,7 @@ def simulate(
             grace_s=grace_s,
         )
     )
+    _allow_sockets(plan)
     expect_many_objects()
     stop = _stop_at_signals()
     with (
@@ -194,6 +199,20 @@ def simulate(
         click.echo("\n".join(simulation_lines(report)))
         console().print(simulation_table(report))
     raise SystemExit(int(Exit.FAILED if report.outstanding else Exit.DONE))
+
+
+def _allow_sockets(plan: Plan) -> None:
+    """Let this process open as many files as the connections need."""
+    needed = min(plan.connections, plan.devices) + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        message = (
+            f"connections {plan.connections}: a process may open {hard} files here; expected at "
+            f"most {hard - _OTHER_FILES}, or a higher limit (ulimit -n)"
+        )
+        raise PlanError(message)
+    if soft != resource.RLIM_INFINITY and needed > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _stop_at_signals() -> threading.Event:

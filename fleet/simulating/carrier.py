@@ -66,7 +66,6 @@ class Carrier:
         #: When to connect the next time, by the clock that never jumps; None while connected.
         self.due_s: float | None = 0.0
         self.failures = 0
-        self.connections = 0
         #: Why the last connection could not be made or ended.
         self.problem: str | None = None
         self._address, self._access, self._client_id = address, access, client_id
@@ -107,7 +106,8 @@ class Carrier:
             BrokerAwayError: it cannot be reached or trusted, or a file cannot be read.
         """
         self.drop()
-        self._now, self._asked_s, self.due_s = now, now_s, None
+        self.problem, self.due_s = None, None
+        self._now, self._asked_s = now, now_s
         client = make_client(
             self._address, self._access, client_id=self._client_id, clean=True, reconnects=False
         )
@@ -128,9 +128,8 @@ class Carrier:
         try:
             client.connect(self._address.host, self._address.port, KEEPALIVE_S)
         except OSError as error:
-            self._client = None
+            self.drop()
             raise BrokerAwayError(connect_failed(self._address, error)) from error
-        self.connections += 1
 
     def send(self, device: SimulatedDevice, seq: int) -> None:
         """Send a result as soon as there is room; where there is no connection, at the next."""
@@ -206,7 +205,7 @@ class Carrier:
             return
         self._now = now
         self._check(client.loop_read())
-        if self.problem is not None and not self._is_accepted:
+        if self.problem is not None:
             self._lose(self.problem)
         # What TLS has read already makes no socket ready.
         while isinstance(sock := client.socket(), ssl.SSLSocket) and sock.pending():
@@ -262,9 +261,10 @@ class Carrier:
             self._lose(mqtt.error_string(code))
 
     def _lose(self, reason: str) -> None:
-        self.problem = reason
+        # What the broker said is better than what paho makes of it.
+        self.problem = self.problem or reason
         self.drop()
-        message = f"broker {self._address}: {reason}"
+        message = f"broker {self._address}: {self.problem}"
         raise BrokerAwayError(message)
 
     def _watch(self, _client: object, _userdata: object, sock: Any) -> None:  # noqa: ANN401 - paho's

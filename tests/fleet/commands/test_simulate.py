@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -81,6 +82,19 @@ def test_a_broker_that_is_not_there_is_named_in_the_report(mosquitto: Mosquitto)
 )
 def test_what_makes_no_sense_is_wrong_use(words: tuple[str, ...], said: str) -> None:
     assert said in simulate(*words, expect=2).stderr
+
+
+def test_more_connections_than_a_process_may_have_files_are_wrong_use() -> None:
+    done = subprocess.run(
+        [*SIMULATE, "--devices", "500", "--connections", "500"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "expected at most 192" in done.stderr
 
 
 def test_devices_have_accounts_while_it_runs_and_none_afterwards(
