@@ -11,6 +11,7 @@ from contract.benchmark import MAX_SAMPLES
 from contract.topics import check_id
 from fleet.errors import PlanError
 from fleet.simulating.measuring import FEWEST_SAMPLES
+from fleet.simulating.variants import catalogue
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
@@ -80,6 +81,10 @@ def check_plan(plan: Plan) -> Plan:
         raise PlanError(message)
     if not 1 <= plan.connections <= MOST_CONNECTIONS:
         message = f"connections {plan.connections}: expected 1 to {MOST_CONNECTIONS}"
+        raise PlanError(message)
+    most = len(catalogue())
+    if not 1 <= plan.variants <= most:
+        message = f"variants {plan.variants}: expected 1 to {most}"
         raise PlanError(message)
     if plan.results is None and plan.duration_s is None:
         message = "no end: expected a number of results, or a duration"

@@ -71,6 +71,7 @@ def test_a_broker_that_is_not_there_is_named_in_the_report(mosquitto: Mosquitto)
     ("words", "said"),
     [
         (("--duration", "5", "--storm", "9"), "storm at 9 s: expected before the end, at 5 s"),
+        (("--variants", "999"), "variants 999: expected 1 to "),
         (("--samples", "5"), "samples 5: expected 0, or 12 to 4096"),
         (("--site", "No Site"), "site 'No Site'"),
         (("--broker", "http://somewhere"), "broker: expected mqtt://"),
