@@ -33,11 +33,13 @@ from fleet.commands.policies import policies
 from fleet.commands.printing import console, print_json
 from fleet.commands.quarantine import quarantine
 from fleet.commands.serve import serve
+from fleet.commands.simulate import simulate
 from fleet.commands.whatif import whatif
 from fleet.errors import (
     AddressError,
     FleetError,
     OrderError,
+    PlanError,
     PolicyError,
     UnknownDecisionError,
     UnknownDeviceError,
@@ -68,6 +70,7 @@ _WRONG_USE = (
     AddressError,
     BrokerUrlError,
     OrderError,
+    PlanError,
     PolicyError,
     TopicError,
     UnknownDecisionError,
@@ -114,6 +117,7 @@ for _command in (
     quarantine,
     group,
     policies,
+    simulate,
 ):
     cli.add_command(_command)
 

@@ -22,10 +22,11 @@ PAGES = [
     "docs/agent.md",
     "docs/deploy.md",
     "docs/scale-out.md",
+    "docs/simulate.md",
 ]
 #: These run until stopped, or need the network or a device online; only their options are checked.
 NOT_RUN = re.compile(
-    r"serve|agent run|fleet (?:ask|conform|deploy)|"
+    r"serve|agent run|fleet (?:ask|conform|deploy|simulate)|"
     r"--weights default|builder train|--weights \S+\.pt"
 )
 
