@@ -53,12 +53,19 @@ from fleet.reports.table import (
     recommendations_table,
     results_table,
 )
-from fleet.reports.telling import explanation_lines, rollout_lines
+from fleet.reports.telling import explanation_lines, identity_lines, rollout_lines
 from fleet.store.database import Database, open_database
 from fleet.store.evidence import runs_of
+from fleet.store.identity import identities_of
 from fleet.store.recommendation import Recommendation, finding, recommend
 from fleet.store.rollout import current_desired, plan_rollout, store_rollout
-from fleet.store.roster import completeness_of, devices_named, find_device, list_devices
+from fleet.store.roster import (
+    completeness_of,
+    device_ids,
+    devices_named,
+    find_device,
+    list_devices,
+)
 
 _WRONG_USE = (
     AddressError,
@@ -119,18 +126,23 @@ def devices(store_url: str, *, as_json: bool) -> None:
     database = _open(store_url)
     with database.reading() as connection:
         wanted = {(one.site, one.device): one for one in current_desired(connection)}
+        identities = identities_of(connection, device_ids(connection), now=time.time())
         rows = [
             report_device(
                 device,
                 completeness_of(connection, device),
                 wanted.get((device.site, device.device)),
+                identities[device.id],
             )
             for device in list_devices(connection)
         ]
     if as_json:
         print_json(rows)
     elif rows:
-        console().print(devices_table(rows))
+        out = console()
+        out.print(devices_table(rows))
+        for line in identity_lines(rows):
+            out.print(f"\n{line}", markup=False, highlight=False)
     else:
         console().print("No device has reported yet.")
 

@@ -9,7 +9,9 @@ from contract.messages import Desired, Inventory, Presence
 from fleet.choosing.decision import Binding, Status, Verdict
 from fleet.choosing.explanation import Explanation, assessment_words, explain, reason
 from fleet.choosing.terms import Violation
+from fleet.reports.identity import identity_words
 from fleet.store.evidence import StoredRun
+from fleet.store.identity import Identity, IdentityStatus
 from fleet.store.recommendation import Recommendation
 from fleet.store.roster import Completeness, Device
 
@@ -25,6 +27,9 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     missing: int
     quarantined: int
+    #: Whether one box with one outbox goes by this name, and if not, what was seen.
+    identity: IdentityStatus
+    identity_reason: str | None
     active_variant: str | None
     desired_variant: str | None
     desired_generation: int | None
@@ -105,6 +110,7 @@ def report_device(
     device: Device,
     completeness: Completeness,
     desired: Desired | None,
+    identity: Identity,
 ) -> DeviceReport:
     """Row of one device."""
     progress = device.progress
@@ -117,6 +123,8 @@ def report_device(
         complete=completeness.missing == 0,
         missing=completeness.missing,
         quarantined=completeness.quarantined,
+        identity=identity.status,
+        identity_reason=identity_words(device.name, identity),
         active_variant=progress.active_variant if progress else None,
         desired_variant=desired.variant if desired else None,
         desired_generation=desired.generation if desired else None,

@@ -186,7 +186,7 @@ class Outboxes:
         found = {}
         for number, device_id, epoch, through, islands, _, advanced_at, times, at in rows:
             if (device_id, epoch) in wanted:
-                outbox = Outbox(number, _watermark(through, islands))
+                outbox = Outbox(number, watermark_of(through, islands))
                 outbox.advanced_at = advanced_at
                 outbox.turns = turns.get(device_id)
                 if times:
@@ -243,7 +243,7 @@ def watermarks_of(connection: sa.Connection, device_id: int) -> dict[str, Waterm
         .where(epochs.c.device_id == device_id)
         .order_by(epochs.c.id.desc()),
     )
-    return {row.epoch: _watermark(row.through, row.islands) for row in rows}
+    return {row.epoch: watermark_of(row.through, row.islands) for row in rows}
 
 
 def _names(connection: sa.Connection, device_ids: list[int]) -> dict[int, tuple[str, str]]:
@@ -342,7 +342,8 @@ def _comparable(connection: sa.Connection, device_ids: list[int]) -> dict[int, l
     return found
 
 
-def _watermark(through: int, islands: str) -> Watermark:
+def watermark_of(through: int, islands: str) -> Watermark:
+    """Watermark of an outbox as its row has it."""
     return Watermark(through, () if islands == _NO_ISLANDS else _ISLANDS.decode(islands))
 
 
