@@ -29,6 +29,7 @@ from fleet.commands.options import (
 )
 from fleet.commands.printing import console, print_json
 from fleet.commands.quarantine import quarantine
+from fleet.commands.retain import retain
 from fleet.commands.serve import serve
 from fleet.commands.whatif import whatif
 from fleet.errors import (
@@ -50,11 +51,13 @@ from fleet.reports.report import (
 from fleet.reports.table import (
     candidates_table,
     devices_table,
+    distributions_table,
     recommendations_table,
     results_table,
 )
 from fleet.reports.telling import explanation_lines, identity_lines, rollout_lines
 from fleet.store.database import Database, open_database
+from fleet.store.distribution import distributions_of
 from fleet.store.evidence import runs_of
 from fleet.store.identity import identities_of
 from fleet.store.recommendation import Recommendation, finding, recommend
@@ -114,6 +117,7 @@ for _command in (
     whatif,
     quarantine,
     group,
+    retain,
 ):
     cli.add_command(_command)
 
@@ -149,18 +153,26 @@ def devices(store_url: str, *, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("device_name", metavar="DEVICE")
+@click.option(
+    "--distribution",
+    "with_distribution",
+    is_flag=True,
+    help="Show what the latencies of each run were like, by their samples or their roll-up.",
+)
 @db_option
 @json_option
-def results(device_name: str, store_url: str, *, as_json: bool) -> None:
+def results(device_name: str, store_url: str, *, with_distribution: bool, as_json: bool) -> None:
     """List every stored run of DEVICE ('site/device', or 'device' where that is unambiguous)."""
     database = _open(store_url)
     with database.reading() as connection:
         device = find_device(list_devices(connection), device_name)
         runs = runs_of(connection, device)
+        known = distributions_of(connection, device.id) if with_distribution else None
     if as_json:
-        print_json([report_result(device, one) for one in runs])
+        print_json([report_result(device, one, known) for one in runs])
     elif runs:
-        console().print(results_table(runs))
+        table = results_table(runs) if known is None else distributions_table(runs, known)
+        console().print(table)
     else:
         console().print(f"{device.name} has no stored run yet.")
 

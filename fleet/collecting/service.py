@@ -18,6 +18,7 @@ from fleet.broker.doorkeeper import Doorkeeper
 from fleet.broker.embedded import EmbeddedBroker
 from fleet.collecting.collector import Collector
 from fleet.collecting.intake import Intake
+from fleet.collecting.upkeep import upkeep
 from fleet.errors import AddressError, StoreBusyError
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
@@ -39,6 +40,8 @@ class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
     authority: Path
     #: Share the results with other collectors on the same store.
     shared: bool = False
+    #: Raw samples are rolled up after so many days; None keeps them.
+    keep_samples_days: float | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +82,8 @@ def run_service(
             client_id=_client_id(database, options),
             session=_session(options),
         )
+        if options.keep_samples_days is not None:
+            stack.enter_context(upkeep(database, keep_samples_days=options.keep_samples_days))
         Collector(database, link, on_ready=lambda: on_ready(ready)).run(stop)
 
 

@@ -39,12 +39,21 @@ from fleet.garbage import expect_many_objects
     help="Share the results with other collectors on the same --broker and the same PostgreSQL: "
     "the broker gives each result to one of them (MQTT 5 shared subscriptions).",
 )
+@click.option(
+    "--keep-samples",
+    "keep_samples_days",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Roll raw samples up after so many days, beside collecting, as 'edgewright-fleet retain' "
+    "does.  [default: keep them]",
+)
 @authority_option
 @db_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
 def serve(
     broker_url: str | None,
     listen: str,
+    keep_samples_days: float | None,
     authority_folder: Path,
     store_url: str,
     *,
@@ -68,6 +77,7 @@ def serve(
         listen=parse_listen_address(listen),
         authority=authority_folder,
         shared=shared,
+        keep_samples_days=keep_samples_days,
     )
     expect_many_objects()
     stop = threading.Event()

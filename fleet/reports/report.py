@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from contract.benchmark import RunStatus
@@ -10,6 +12,7 @@ from fleet.choosing.decision import Binding, Status, Verdict
 from fleet.choosing.explanation import Explanation, assessment_words, explain, reason
 from fleet.choosing.terms import Violation
 from fleet.reports.identity import identity_words
+from fleet.store.distribution import RunDistribution
 from fleet.store.evidence import StoredRun
 from fleet.store.identity import Identity, IdentityStatus
 from fleet.store.recommendation import Recommendation
@@ -193,8 +196,18 @@ def report_explanation(one: Recommendation) -> ExplanationReport:
     )
 
 
-def report_result(device: Device, stored: StoredRun) -> dict[str, object]:
-    """Flat document of one stored run; raw samples are left out."""
+def report_result(
+    device: Device,
+    stored: StoredRun,
+    distributions: Mapping[tuple[str, int], RunDistribution] | None = None,
+) -> dict[str, object]:
+    """Flat document of one stored run; raw samples are left out.
+
+    Args:
+        device: whose it is.
+        stored: the run.
+        distributions: by outbox and place, to put that of the run beside it; None leaves it out.
+    """
     where = ResultReport(
         site=device.site,
         device=device.device,
@@ -205,4 +218,9 @@ def report_result(device: Device, stored: StoredRun) -> dict[str, object]:
     )
     run = msgspec.to_builtins(stored.run)
     run.pop("samples_ms", None)
-    return {**msgspec.to_builtins(where), **run}
+    document = {**msgspec.to_builtins(where), **run}
+    if distributions is not None:
+        known = distributions.get((stored.epoch, stored.seq))
+        document["samples_kept"] = known.kept if known else None
+        document["distribution"] = known.distribution if known else None
+    return document

@@ -31,6 +31,8 @@ _CACHE_KIB = 64 * 1024
 _LOG_PAGES = 8_000
 #: Marks connections that are going to write.
 _WRITES = "edgewright_writes"
+#: SQLAlchemy's own word for a connection without transactions.
+_BARE = "AUTOCOMMIT"
 
 
 class Database:
@@ -74,6 +76,16 @@ class Database:
         with _translated(self.url), self._engine.begin() as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def bare(self) -> Iterator[sa.Connection]:
+        """A connection where each statement is by itself: for what no transaction may hold.
+
+        Raises:
+            StoreUnavailableError: locked, disk full or unreadable.
+        """
+        with _translated(self.url), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level=_BARE)
+
     def store_id(self) -> str:
         """Identity of this store, made when it was first opened."""
         with self.reading() as connection:
@@ -116,7 +128,8 @@ def open_database(url: str, *, create: bool) -> Database:
 
 def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
     path = Path(str(parsed.database))
-    if not path.exists():
+    is_new = not path.exists()
+    if is_new:
         if not create:
             message = (
                 f"no fleet store at {path}; start 'edgewright-fleet serve' to make one, or name "
@@ -129,6 +142,8 @@ def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
             message = f"{path.parent}: {error.strerror}; name another place with --db"
             raise StoreError(message) from error
     engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_PATIENCE_S})
+    if is_new:
+        sa.event.listen(engine, "connect", _let_shrink, once=True)
     sa.event.listen(engine, "connect", _set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
@@ -184,6 +199,11 @@ def _expect_store(database: Database) -> None:
         raise StoreMissingError(message)
 
 
+def _let_shrink(connection: sqlite3.Connection, _record: object) -> None:
+    # Only a file without any table takes it; in others it would wait for the write lock.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     # SQLAlchemy's begin event issues BEGIN; the driver must not issue its own.
     connection.isolation_level = None
@@ -196,7 +216,10 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == _BARE:
+        return
+    writes = options.get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

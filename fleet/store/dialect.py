@@ -15,6 +15,11 @@ _SCHEMA_LOCK = 0x6564676577
 _POSTGRESQL = "postgresql"
 
 
+def is_postgresql(connection: sa.Connection) -> bool:
+    """Whether a connection is to PostgreSQL; else it is to SQLite."""
+    return connection.dialect.name == _POSTGRESQL
+
+
 def insert_unless_there(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
 ) -> None:
