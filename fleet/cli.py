@@ -16,6 +16,7 @@ from contract.exits import Exit
 from fleet.authority.authority import fleet_access
 from fleet.choosing.policy import load_policy, ready_policies, ready_policy_text
 from fleet.commands.ask import ask_command
+from fleet.commands.backup import backup, restore_command
 from fleet.commands.broker_config import broker_config
 from fleet.commands.deploy import deploy
 from fleet.commands.enroll import enroll, revoke
@@ -118,6 +119,8 @@ for _command in (
     quarantine,
     group,
     retain,
+    backup,
+    restore_command,
 ):
     cli.add_command(_command)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,10 +18,11 @@ from fleet.broker.embedded import EmbeddedBroker
 from fleet.collecting.collector import Collector
 from fleet.collecting.intake import Intake
 from fleet.collecting.upkeep import upkeep
-from fleet.errors import AddressError, StoreBusyError
+from fleet.errors import AddressError
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
 from fleet.store.database import Database, open_database
+from fleet.store.lock import sole_user
 
 #: What listens on every address is reached from this machine at these.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
@@ -69,7 +69,11 @@ def run_service(
         message = "collectors share the results of a broker of their own: name it with --broker"
         raise AddressError(message)
     database = open_database(options.store_url, create=True)
-    with contextlib.closing(database), _sole_collector(database), contextlib.ExitStack() as stack:
+    with (
+        contextlib.closing(database),
+        sole_user(database.url, database.path),
+        contextlib.ExitStack() as stack,
+    ):
         if options.broker is None:
             where = stack.enter_context(_embedded_broker(options))
             Intake(database).disconnect_all()
@@ -126,22 +130,3 @@ def _embedded_broker(options: ServiceOptions) -> Iterator[_Where]:
             msgspec.structs.replace(at, host=_EVERYWHERE[host]),
             msgspec.structs.replace(at, host=authority.public_host()),
         )
-
-
-@contextlib.contextmanager
-def _sole_collector(database: Database) -> Iterator[None]:
-    """Hold a file for one collector: only a database server lets several write."""
-    if database.path is None:
-        yield
-        return
-    lock = Path(f"{database.path}.lock")
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = (
-                f"{database.url}: another 'edgewright-fleet serve' collects into this store; stop "
-                "it, name another store with --db, or share one on PostgreSQL (--shared)"
-            )
-            raise StoreBusyError(message) from error
-        yield

@@ -31,8 +31,8 @@ _CACHE_KIB = 64 * 1024
 _LOG_PAGES = 8_000
 #: Marks connections that are going to write.
 _WRITES = "edgewright_writes"
-#: SQLAlchemy's own word for a connection without transactions.
-_BARE = "AUTOCOMMIT"
+#: Marks connections without transactions.
+_BARE = "edgewright_bare"
 
 
 class Database:
@@ -84,7 +84,29 @@ class Database:
             StoreUnavailableError: locked, disk full or unreadable.
         """
         with _translated(self.url), self._engine.connect() as connection:
-            yield connection.execution_options(isolation_level=_BARE)
+            bare = connection.execution_options(**{_BARE: True})
+            # SQLite's driver would afterwards begin transactions of its own.
+            yield bare if self.path else bare.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """The store as it is at this moment, for long reading while others write.
+
+        Rows come a few at a time where they are asked for that way (`yield_per`).
+
+        Raises:
+            StoreUnavailableError: locked or unreadable.
+        """
+        if self.path is not None:
+            with self.reading() as connection:
+                yield connection
+            return
+        with _translated(self.url), self._engine.connect() as connection:
+            unchanging = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with unchanging.begin():
+                yield unchanging
 
     def store_id(self) -> str:
         """Identity of this store, made when it was first opened."""
@@ -113,9 +135,7 @@ def open_database(url: str, *, create: bool) -> Database:
         StoreError: it is not a store, or was written by a later Edgewright.
         StoreUnavailableError: it cannot be reached, read or written.
     """
-    parsed = _parse(url)
-    engine = _sqlite_engine(parsed, create=create) if _is_file(parsed) else _server_engine(parsed)
-    database = Database(engine)
+    database = connect_database(url, create=create)
     try:
         if not create:
             _expect_store(database)
@@ -124,6 +144,19 @@ def open_database(url: str, *, create: bool) -> Database:
         database.close()
         raise
     return database
+
+
+def connect_database(url: str, *, create: bool) -> Database:
+    """Open a database as it is, with whatever schema it has, or none.
+
+    Raises:
+        AddressError: not a URL of a supported database.
+        StoreMissingError: it is a file that does not exist and `create` is false.
+        StoreError: PostgreSQL is asked for and psycopg is not installed.
+    """
+    parsed = _parse(url)
+    engine = _sqlite_engine(parsed, create=create) if _is_file(parsed) else _server_engine(parsed)
+    return Database(engine)
 
 
 def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
@@ -217,7 +250,7 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     options = connection.get_execution_options()
-    if options.get("isolation_level") == _BARE:
+    if options.get(_BARE, False):
         return
     writes = options.get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -67,6 +67,36 @@ def is_among(connection: sa.Connection, column: sa.Column[int], ids: Iterable[in
     return column.in_(sa.select(listed.c.value))
 
 
+def count_on(connection: sa.Connection, table: sa.Table) -> None:
+    """Let a table's own numbers go on behind the rows that were inserted with theirs."""
+    column = table.autoincrement_column
+    if column is None or not is_postgresql(connection):
+        # SQLite goes on behind the highest number by itself.
+        return
+    sequence = sa.func.pg_get_serial_sequence(table.name, column.name)
+    highest = sa.select(sa.func.coalesce(sa.func.max(column), 0) + 1).scalar_subquery()
+    connection.execute(sa.select(sa.func.setval(sequence, highest, sa.false())))
+
+
+def others_connected(connection: sa.Connection) -> int:
+    """How many others are connected to the same database of a server; 0 for a file."""
+    if not is_postgresql(connection):
+        return 0
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+    return int(connection.exec_driver_sql(query).scalar() or 0)
+
+
+def set_aside(connection: sa.Connection, tables: Iterable[str], schema: str) -> None:
+    """Move tables of a server's database, with all that is in them, into a new schema."""
+    quote = connection.dialect.identifier_preparer.quote
+    connection.exec_driver_sql(f"CREATE SCHEMA {quote(schema)}")
+    for name in tables:
+        connection.exec_driver_sql(f"ALTER TABLE {quote(name)} SET SCHEMA {quote(schema)}")
+
+
 def lock_devices(connection: sa.Connection, devices: sa.Table, ids: Iterable[int]) -> None:
     """Hold devices until this transaction ends, so that collectors take turns at each.
 
