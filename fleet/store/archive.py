@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +77,17 @@ def write_archive(
     store_id: str,
     now: float,
     on_progress: Progress,
+    tables: Sequence[sa.Table] = tuple(metadata.sorted_tables),
 ) -> Manifest:
     """Write every table of a store into a new archive.
 
     Args:
-        connection: a snapshot of the store, with the newest schema.
+        connection: a snapshot of the store.
         path: of the archive; a file that is there is overwritten.
         store_id: identity of the store.
         now: seconds since the epoch.
         on_progress: told after every few rows.
+        tables: those of the store's schema, in the order in which they can be filled.
 
     Raises:
         OSError: the disk is full, or the file cannot be written.
@@ -93,17 +95,14 @@ def write_archive(
     with zipfile.ZipFile(
         path, "w", compression=zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION
     ) as archive:
-        tables = [
-            _write_table(connection, archive, table, on_progress)
-            for table in metadata.sorted_tables
-        ]
+        written = [_write_table(connection, archive, table, on_progress) for table in tables]
         manifest = Manifest(
             format=FORMAT,
             version=VERSION,
             schema=revision_of(connection),
             store_id=store_id,
             made_at=now,
-            tables=tables,
+            tables=written,
         )
         archive.writestr(_MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return manifest

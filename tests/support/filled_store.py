@@ -77,9 +77,9 @@ def fill(database: Database) -> None:
         at=START + 300,
     )
     for number in range(2):
-        run = make_run("net-p30", run_id=f"run-{6 + number}", p50_ms=4.0)
-        take(make_result(3 + number, run, epoch="e-2"), at=START + 400 + 200 * number)
-        take(make_result(8 + number, run, epoch="e-1"), at=START + 500 + 200 * number)
+        for epoch, seq, later in (("e-2", 3 + number, 0), ("e-1", 8 + number, 100)):
+            run = make_run("net-p30", run_id=f"{epoch}-{seq}", p50_ms=4.0)
+            take(make_result(seq, run, epoch=epoch), at=START + 400 + 200 * number + later)
     take(make_result(1, device="other"), at=START + 800, device="other")
     with database.writing() as connection:
         (device, _) = list_devices(connection)

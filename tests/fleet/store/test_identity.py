@@ -13,7 +13,6 @@ from fleet.store.database import Database
 from fleet.store.identity import Identity, IdentityStatus, identities_of
 from fleet.store.roster import device_ids
 from support.measurements import make_result, make_run
-from support.stores import ON_BOTH
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 START = 1_700_000_000.0
@@ -85,7 +84,6 @@ def test_a_device_with_one_outbox_has_nothing_said_of_it(site: Site) -> None:
     assert site.words == ""
 
 
-@ON_BOTH
 def test_outboxes_that_take_turns_are_two_boxes(site: Site) -> None:
     site.runs("e-1", 1, 2)
     for seq in (1, 2, 3):
@@ -163,7 +161,6 @@ def test_repeated_messages_of_an_old_outbox_are_no_second_box(site: Site) -> Non
     assert site.identity.status is IdentityStatus.RESET
 
 
-@ON_BOTH
 def test_agents_that_push_each_other_off_the_broker_are_two_boxes(site: Site) -> None:
     for connection in (1, 2, 3):
         site.hear(born("boot-a", connection), dead("boot-b", connection))
