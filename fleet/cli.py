@@ -17,6 +17,7 @@ from fleet.authority.authority import fleet_access
 from fleet.choosing.decision import Status
 from fleet.choosing.policy import load_policy
 from fleet.commands.ask import ask_command
+from fleet.commands.backup import backup, restore_command
 from fleet.commands.broker_config import broker_config
 from fleet.commands.conform import conform
 from fleet.commands.deploy import deploy
@@ -32,6 +33,7 @@ from fleet.commands.options import (
 from fleet.commands.policies import policies
 from fleet.commands.printing import console, print_json
 from fleet.commands.quarantine import quarantine
+from fleet.commands.retain import retain
 from fleet.commands.serve import serve
 from fleet.commands.simulate import simulate
 from fleet.commands.whatif import whatif
@@ -56,15 +58,24 @@ from fleet.reports.report import (
 from fleet.reports.table import (
     candidates_table,
     devices_table,
+    distributions_table,
     recommendations_table,
     results_table,
 )
-from fleet.reports.telling import explanation_lines, rollout_lines
+from fleet.reports.telling import explanation_lines, identity_lines, rollout_lines
 from fleet.store.database import Database, open_database
+from fleet.store.distribution import distributions_of
 from fleet.store.evidence import runs_of
+from fleet.store.identity import identities_of
 from fleet.store.recommendation import Recommendation, find_decision, finding, recommend
 from fleet.store.rollout import current_desired, plan_rollout, store_rollout
-from fleet.store.roster import completeness_of, devices_named, find_device, list_devices
+from fleet.store.roster import (
+    completeness_of,
+    device_ids,
+    devices_named,
+    find_device,
+    list_devices,
+)
 
 _WRONG_USE = (
     AddressError,
@@ -118,6 +129,9 @@ for _command in (
     group,
     policies,
     simulate,
+    retain,
+    backup,
+    restore_command,
 ):
     cli.add_command(_command)
 
@@ -130,36 +144,49 @@ def devices(store_url: str, *, as_json: bool) -> None:
     database = _open(store_url)
     with database.reading() as connection:
         wanted = {(one.site, one.device): one for one in current_desired(connection)}
+        identities = identities_of(connection, device_ids(connection), now=time.time())
         rows = [
             report_device(
                 device,
                 completeness_of(connection, device),
                 wanted.get((device.site, device.device)),
+                identities[device.id],
             )
             for device in list_devices(connection)
         ]
     if as_json:
         print_json(rows)
     elif rows:
-        console().print(devices_table(rows))
+        out = console()
+        out.print(devices_table(rows))
+        for line in identity_lines(rows):
+            out.print(f"\n{line}", markup=False, highlight=False)
     else:
         console().print("No device has reported yet.")
 
 
 @cli.command()
 @click.argument("device_name", metavar="DEVICE")
+@click.option(
+    "--distribution",
+    "with_distribution",
+    is_flag=True,
+    help="Show what the latencies of each run were like, by their samples or their roll-up.",
+)
 @db_option
 @json_option
-def results(device_name: str, store_url: str, *, as_json: bool) -> None:
+def results(device_name: str, store_url: str, *, with_distribution: bool, as_json: bool) -> None:
     """List every stored run of DEVICE ('site/device', or 'device' where that is unambiguous)."""
     database = _open(store_url)
     with database.reading() as connection:
         device = find_device(list_devices(connection), device_name)
         runs = runs_of(connection, device)
+        known = distributions_of(connection, device.id) if with_distribution else None
     if as_json:
-        print_json([report_result(device, one) for one in runs])
+        print_json([report_result(device, one, known) for one in runs])
     elif runs:
-        console().print(results_table(runs))
+        table = results_table(runs) if known is None else distributions_table(runs, known)
+        console().print(table)
     else:
         console().print(f"{device.name} has no stored run yet.")
 

@@ -42,6 +42,14 @@ class StoreUnavailableError(StoreError):
     """
 
 
+class StoreExistsError(StoreError):
+    """There is a store already where another one is to be made."""
+
+
+class ArchiveError(FleetError):
+    """A backup cannot be written or read, is damaged, or was made by a later Edgewright."""
+
+
 class RowRefusedError(StoreError):
     """One value cannot be represented in the store, and never will be."""
 

@@ -22,11 +22,12 @@ from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
 from fleet.store.catalogue import Catalogue
 from fleet.store.dialect import insert_rows, is_among, pairs, update_rows
 from fleet.store.outbox import Outbox, Outboxes
-from fleet.store.presence import Connection, next_connection
+from fleet.store.presence import Boot, Connection, next_connection
 from fleet.store.quarantine import put_in_quarantine
 from fleet.store.registry import Name, Registry
 from fleet.store.repeats import Brought, RunKey, brought_before, note_runs
 from fleet.store.schema import devices, results, samples, tombstones
+from fleet.store.turns import Returns
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ _RESULT = (
 _SAMPLES = ("epoch_id", "seq", "latencies_ms")
 _TOMBSTONE = ("epoch_id", "seq", "last_seq", "reason", "received_at")
 
-_BOOTS = msgspec.json.Decoder(tuple[str, ...])
+_BOOTS = msgspec.json.Decoder(tuple[Boot, ...])
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -132,7 +133,8 @@ class Batch:
         if isinstance(one, Refused):
             self._put_away(one)
             if outbox is not None and one.place is not None:
-                self._outboxes.reject(outbox, one.place.seq, one.reason)
+                is_live = not delivery.retained
+                self._outboxes.reject(outbox, one.place.seq, one.reason, is_live=is_live)
             return
         if device_id is not None:
             self._accept(device_id, outbox, one)
@@ -143,7 +145,7 @@ class Batch:
             case Result() if outbox is not None:
                 self._result(device_id, outbox, message, delivery)
             case Tombstone() if outbox is not None:
-                self._tombstone(outbox, message)
+                self._tombstone(outbox, message, delivery)
             case State():
                 self._state(device_id, message)
             case Inventory():
@@ -172,7 +174,7 @@ class Batch:
         if any(epoch_id != outbox.id and other == text for epoch_id, other in brought):
             # A device whose disk was restored or replaced sends again, from a new outbox, what
             # it cannot know to be stored.
-            outbox.close(seq, seq)
+            outbox.close(seq, seq, is_live=not delivery.retained)
             self.duplicates += 1
             return
         brought.append((outbox.id, text))
@@ -198,17 +200,17 @@ class Batch:
         if run.samples_ms:
             packed = struct.pack(f"<{len(run.samples_ms)}d", *run.samples_ms)
             self._samples.append((outbox.id, seq, packed))
-        outbox.close(seq, seq)
+        outbox.close(seq, seq, is_live=not delivery.retained)
         self._digests[outbox.id, seq] = digest
         self.stored += 1
 
-    def _tombstone(self, outbox: Outbox, stone: Tombstone) -> None:
+    def _tombstone(self, outbox: Outbox, stone: Tombstone, delivery: Delivery) -> None:
         key = outbox.id, stone.seq, stone.last_seq
         if key in self._tombstones or self._is_stored(key):
             self.duplicates += 1
             return
         self._tombstones[key] = stone.reason
-        outbox.close(stone.seq, stone.last_seq)
+        outbox.close(stone.seq, stone.last_seq, is_live=not delivery.retained)
         self.stored += 1
 
     def _is_stored(self, key: tuple[int, int, int]) -> bool:
@@ -228,7 +230,7 @@ class Batch:
 
     def _state(self, device_id: int, state: State) -> None:
         known = self._connections.get(device_id)
-        new = next_connection(known, state)
+        new = next_connection(known, state, now=self._now)
         if new == known:
             return
         self._connections[device_id] = new
@@ -239,6 +241,8 @@ class Batch:
             connection=new.number,
             state_at=new.at,
             earlier_boots=msgspec.json.encode(new.earlier_boots).decode(),
+            returns=new.returns.times or None,
+            returned_at=new.returns.at,
         )
 
     def _change(self, device_id: int, **values: object) -> None:
@@ -318,13 +322,20 @@ class Batch:
                 devices.c.connection,
                 devices.c.state_at,
                 devices.c.earlier_boots,
+                devices.c.returns,
+                devices.c.returned_at,
             ).where(is_among(self._connection, devices.c.id, ids), devices.c.presence.is_not(None))
         ).all()
         return {
             device_id: Connection(
-                Presence(presence), boot_id, number, at, _BOOTS.decode(earlier or "[]")
+                Presence(presence),
+                boot_id,
+                number,
+                at,
+                _BOOTS.decode(earlier or "[]"),
+                Returns(times or 0, returned_at),
             )
-            for device_id, presence, boot_id, number, at, earlier in rows
+            for device_id, presence, boot_id, number, at, earlier, times, returned_at in rows
         }
 
 

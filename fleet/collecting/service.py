@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,12 +19,14 @@ from fleet.broker.doorkeeper import Doorkeeper
 from fleet.broker.embedded import EmbeddedBroker
 from fleet.collecting.collector import Collector
 from fleet.collecting.intake import Intake
-from fleet.errors import AddressError, StoreBusyError
+from fleet.collecting.upkeep import upkeep
+from fleet.errors import AddressError
 from fleet.jetstream.servers import Servers
 from fleet.mqtt.frames import StreamOrder
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
 from fleet.store.database import Database, open_database
+from fleet.store.lock import sole_user
 
 #: What listens on every address is reached from this machine at these.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
@@ -47,6 +48,8 @@ class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
     #: Share them through a stream of this cluster, whose MQTT gateway is the broker.
     jetstream: Servers | None = None
+    #: Raw samples are rolled up after so many days; None keeps them.
+    keep_samples_days: float | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +75,11 @@ def run_service(
     """
     _check(options)
     database = open_database(options.store_url, create=True)
-    with contextlib.closing(database), _sole_collector(database), contextlib.ExitStack() as stack:
+    with (
+        contextlib.closing(database),
+        sole_user(database.url, database.path),
+        contextlib.ExitStack() as stack,
+    ):
         if options.broker is None:
             where = stack.enter_context(_embedded_broker(options))
             Intake(database).disconnect_all()
@@ -80,6 +87,8 @@ def run_service(
             where = _Where(inside=options.broker, outside=options.broker)
         ready = Ready(broker=where.outside, store_url=database.url)
         source = _source(where.inside, _client_id(database, options), options)
+        if options.keep_samples_days is not None:
+            stack.enter_context(upkeep(database, keep_samples_days=options.keep_samples_days))
         Collector(database, source, on_ready=lambda: on_ready(ready)).run(stop)
 
 
@@ -160,22 +169,3 @@ def _embedded_broker(options: ServiceOptions) -> Iterator[_Where]:
             msgspec.structs.replace(at, host=_EVERYWHERE[host]),
             msgspec.structs.replace(at, host=authority.public_host()),
         )
-
-
-@contextlib.contextmanager
-def _sole_collector(database: Database) -> Iterator[None]:
-    """Hold a file for one collector: only a database server lets several write."""
-    if database.path is None:
-        yield
-        return
-    lock = Path(f"{database.path}.lock")
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = (
-                f"{database.url}: another 'edgewright-fleet serve' collects into this store; stop "
-                "it, name another store with --db, or share one on PostgreSQL (--shared)"
-            )
-            raise StoreBusyError(message) from error
-        yield

@@ -47,6 +47,14 @@ from fleet.jetstream.servers import parse_servers
     help="Share the results by a stream of the NATS cluster at nats|tls://HOST:PORT whose MQTT "
     "gateway is --broker: each is kept there until one of the collectors has stored it.",
 )
+@click.option(
+    "--keep-samples",
+    "keep_samples_days",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Roll raw samples up after so many days, beside collecting, as 'edgewright-fleet retain' "
+    "does.  [default: keep them]",
+)
 @authority_option
 @db_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
@@ -54,6 +62,7 @@ def serve(
     broker_url: str | None,
     listen: str,
     stream_servers: str | None,
+    keep_samples_days: float | None,
     authority_folder: Path,
     store_url: str,
     *,
@@ -78,6 +87,7 @@ def serve(
         authority=authority_folder,
         shared=shared,
         jetstream=parse_servers(stream_servers) if stream_servers else None,
+        keep_samples_days=keep_samples_days,
     )
     expect_many_objects()
     stop = threading.Event()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from contract.benchmark import RunStatus
@@ -9,7 +11,10 @@ from contract.messages import Desired, Inventory, Presence
 from fleet.choosing.decision import Binding, Status, Verdict
 from fleet.choosing.explanation import Explanation, assessment_words, explain, reason
 from fleet.choosing.terms import Violation
+from fleet.reports.identity import identity_words
+from fleet.store.distribution import RunDistribution
 from fleet.store.evidence import StoredRun
+from fleet.store.identity import Identity, IdentityStatus
 from fleet.store.recommendation import Recommendation
 from fleet.store.roster import Completeness, Device
 
@@ -25,6 +30,9 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     missing: int
     quarantined: int
+    #: Whether one box with one outbox goes by this name, and if not, what was seen.
+    identity: IdentityStatus
+    identity_reason: str | None
     active_variant: str | None
     desired_variant: str | None
     desired_generation: int | None
@@ -107,6 +115,7 @@ def report_device(
     device: Device,
     completeness: Completeness,
     desired: Desired | None,
+    identity: Identity,
 ) -> DeviceReport:
     """Row of one device."""
     progress = device.progress
@@ -119,6 +128,8 @@ def report_device(
         complete=completeness.missing == 0,
         missing=completeness.missing,
         quarantined=completeness.quarantined,
+        identity=identity.status,
+        identity_reason=identity_words(device.name, identity),
         active_variant=progress.active_variant if progress else None,
         desired_variant=desired.variant if desired else None,
         desired_generation=desired.generation if desired else None,
@@ -188,8 +199,18 @@ def report_explanation(one: Recommendation) -> ExplanationReport:
     )
 
 
-def report_result(device: Device, stored: StoredRun) -> dict[str, object]:
-    """Flat document of one stored run; raw samples are left out."""
+def report_result(
+    device: Device,
+    stored: StoredRun,
+    distributions: Mapping[tuple[str, int], RunDistribution] | None = None,
+) -> dict[str, object]:
+    """Flat document of one stored run; raw samples are left out.
+
+    Args:
+        device: whose it is.
+        stored: the run.
+        distributions: by outbox and place, to put that of the run beside it; None leaves it out.
+    """
     where = ResultReport(
         site=device.site,
         device=device.device,
@@ -200,4 +221,9 @@ def report_result(device: Device, stored: StoredRun) -> dict[str, object]:
     )
     run = msgspec.to_builtins(stored.run)
     run.pop("samples_ms", None)
-    return {**msgspec.to_builtins(where), **run}
+    document = {**msgspec.to_builtins(where), **run}
+    if distributions is not None:
+        known = distributions.get((stored.epoch, stored.seq))
+        document["samples_kept"] = known.kept if known else None
+        document["distribution"] = known.distribution if known else None
+    return document

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich.markup import escape
@@ -11,6 +11,7 @@ from rich.table import Table
 from fleet.choosing.decision import Status, Verdict
 from fleet.choosing.metric import BYTES_PER_MB
 from fleet.reports.report import CandidateReport, DeviceReport, RecommendationReport
+from fleet.store.distribution import RunDistribution
 from fleet.store.evidence import StoredRun
 from fleet.store.quarantine import Quarantined
 
@@ -116,6 +117,33 @@ def results_table(runs: Sequence[StoredRun]) -> Table:
             _ABSENT if run.golden is None else ("ok" if run.golden.ok else "differs"),
             escape("; ".join(notes if one.current else ["stale", *notes])),
             style=None if one.current else "dim",
+        )
+    return table
+
+
+def distributions_table(
+    runs: Sequence[StoredRun], known: Mapping[tuple[str, int], RunDistribution]
+) -> Table:
+    """What the latencies of each run were like, in ms; runs without samples are left out."""
+    table = plain_table("#seq", "variant", "#threads", "samples", "#n", "#mean", "#std dev", "#min")
+    for heading in ("#p1", "#p5", "#p25", "#p50", "#p75", "#p95", "#p99", "#p99.9", "#max"):
+        _add(table, heading)
+    for one in runs:
+        found = known.get((one.epoch, one.seq))
+        if found is None:
+            continue
+        told = found.distribution
+        figures = (
+            told.mean_ms, told.stddev_ms, told.min_ms, told.p1_ms, told.p5_ms, told.p25_ms,
+            told.p50_ms, told.p75_ms, told.p95_ms, told.p99_ms, told.p99_9_ms, told.max_ms,
+        )  # fmt: skip
+        table.add_row(
+            str(one.seq),
+            one.run.variant,
+            str(one.run.threads),
+            found.kept.value,
+            str(told.n),
+            *(_number(figure) for figure in figures),
         )
     return table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleet.reports.report import ExplanationReport
+from fleet.reports.report import DeviceReport, ExplanationReport
 from fleet.store.rollout import Rollout
 
 
@@ -39,6 +39,15 @@ def explanation_lines(name: str, document: ExplanationReport) -> list[str]:
         if sentences:
             lines.extend(["", f"{heading}:", *(f"  {sentence}" for sentence in sentences)])
     return lines
+
+
+def identity_lines(rows: Sequence[DeviceReport]) -> list[str]:
+    """One line for each device whose identity is in doubt; for most fleets, none."""
+    return [
+        f"{row.site}/{row.device}: {row.identity_reason}"
+        for row in rows
+        if row.identity_reason is not None
+    ]
 
 
 def rollout_lines(rollouts: Sequence[Rollout], *, dry_run: bool) -> list[str]:

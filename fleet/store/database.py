@@ -31,6 +31,8 @@ _CACHE_KIB = 64 * 1024
 _LOG_PAGES = 8_000
 #: Marks connections that are going to write.
 _WRITES = "edgewright_writes"
+#: Marks connections without transactions.
+_BARE = "edgewright_bare"
 
 
 class Database:
@@ -74,6 +76,38 @@ class Database:
         with _translated(self.url), self._engine.begin() as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def bare(self) -> Iterator[sa.Connection]:
+        """A connection where each statement is by itself: for what no transaction may hold.
+
+        Raises:
+            StoreUnavailableError: locked, disk full or unreadable.
+        """
+        with _translated(self.url), self._engine.connect() as connection:
+            bare = connection.execution_options(**{_BARE: True})
+            # SQLite's driver would afterwards begin transactions of its own.
+            yield bare if self.path else bare.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """The store as it is at this moment, for long reading while others write.
+
+        Rows come a few at a time where they are asked for that way (`yield_per`).
+
+        Raises:
+            StoreUnavailableError: locked or unreadable.
+        """
+        if self.path is not None:
+            with self.reading() as connection:
+                yield connection
+            return
+        with _translated(self.url), self._engine.connect() as connection:
+            unchanging = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with unchanging.begin():
+                yield unchanging
+
     def store_id(self) -> str:
         """Identity of this store, made when it was first opened."""
         with self.reading() as connection:
@@ -101,9 +135,7 @@ def open_database(url: str, *, create: bool) -> Database:
         StoreError: it is not a store, or was written by a later Edgewright.
         StoreUnavailableError: it cannot be reached, read or written.
     """
-    parsed = _parse(url)
-    engine = _sqlite_engine(parsed, create=create) if _is_file(parsed) else _server_engine(parsed)
-    database = Database(engine)
+    database = connect_database(url, create=create)
     try:
         if not create:
             _expect_store(database)
@@ -114,9 +146,23 @@ def open_database(url: str, *, create: bool) -> Database:
     return database
 
 
+def connect_database(url: str, *, create: bool) -> Database:
+    """Open a database as it is, with whatever schema it has, or none.
+
+    Raises:
+        AddressError: not a URL of a supported database.
+        StoreMissingError: it is a file that does not exist and `create` is false.
+        StoreError: PostgreSQL is asked for and psycopg is not installed.
+    """
+    parsed = _parse(url)
+    engine = _sqlite_engine(parsed, create=create) if _is_file(parsed) else _server_engine(parsed)
+    return Database(engine)
+
+
 def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
     path = Path(str(parsed.database))
-    if not path.exists():
+    is_new = not path.exists()
+    if is_new:
         if not create:
             message = (
                 f"no fleet store at {path}; start 'edgewright-fleet serve' to make one, or name "
@@ -129,6 +175,8 @@ def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
             message = f"{path.parent}: {error.strerror}; name another place with --db"
             raise StoreError(message) from error
     engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_PATIENCE_S})
+    if is_new:
+        sa.event.listen(engine, "connect", _let_shrink, once=True)
     sa.event.listen(engine, "connect", _set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
@@ -184,6 +232,11 @@ def _expect_store(database: Database) -> None:
         raise StoreMissingError(message)
 
 
+def _let_shrink(connection: sqlite3.Connection, _record: object) -> None:
+    # Only a file without any table takes it; in others it would wait for the write lock.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     # SQLAlchemy's begin event issues BEGIN; the driver must not issue its own.
     connection.isolation_level = None
@@ -196,7 +249,10 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
+    options = connection.get_execution_options()
+    if options.get(_BARE, False):
+        return
+    writes = options.get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -16,6 +16,11 @@ _SCHEMA_LOCK = 0x6564676577
 _POSTGRESQL = "postgresql"
 
 
+def is_postgresql(connection: sa.Connection) -> bool:
+    """Whether a connection is to PostgreSQL; else it is to SQLite."""
+    return connection.dialect.name == _POSTGRESQL
+
+
 def insert_unless_there(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
 ) -> None:
@@ -115,6 +120,36 @@ def pairs(
         sa.func.json_extract(listed.c.value, "$[0]", type_=first).label("first"),
         sa.func.json_extract(listed.c.value, "$[1]", type_=second).label("second"),
     ).subquery()
+
+
+def count_on(connection: sa.Connection, table: sa.Table) -> None:
+    """Let a table's own numbers go on behind the rows that were inserted with theirs."""
+    column = table.autoincrement_column
+    if column is None or not is_postgresql(connection):
+        # SQLite goes on behind the highest number by itself.
+        return
+    sequence = sa.func.pg_get_serial_sequence(table.name, column.name)
+    highest = sa.select(sa.func.coalesce(sa.func.max(column), 0) + 1).scalar_subquery()
+    connection.execute(sa.select(sa.func.setval(sequence, highest, sa.false())))
+
+
+def others_connected(connection: sa.Connection) -> int:
+    """How many others are connected to the same database of a server; 0 for a file."""
+    if not is_postgresql(connection):
+        return 0
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+    return int(connection.exec_driver_sql(query).scalar() or 0)
+
+
+def set_aside(connection: sa.Connection, tables: Iterable[str], schema: str) -> None:
+    """Move tables of a server's database, with all that is in them, into a new schema."""
+    quote = connection.dialect.identifier_preparer.quote
+    connection.exec_driver_sql(f"CREATE SCHEMA {quote(schema)}")
+    for name in tables:
+        connection.exec_driver_sql(f"ALTER TABLE {quote(name)} SET SCHEMA {quote(schema)}")
 
 
 def lock_devices(connection: sa.Connection, devices: sa.Table, ids: Iterable[int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from contract.messages import Ack, EpochAck, Rejection, StoredPlace
 from fleet.store.dialect import insert_rows, insert_unless_there, is_among, update_rows
 from fleet.store.repeats import expect_repeats
 from fleet.store.schema import devices, disputes, epochs, rejections, results
+from fleet.store.turns import SETTLED_S, Returns, Turns
 from fleet.store.watermark import Watermark
 
 #: An ack is one retained message: it names the newest outboxes and rejections only.
@@ -23,7 +25,12 @@ _REASON_CHARACTERS = 160
 _ISLANDS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
 
 _NO_ISLANDS = "[]"
+#: Between outboxes that one batch advanced; a time in seconds has digits for less than that.
+_TICK_S = 1e-6
 _NEW_EPOCH = ("device_id", "epoch", "through", "islands", "first_seen_at")
+_CHANGED_EPOCH = (
+    "through", "islands", "revision", "advanced_at", "returns", "returned_at",
+)  # fmt: skip
 _REJECTION = ("epoch_id", "seq", "reason", "rejected_at")
 
 #: Number of a device and name of one of its outboxes.
@@ -33,18 +40,54 @@ Key = tuple[int, str]
 class Outbox:
     """One outbox of one device: its number, and which places of it are closed."""
 
-    __slots__ = ("changed", "id", "revision", "watermark")
+    __slots__ = (
+        "advanced_at",
+        "changed",
+        "id",
+        "is_return",
+        "is_used",
+        "returns",
+        "revision",
+        "turns",
+        "watermark",
+    )
 
     def __init__(self, id_: int, watermark: Watermark, revision: int) -> None:
         self.id = id_
         self.watermark = watermark
         self.revision = revision
         self.changed = False
+        #: Whether a live message closed a place, and whether another outbox had replaced this.
+        self.is_used = False
+        self.is_return = False
+        self.advanced_at: float | None = None
+        self.returns = Returns()
+        #: Shared by the outboxes of a device that has several.
+        self.turns: Turns | None = None
 
-    def close(self, seq: int, last_seq: int) -> None:
-        """Close the places from `seq` to `last_seq`, both included."""
+    def close(self, seq: int, last_seq: int, *, is_live: bool = True) -> None:
+        """Close the places from `seq` to `last_seq`, both included.
+
+        What is not live came from a person, and says nothing about the device.
+        """
         self.watermark = self.watermark.close(seq, last_seq)
         self.changed = True
+        if is_live:
+            self.is_used = True
+            if self.turns is not None and self.turns.take(self.id):
+                self.is_return = True
+
+    def row(self, now: float) -> tuple[object, ...]:
+        """Its columns that change, and last its number."""
+        returns = self.returns.again(now) if self.is_return else self.returns
+        advanced_at = self.advanced_at
+        if self.is_used:
+            is_last = self.turns is not None and self.turns.last_id == self.id
+            advanced_at = now + _TICK_S if is_last else now
+        islands = _islands_text(self.watermark)
+        through = self.watermark.through
+        revision = self.revision + 1
+        return through, islands, revision, advanced_at, returns.times or None, returns.at, self.id
 
 
 class Outboxes:
@@ -77,12 +120,12 @@ class Outboxes:
         """The outbox of a key."""
         return self._known[key]
 
-    def reject(self, outbox: Outbox, seq: int, reason: str) -> None:
+    def reject(self, outbox: Outbox, seq: int, reason: str, *, is_live: bool = True) -> None:
         """Close a place for good without storing it, unless it is closed already."""
         if outbox.watermark.is_closed(seq):
             return
         self._rejected[outbox.id, seq] = reason[:_REASON_CHARACTERS]
-        outbox.close(seq, seq)
+        outbox.close(seq, seq, is_live=is_live)
 
     def unreject(self, outbox: Outbox, seq: int) -> None:
         """Forget a rejection: the place came again, in order this time, and is stored."""
@@ -99,16 +142,8 @@ class Outboxes:
         changed = sorted(
             (outbox for outbox in self._known.values() if outbox.changed), key=lambda one: one.id
         )
-        rows = [
-            (
-                outbox.watermark.through,
-                _islands_text(outbox.watermark),
-                outbox.revision + 1,
-                outbox.id,
-            )
-            for outbox in changed
-        ]
-        update_rows(self._connection, epochs, ("through", "islands", "revision"), rows)
+        rows = [outbox.row(self._now) for outbox in changed]
+        update_rows(self._connection, epochs, _CHANGED_EPOCH, rows)
         for epoch_id, seq in sorted(self._unrejected):
             self._connection.execute(
                 sa.delete(rejections).where(
@@ -145,15 +180,38 @@ class Outboxes:
                 epochs.c.through,
                 epochs.c.islands,
                 epochs.c.revision,
+                epochs.c.first_seen_at,
+                epochs.c.advanced_at,
+                epochs.c.returns,
+                epochs.c.returned_at,
             ).where(is_among(self._connection, epochs.c.device_id, ids)),
         ).all()
-        self.devices_with_several |= {
-            device_id for device_id, count in Counter(row[1] for row in rows).items() if count > 1
-        }
+        counts = Counter(row[1] for row in rows)
+        several = {device_id for device_id, count in counts.items() if count > 1}
+        self.devices_with_several |= several
+        turns = self._turns([row for row in rows if row[1] in several])
+        found = {}
+        for number, device_id, epoch, through, islands, revision, _, advanced_at, times, at in rows:
+            if (device_id, epoch) in wanted:
+                outbox = Outbox(number, watermark_of(through, islands), revision)
+                outbox.advanced_at = advanced_at
+                outbox.turns = turns.get(device_id)
+                if times:
+                    outbox.returns = Returns(times, at)
+                found[device_id, epoch] = outbox
+        return found
+
+    def _turns(self, rows: Iterable[Any]) -> dict[int, Turns]:
+        """Which outbox of each device was used last; rows as they are read."""
+        by_device: dict[int, list[Any]] = {}
+        for row in rows:
+            by_device.setdefault(row.device_id, []).append(row)
         return {
-            (device_id, epoch): Outbox(number, _watermark(through, islands), revision)
-            for number, device_id, epoch, through, islands, revision in rows
-            if (device_id, epoch) in wanted
+            device_id: Turns(
+                max(mine, key=lambda row: (row.advanced_at or 0.0, row.id)).id,
+                settled=self._now - max(mine, key=lambda row: row.id).first_seen_at >= SETTLED_S,
+            )
+            for device_id, mine in by_device.items()
         }
 
 
@@ -192,7 +250,7 @@ def watermarks_of(connection: sa.Connection, device_id: int) -> dict[str, Waterm
         .where(epochs.c.device_id == device_id)
         .order_by(epochs.c.id.desc()),
     )
-    return {row.epoch: _watermark(row.through, row.islands) for row in rows}
+    return {row.epoch: watermark_of(row.through, row.islands) for row in rows}
 
 
 def _names(connection: sa.Connection, device_ids: list[int]) -> dict[int, tuple[str, str]]:
@@ -291,7 +349,8 @@ def _comparable(connection: sa.Connection, device_ids: list[int]) -> dict[int, l
     return found
 
 
-def _watermark(through: int, islands: str) -> Watermark:
+def watermark_of(through: int, islands: str) -> Watermark:
+    """Watermark of an outbox as its row has it."""
     return Watermark(through, () if islands == _NO_ISLANDS else _ISLANDS.decode(islands))
 
 

@@ -76,6 +76,8 @@ devices = sa.Table(
     sa.Column("fingerprint", sa.Text),
     sa.Column("set_id", sa.Text),
     sa.Column("told_groups", sa.Text),
+    sa.Column("returns", sa.BigInteger, comment="times that an earlier boot was heard again"),
+    sa.Column("returned_at", sa.Float),
     sa.UniqueConstraint("site", "device"),
 )
 
@@ -98,6 +100,9 @@ epochs = sa.Table(
     sa.Column("first_seen_at", sa.Float, nullable=False),
     # Rises with everything that is stored or closed: readers see what they have not seen.
     sa.Column("revision", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("advanced_at", sa.Float, comment="when a place was closed last"),
+    sa.Column("returns", sa.BigInteger, comment="times that it advanced after a later one"),
+    sa.Column("returned_at", sa.Float),
     sa.UniqueConstraint("device_id", "epoch"),
 )
 
@@ -148,6 +153,30 @@ samples = sa.Table(
     _epoch_id(primary_key=True),
     _seq(primary_key=True),
     sa.Column("latencies_ms", sa.LargeBinary, nullable=False, comment="float64, little-endian"),
+)
+
+rollups = sa.Table(
+    "rollups",
+    metadata,
+    _epoch_id(primary_key=True),
+    _seq(primary_key=True),
+    sa.Column("rolled_up_at", sa.Float, nullable=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("min_ms", sa.Float, nullable=False),
+    sa.Column("max_ms", sa.Float, nullable=False),
+    sa.Column("mean_ms", sa.Float, nullable=False),
+    sa.Column("stddev_ms", sa.Float),
+    sa.Column("p1_ms", sa.Float, nullable=False),
+    sa.Column("p5_ms", sa.Float, nullable=False),
+    sa.Column("p10_ms", sa.Float, nullable=False),
+    sa.Column("p25_ms", sa.Float, nullable=False),
+    sa.Column("p50_ms", sa.Float, nullable=False),
+    sa.Column("p75_ms", sa.Float, nullable=False),
+    sa.Column("p90_ms", sa.Float, nullable=False),
+    sa.Column("p95_ms", sa.Float, nullable=False),
+    sa.Column("p99_ms", sa.Float, nullable=False),
+    sa.Column("p99_9_ms", sa.Float, nullable=False),
+    comment="What is kept of raw samples that are not.",
 )
 
 tombstones = sa.Table(

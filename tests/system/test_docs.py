@@ -23,6 +23,7 @@ PAGES = [
     "docs/deploy.md",
     "docs/scale-out.md",
     "docs/simulate.md",
+    "docs/keeping.md",
 ]
 #: These run until stopped, or need the network or a device online; only their options are checked.
 NOT_RUN = re.compile(

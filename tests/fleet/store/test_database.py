@@ -17,7 +17,7 @@ from fleet.errors import (
     StoreUnavailableError,
 )
 from fleet.store.database import Database, open_database
-from fleet.store.schema import facts, metadata, results
+from fleet.store.schema import facts, metadata
 from support.brokers import free_port
 from support.postgres import PostgresServer
 
@@ -39,17 +39,6 @@ def test_the_migrations_build_exactly_the_schema(database: Database, tmp_path: P
     engine.dispose()
     assert database.path is not None
     assert dump(database.path) == dump(tmp_path / "direct.db")
-
-
-def test_a_store_of_the_first_schema_is_upgraded_with_its_runs(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    with contextlib.closing(sqlite3.connect(path)) as old:
-        old.executescript((Path(__file__).parent / "store-0001.sql").read_text())
-    with (
-        contextlib.closing(open_database(f"sqlite:///{path}", create=False)) as database,
-        database.reading() as connection,
-    ):
-        assert list(connection.scalars(sa.select(results.c.run_id))) == ["run-net-base"]
 
 
 def test_the_store_is_durable_and_readable_while_written(database: Database) -> None:

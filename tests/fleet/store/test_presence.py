@@ -17,7 +17,7 @@ def said(presence: Presence, boot: str, number: int, at: float = 0.0) -> State:
 def after(*messages: State) -> Presence:
     known: Connection | None = None
     for message in messages:
-        known = next_connection(known, message)
+        known = next_connection(known, message, now=1000.0)
     assert known is not None
     return known.presence
 

@@ -53,11 +53,17 @@ class Device:
             self.outbox.acknowledge(mine)
 
 
-def run_of(sweep_id: str, name: str, *, variant: str = "net-base", samples: int = 0) -> BenchRun:
+def run_of(
+    sweep_id: str,
+    name: str,
+    *,
+    variant: str = "net-base",
+    samples: int = 0,
+    **changes: object,
+) -> BenchRun:
     """A run that is told from others by its id."""
-    return make_run(
-        variant, sweep_id=sweep_id, run_id=name, samples_ms=[1.2345678 + n for n in range(samples)]
-    )
+    samples_ms = [1.2345678 + n for n in range(samples)]
+    return make_run(variant, sweep_id=sweep_id, run_id=name, samples_ms=samples_ms, **changes)
 
 
 def turn_of(variant: str, number: int) -> Taken:

@@ -1,0 +1,37 @@
+"""One user of a store that is a file: only a database server lets several write."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from fleet.errors import StoreBusyError
+
+
+@contextlib.contextmanager
+def sole_user(url: str, path: Path | None) -> Iterator[None]:
+    """Hold a store's file for one collector, or for a restore, until the block ends.
+
+    Args:
+        url: what messages call the store.
+        path: its file; None where it is not one, and nothing is held.
+
+    Raises:
+        StoreBusyError: somebody else holds it.
+    """
+    if path is None:
+        yield
+        return
+    lock = Path(f"{path}.lock")
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = (
+                f"{url}: another 'edgewright-fleet serve' collects into this store; stop "
+                "it, name another store with --db, or share one on PostgreSQL (--shared)"
+            )
+            raise StoreBusyError(message) from error
+        yield
