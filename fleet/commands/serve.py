@@ -59,13 +59,13 @@ from fleet.jetstream.servers import parse_servers
 @db_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
 def serve(
+    *,
     broker_url: str | None,
     listen: str,
     stream_servers: str | None,
     keep_samples_days: float | None,
     authority_folder: Path,
     store_url: str,
-    *,
     shared: bool,
     verbose: bool,
 ) -> None:

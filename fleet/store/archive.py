@@ -27,6 +27,10 @@ FORMAT = "edgewright-fleet-backup"
 #: A reader of this version reads no later one.
 VERSION = 1
 
+#: What zipfile raises where bits have flipped: a header may ask for a password, or for a way of
+#: compressing that there is not.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError, ValueError)
+
 _MANIFEST = "manifest.json"
 #: Far more than any manifest; nothing larger is read into memory.
 _MANIFEST_BYTES = 1_000_000
@@ -125,7 +129,7 @@ class Archive:
         except OSError as error:
             message = f"{path}: {error.strerror or error}"
             raise ArchiveError(message) from error
-        except (zipfile.BadZipFile, zlib.error, KeyError, msgspec.MsgspecError) as error:
+        except (*_DAMAGE, msgspec.MsgspecError) as error:
             message = f"{path}: not a backup by 'edgewright-fleet backup' ({error})"
             raise ArchiveError(message) from error
         if (self.manifest.format, self.manifest.version) != (FORMAT, VERSION):
@@ -184,7 +188,7 @@ class Archive:
             with self._zip.open(table.member) as file:
                 while line := file.readline(_LINE_BYTES):
                     yield line
-        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError) as error:
+        except (*_DAMAGE, OSError) as error:
             message = f"{self._path}: table '{table.name}' is damaged: {error}"
             raise ArchiveError(message) from error
 

@@ -31,13 +31,14 @@ from fleet.choosing.policy import load_policy
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database, open_database
+from fleet.store.decision import choices_of
 from fleet.store.distribution import distributions_of
 from fleet.store.evidence import runs_of
 from fleet.store.groups import add_to_group, groups_of
 from fleet.store.identity import identities_of
 from fleet.store.outbox import acks_of
 from fleet.store.quarantine import list_quarantine, payload_of
-from fleet.store.recommendation import latest_decision, recommend
+from fleet.store.recommendation import find_decision, recommend
 from fleet.store.retention import roll_up_samples
 from fleet.store.rollout import current_desired, plan_rollout, store_rollout
 from fleet.store.roster import completeness_of, list_devices
@@ -81,9 +82,10 @@ def fill(database: Database) -> None:
             run = make_run("net-p30", run_id=f"{epoch}-{seq}", p50_ms=4.0)
             take(make_result(seq, run, epoch=epoch), at=START + 400 + 200 * number + later)
     take(make_result(1, device="other"), at=START + 800, device="other")
-    with database.writing() as connection:
+    with database.reading() as connection:
         (device, _) = list_devices(connection)
-        found = recommend(connection, device, load_policy("most-accurate"), now=START + 900)
+    (found,) = recommend(database, load_policy("most-accurate"), [device.id], now=START + 900)
+    with database.writing() as connection:
         rollout = plan_rollout(connection, found, now=START + 900)
         store_rollout(connection, rollout, decision_id=found.id)
         add_to_group(connection, "lab-bench", [device])
@@ -114,8 +116,9 @@ def told(database: Database) -> dict[str, Any]:
         numbers = [one.id for one in known]
         document["acks"] = acks_of(connection, numbers, now)
         identities = identities_of(connection, numbers, now=now)
+        choices = choices_of(connection, "most-accurate", numbers)
         for one in known:
-            decision = latest_decision(connection, one, "most-accurate")
+            choice = choices.get(one.id)
             document[one.name] = {
                 "device": one,
                 "completeness": completeness_of(connection, one),
@@ -126,7 +129,7 @@ def told(database: Database) -> dict[str, Any]:
                     (*place, known)
                     for place, known in sorted(distributions_of(connection, one.id).items())
                 ],
-                "decision": None if decision is None else decision[1],
+                "decision": choice and find_decision(connection, choice.decision_id),
             }
     return dict(msgspec.to_builtins(document))
 
