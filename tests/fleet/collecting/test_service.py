@@ -33,6 +33,7 @@ from support.brokers import Mosquitto, free_port
 from support.collectors import ServeProcess
 from support.devices import DeviceClient, eventually
 from support.measurements import make_inventory, make_result
+from support.stores import ON_BOTH
 
 StartServe = Callable[..., ServeProcess]
 Connect = Callable[..., DeviceClient]
@@ -71,6 +72,7 @@ def quarantined(store_url: str) -> list[str]:
         return [one.reason for one in list_quarantine(connection, limit=100)]
 
 
+@ON_BOTH
 def test_a_result_is_stored_before_it_is_acknowledged(
     serving: Callable[[], ServeProcess], connect: Connect, store_url: str
 ) -> None:
@@ -166,6 +168,7 @@ def test_a_collector_killed_between_receive_and_ack_stores_what_is_sent_again_on
     assert stored_seqs(store_url) == list(range(1, 301))
 
 
+@ON_BOTH
 def test_sigterm_stores_everything_that_was_received(
     serving: Callable[[], ServeProcess], connect: Connect, store_url: str
 ) -> None:
@@ -181,6 +184,7 @@ def test_sigterm_stores_everything_that_was_received(
     assert "Traceback" not in serve.log.read_text()
 
 
+@ON_BOTH
 def test_a_restarted_service_publishes_acks_and_desired_states_again(
     serving: Callable[[], ServeProcess], connect: Connect, store_url: str
 ) -> None:
@@ -241,6 +245,7 @@ def test_mosquitto_keeps_what_arrives_while_the_collector_is_away(
     assert stored_seqs(store_url) == [1]
 
 
+@ON_BOTH
 def test_births_and_deaths_show_as_presence(
     serving: Callable[[], ServeProcess], connect: Connect, store_url: str
 ) -> None:
