@@ -72,7 +72,6 @@ def quarantined(store_url: str) -> list[str]:
         return [one.reason for one in list_quarantine(connection, limit=100)]
 
 
-@ON_BOTH
 def test_a_result_is_stored_before_it_is_acknowledged(
     serving: Callable[[], ServeProcess], connect: Connect, store_url: str
 ) -> None:
@@ -168,7 +167,6 @@ def test_a_collector_killed_between_receive_and_ack_stores_what_is_sent_again_on
     assert stored_seqs(store_url) == list(range(1, 301))
 
 
-@ON_BOTH
 def test_sigterm_stores_everything_that_was_received(
     serving: Callable[[], ServeProcess], connect: Connect, store_url: str
 ) -> None:
