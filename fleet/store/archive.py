@@ -19,7 +19,7 @@ import msgspec
 import sqlalchemy as sa
 
 from fleet.errors import ArchiveError
-from fleet.store.schema import metadata
+from fleet.store.schema import metadata, quarantine, samples
 from fleet.store.upgrade import revision_of
 
 #: What every backup says of itself.
@@ -37,7 +37,8 @@ _MANIFEST_BYTES = 1_000_000
 #: Far more than any row; what is no backup must not fill the memory.
 _LINE_BYTES = 64 << 20
 _ROWS_AT_ONCE = 1000
-#: Of tables with samples or payloads.
+#: Rows of these have up to 32 and 256 KiB.
+_LARGE = frozenset({samples.name, quarantine.name})
 _LARGE_ROWS_AT_ONCE = 50
 #: Of zlib's levels the fastest: text of results shrinks well by any.
 _COMPRESSION = 1
@@ -196,8 +197,7 @@ class Archive:
 def _write_table(
     connection: sa.Connection, archive: zipfile.ZipFile, table: sa.Table, on_progress: Progress
 ) -> TableManifest:
-    is_large = any(isinstance(column.type, sa.LargeBinary) for column in table.c)
-    at_once = _LARGE_ROWS_AT_ONCE if is_large else _ROWS_AT_ONCE
+    at_once = _LARGE_ROWS_AT_ONCE if table.name in _LARGE else _ROWS_AT_ONCE
     encode = msgspec.json.Encoder().encode
     digest, count = hashlib.sha256(), 0
     query = sa.select(table).order_by(*table.primary_key.columns)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import math
-import statistics
 import struct
 from collections.abc import Sequence
 
@@ -14,10 +13,10 @@ import sqlalchemy as sa
 from fleet.store.schema import epochs, rollups, samples
 
 _BYTES_EACH = 8
-#: Quantiles that are kept, in thousandths.
-_THOUSANDTHS = {
-    "p1_ms": 10, "p5_ms": 50, "p10_ms": 100, "p25_ms": 250, "p50_ms": 500,
-    "p75_ms": 750, "p90_ms": 900, "p95_ms": 950, "p99_ms": 990, "p99_9_ms": 999,
+#: Quantiles that are kept, as shares.
+_SHARES = {
+    "p1_ms": 0.01, "p5_ms": 0.05, "p10_ms": 0.10, "p25_ms": 0.25, "p50_ms": 0.50,
+    "p75_ms": 0.75, "p90_ms": 0.90, "p95_ms": 0.95, "p99_ms": 0.99, "p99_9_ms": 0.999,
 }  # fmt: skip
 
 
@@ -66,19 +65,22 @@ def distribution_of(samples_ms: Sequence[float]) -> Distribution:
     count = len(ordered)
     mean = math.fsum(ordered) / count
     squares = math.fsum((value - mean) ** 2 for value in ordered)
-    cuts = statistics.quantiles(ordered, n=1000, method="inclusive") if count > 1 else None
-    quantiles = {
-        name: ordered[0] if cuts is None else cuts[thousandths - 1]
-        for name, thousandths in _THOUSANDTHS.items()
-    }
     return Distribution(
         n=count,
         min_ms=ordered[0],
         max_ms=ordered[-1],
         mean_ms=mean,
         stddev_ms=math.sqrt(squares / (count - 1)) if count > 1 else None,
-        **quantiles,
+        **{name: _quantile(ordered, share) for name, share in _SHARES.items()},
     )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Linear between neighbours; never outside of them, whatever the rounding."""
+    place = (len(ordered) - 1) * share
+    below = math.floor(place)
+    low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    return min(max(low + (high - low) * (place - below), low), high)
 
 
 def unpack_samples(packed: bytes) -> tuple[float, ...]:

@@ -22,6 +22,7 @@ from fleet.store.database import Database
 from support.brokers import Mosquitto
 from support.devices import DeviceClient, eventually
 from support.measurements import make_inventory, make_result, make_run
+from support.stores import ON_BOTH
 
 Fill = Callable[..., None]
 
@@ -145,6 +146,7 @@ def test_limits_of_a_group_hold_for_the_devices_in_it(fill: Fill, ask: Ask, tmp_
     assert [row["variant"] for row in rows] == ["net-base", "net-sq8"]
 
 
+@ON_BOTH
 def test_a_group_by_the_operator_counts_like_one_by_the_device(
     fill: Fill, ask: Ask, tmp_path: Path
 ) -> None:
@@ -231,6 +233,7 @@ def test_accuracy_measured_on_the_device_stands_beside_the_builders(fill: Fill, 
     assert (one["device_images"], one["device_gained"], one["device_lost"]) == (200, 0, 71)
 
 
+@ON_BOTH
 def test_an_unchanged_device_keeps_its_decision(fill: Fill, ask: Ask) -> None:
     fill("box", GOOD)
     first = documents(ask("recommendations", "--json"))
@@ -246,6 +249,7 @@ def test_results_carry_the_fields_of_the_bench_document(fill: Fill, ask: Ask) ->
     assert "net-base" in ask("results", "box").stdout
 
 
+@ON_BOTH
 def test_devices_tell_presence_completeness_and_variants(
     fill: Fill, ask: Ask, database: Database
 ) -> None:
@@ -326,6 +330,7 @@ def test_apply_publishes_a_retained_desired_state_once_per_change(
     assert (row["desired_variant"], row["desired_generation"]) == ("net-base", 1)
 
 
+@ON_BOTH
 def test_apply_raises_the_generation_when_the_choice_changes(
     fill: Fill, ask: Ask, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
@@ -354,6 +359,7 @@ def test_apply_without_a_broker_stores_the_choice_and_says_so(fill: Fill, ask: A
     assert row["desired_variant"] == "net-base"
 
 
+@ON_BOTH
 def test_what_if_counts_who_would_change_and_stores_nothing(
     fill: Fill, ask: Ask, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:

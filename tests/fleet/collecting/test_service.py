@@ -33,6 +33,7 @@ from support.brokers import Mosquitto, free_port
 from support.collectors import ServeProcess
 from support.devices import DeviceClient, eventually
 from support.measurements import make_inventory, make_result
+from support.stores import ON_BOTH
 
 StartServe = Callable[..., ServeProcess]
 Connect = Callable[..., DeviceClient]
@@ -181,6 +182,7 @@ def test_sigterm_stores_everything_that_was_received(
     assert "Traceback" not in serve.log.read_text()
 
 
+@ON_BOTH
 def test_a_restarted_service_publishes_acks_and_desired_states_again(
     serving: Callable[[], ServeProcess], connect: Connect, store_url: str
 ) -> None:
@@ -241,6 +243,7 @@ def test_mosquitto_keeps_what_arrives_while_the_collector_is_away(
     assert stored_seqs(store_url) == [1]
 
 
+@ON_BOTH
 def test_births_and_deaths_show_as_presence(
     serving: Callable[[], ServeProcess], connect: Connect, store_url: str
 ) -> None:

@@ -20,6 +20,7 @@ from fleet.store.database import Database, open_database
 from fleet.store.schema import facts, metadata
 from support.brokers import free_port
 from support.postgres import PostgresServer
+from support.stores import ON_BOTH
 
 
 def dump(path: Path) -> dict[tuple[str, str], str]:
@@ -47,11 +48,13 @@ def test_the_store_is_durable_and_readable_while_written(database: Database) -> 
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
 
 
+@ON_BOTH
 def test_a_store_keeps_its_identity(store_url: str, database: Database) -> None:
     with contextlib.closing(open_database(store_url, create=False)) as again:
         assert again.store_id() == database.store_id()
 
 
+@ON_BOTH
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
     def write_and_fail() -> None:
         with database.writing() as connection:
@@ -77,6 +80,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         open_database(f"sqlite:///{path}", create=True)
 
 
+@ON_BOTH
 def test_a_store_of_a_later_edgewright_is_refused(store_url: str, database: Database) -> None:
     with database.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
