@@ -13,15 +13,18 @@ import click
 from contract.address import parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
 from contract.exits import Exit
+from contract.messages import Presence
 from fleet.authority.authority import fleet_access
 from fleet.choosing.decision import Status
 from fleet.choosing.policy import load_policy
+from fleet.commands.api import api
 from fleet.commands.ask import ask_command
 from fleet.commands.backup import backup, restore_command
 from fleet.commands.broker_config import broker_config
 from fleet.commands.conform import conform
 from fleet.commands.deploy import deploy
 from fleet.commands.enroll import enroll, revoke
+from fleet.commands.export import export
 from fleet.commands.group import group
 from fleet.commands.options import (
     authority_option,
@@ -36,6 +39,7 @@ from fleet.commands.quarantine import quarantine
 from fleet.commands.retain import retain
 from fleet.commands.serve import serve
 from fleet.commands.simulate import simulate
+from fleet.commands.token import token
 from fleet.commands.whatif import whatif
 from fleet.errors import (
     AddressError,
@@ -43,6 +47,7 @@ from fleet.errors import (
     OrderError,
     PlanError,
     PolicyError,
+    TokenError,
     UnknownDecisionError,
     UnknownDeviceError,
     UnknownMessageError,
@@ -50,11 +55,11 @@ from fleet.errors import (
 from fleet.mqtt.link import publish_once
 from fleet.reports.report import (
     ExplanationReport,
-    report_device,
     report_explanation,
     report_recommendation,
     report_result,
 )
+from fleet.reports.roster import report_devices
 from fleet.reports.table import (
     candidates_table,
     devices_table,
@@ -66,16 +71,9 @@ from fleet.reports.telling import explanation_lines, identity_lines, rollout_lin
 from fleet.store.database import Database, open_database
 from fleet.store.distribution import distributions_of
 from fleet.store.evidence import runs_of
-from fleet.store.identity import identities_of
 from fleet.store.recommendation import Recommendation, find_decision, finding, recommend
-from fleet.store.rollout import current_desired, plan_rollout, store_rollout
-from fleet.store.roster import (
-    completeness_of,
-    device_ids,
-    devices_named,
-    find_device,
-    list_devices,
-)
+from fleet.store.rollout import roll_out
+from fleet.store.roster import Which, devices_named, find_device, list_devices, page_of_devices
 
 _WRONG_USE = (
     AddressError,
@@ -83,6 +81,7 @@ _WRONG_USE = (
     OrderError,
     PlanError,
     PolicyError,
+    TokenError,
     TopicError,
     UnknownDecisionError,
     UnknownDeviceError,
@@ -117,6 +116,7 @@ def cli() -> None:
 
 
 for _command in (
+    api,
     serve,
     enroll,
     revoke,
@@ -132,28 +132,42 @@ for _command in (
     retain,
     backup,
     restore_command,
+    export,
+    token,
 ):
     cli.add_command(_command)
 
 
 @cli.command()
+@click.option("--site", metavar="SITE", help="Those of one site.")
+@click.option("--group", "group_name", metavar="NAME", help="Those in a group.")
+@click.option(
+    "--presence", type=click.Choice([one.value for one in Presence]), help="Those that are so."
+)
+@click.option("--incomplete", is_flag=True, help="Those of which results are missing.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many.  [default: all]")
 @db_option
 @json_option
-def devices(store_url: str, *, as_json: bool) -> None:
+def devices(
+    site: str | None,
+    group_name: str | None,
+    presence: str | None,
+    limit: int | None,
+    store_url: str,
+    *,
+    incomplete: bool,
+    as_json: bool,
+) -> None:
     """List the devices: presence, completeness of their results, variants."""
-    database = _open(store_url)
-    with database.reading() as connection:
-        wanted = {(one.site, one.device): one for one in current_desired(connection)}
-        identities = identities_of(connection, device_ids(connection), now=time.time())
-        rows = [
-            report_device(
-                device,
-                completeness_of(connection, device),
-                wanted.get((device.site, device.device)),
-                identities[device.id],
-            )
-            for device in list_devices(connection)
-        ]
+    which = Which(
+        site=site,
+        group=group_name,
+        presence=Presence(presence) if presence else None,
+        complete=False if incomplete else None,
+    )
+    with _open(store_url).reading() as connection:
+        chosen = page_of_devices(connection, after=None, limit=limit, which=which)
+        rows = report_devices(connection, chosen, now=time.time())
     if as_json:
         print_json(rows)
     elif rows:
@@ -161,6 +175,8 @@ def devices(store_url: str, *, as_json: bool) -> None:
         out.print(devices_table(rows))
         for line in identity_lines(rows):
             out.print(f"\n{line}", markup=False, highlight=False)
+    elif which != Which():
+        console().print("No device is so.")
     else:
         console().print("No device has reported yet.")
 
@@ -284,10 +300,7 @@ def apply(
     found = _recommend(database, policy_name, device_names)
     now = time.time()
     with database.writing() as connection:
-        rollouts = [plan_rollout(connection, one, now=now) for one in found]
-        if not dry_run:
-            for one, rollout in zip(found, rollouts, strict=True):
-                store_rollout(connection, rollout, decision_id=one.id)
+        rollouts = roll_out(connection, found, now=now, dry_run=dry_run)
     wanted = [rollout.desired for rollout in rollouts if rollout.desired is not None]
     if wanted and not dry_run:
         try:

@@ -88,6 +88,18 @@ class PlanError(FleetError):
     """What is asked of a simulation makes no sense."""
 
 
+class UnknownPolicyError(PolicyError):
+    """No policy has that name."""
+
+
+class TokenError(FleetError):
+    """A token of the API is there already, or is not."""
+
+
+class ExportError(FleetError):
+    """An export cannot be written."""
+
+
 class UnknownMessageError(FleetError):
     """No refused message has that number."""
 

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from fleet.collecting.intake import Intake, Receipt
 from fleet.collecting.source import Source
 from fleet.errors import StoreUnavailableError
@@ -28,6 +30,22 @@ _LAST_BATCHES = 10
 _STORE_RETRY_S = 1.0
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What the collector did with one batch, for those who count.
+
+    `receipt` is None where the batch could not be stored before the collector was told to stop.
+    """
+
+    messages: int
+    receipt: Receipt | None
+    #: Times that the store did not take it.
+    failures: int
+    #: From receipt of the oldest message until all were durable, by this machine's clock.
+    lag_s: float
+    #: Devices that wait for an acknowledgement.
+    unacknowledged: int
+
+
 class Collector:
     """Moves what devices say from a source into a store until told to stop."""
 
@@ -38,13 +56,19 @@ class Collector:
         *,
         on_ready: Callable[[], None],
         clock: Callable[[], float] = time.time,
+        on_turn: Callable[[Turn], None] = lambda _: None,
     ) -> None:
-        """Prepare; `on_ready` is called at the first time that the broker delivers to us."""
+        """Prepare; `on_ready` is called at the first time that the broker delivers to us.
+
+        `on_turn` is called once a batch.
+        """
         self._database = database
         self._intake = Intake(database)
         self._source = source
         self._on_ready = on_ready
         self._clock = clock
+        self._on_turn = on_turn
+        self._failures = 0
         self._is_ready = False
         self._to_ack: set[int] = set()
         self._acked_at = 0.0
@@ -76,6 +100,7 @@ class Collector:
             if receipt is not None:
                 self._source.settle(deliveries)
                 self._to_ack |= receipt.to_ack
+            self._tell(deliveries, receipt)
         is_drained = len(waiting) < _BATCH
         if self._to_ack and (is_drained or time.monotonic() - self._acked_at > _ACK_EVERY_S):
             self._acknowledge()
@@ -101,6 +126,7 @@ class Collector:
             try:
                 receipt = self._intake.take(deliveries, now=self._clock())
             except StoreUnavailableError as error:
+                self._failures += 1
                 _log.error("store out of order, trying again reason=%s", error)
                 if stop.wait(_STORE_RETRY_S):
                     _log.error(
@@ -116,6 +142,20 @@ class Collector:
                 len(deliveries),
             )
             return receipt
+
+    def _tell(self, deliveries: Sequence[Delivery], receipt: Receipt | None) -> None:
+        oldest = min(delivery.received_at for delivery in deliveries)
+        failures, self._failures = self._failures, 0
+        self._on_turn(
+            Turn(
+                messages=len(deliveries),
+                receipt=receipt,
+                failures=failures,
+                # The clock may have been set back meanwhile.
+                lag_s=max(0.0, self._clock() - oldest),
+                unacknowledged=len(self._to_ack),
+            )
+        )
 
     def _greet(self) -> None:
         """Publish again what the broker may have forgotten: acks and desired states."""

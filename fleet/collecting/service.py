@@ -13,15 +13,17 @@ import msgspec
 
 from contract.address import BrokerAddress
 from contract.topics import Leaf, device_filters, topics_of_all
+from fleet.address import HttpAddress
 from fleet.authority.authority import Authority, fleet_access
 from fleet.authority.names import is_address
 from fleet.broker.doorkeeper import Doorkeeper
 from fleet.broker.embedded import EmbeddedBroker
-from fleet.collecting.collector import Collector
+from fleet.collecting.collector import Collector, Turn
 from fleet.collecting.intake import Intake
 from fleet.collecting.upkeep import upkeep
 from fleet.errors import AddressError
 from fleet.jetstream.servers import Servers
+from fleet.logs import LogFormat
 from fleet.mqtt.frames import StreamOrder
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
@@ -50,6 +52,9 @@ class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
     jetstream: Servers | None = None
     #: Raw samples are rolled up after so many days; None keeps them.
     keep_samples_days: float | None = None
+    log_format: LogFormat = LogFormat.TEXT
+    #: Where to answer Prometheus; None: nowhere.
+    metrics: HttpAddress | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +62,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
     broker: BrokerAddress
     store_url: str
+    metrics: HttpAddress | None = None
 
 
 def run_service(
@@ -69,7 +75,7 @@ def run_service(
 
     Raises:
         PortInUseError: the embedded broker cannot listen.
-        AddressError: to share without a broker, or in two ways at once.
+        AddressError: to share without a broker, in two ways at once, or metrics for others.
         AuthorityError: TLS is asked for, and the authority cannot be used.
         StoreError: the store cannot be opened, or another collector uses it.
     """
@@ -85,16 +91,23 @@ def run_service(
             Intake(database).disconnect_all()
         else:
             where = _Where(inside=options.broker, outside=options.broker)
-        ready = Ready(broker=where.outside, store_url=database.url)
+        on_turn, metrics = stack.enter_context(_counting(options))
+        ready = Ready(broker=where.outside, store_url=database.url, metrics=metrics)
         source = _source(where.inside, _client_id(database, options), options)
         if options.keep_samples_days is not None:
             stack.enter_context(upkeep(database, keep_samples_days=options.keep_samples_days))
-        Collector(database, source, on_ready=lambda: on_ready(ready)).run(stop)
+        Collector(database, source, on_ready=lambda: on_ready(ready), on_turn=on_turn).run(stop)
 
 
 def _check(options: ServiceOptions) -> None:
     if (options.shared or options.jetstream) and options.broker is None:
         message = "collectors share the results of a broker of their own: name it with --broker"
+        raise AddressError(message)
+    if options.metrics is not None and not options.metrics.is_loopback:
+        message = (
+            f"metrics address '{options.metrics.host}': expected a loopback one, for nobody is "
+            "asked for a token there; put a proxy in front for other machines"
+        )
         raise AddressError(message)
     if options.jetstream is None:
         return
@@ -115,7 +128,13 @@ def _check(options: ServiceOptions) -> None:
 def _source(broker: BrokerAddress, client_id: str, options: ServiceOptions) -> RemoteLink:
     access = fleet_access(broker, options.authority)
     if options.jetstream is None:
-        return RemoteLink(broker, access=access, client_id=client_id, session=_session(options))
+        return RemoteLink(
+            broker,
+            access=access,
+            client_id=client_id,
+            session=_session(options),
+            log_format=options.log_format,
+        )
     results = topics_of_all(Leaf.RESULT)
     return RemoteLink(
         broker,
@@ -126,7 +145,23 @@ def _source(broker: BrokerAddress, client_id: str, options: ServiceOptions) -> R
         topics=[one for one in device_filters() if one != results],
         program=_STREAM_PROGRAM,
         stream=StreamOrder(servers=list(options.jetstream.urls), tls=options.jetstream.tls),
+        log_format=options.log_format,
     )
+
+
+@contextlib.contextmanager
+def _counting(
+    options: ServiceOptions,
+) -> Iterator[tuple[Callable[[Turn], None], HttpAddress | None]]:
+    if options.metrics is None:
+        yield lambda _: None, None
+        return
+    # Other commands need not import what only this one counts with.
+    from fleet.collecting.meter import Meter  # noqa: PLC0415 - see above
+
+    meter = Meter()
+    with meter.served(options.metrics) as where:
+        yield meter.count, where
 
 
 def _session(options: ServiceOptions) -> Session:

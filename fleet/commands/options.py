@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from fleet.choosing.policy import DEFAULT_POLICY
+from fleet.logs import LogFormat
 from fleet.places import default_authority, default_store_url
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -69,6 +70,18 @@ def json_option(command: _Command) -> _Command:
     """`--json`: one document on standard output."""
     return click.option(
         "--json", "as_json", is_flag=True, help="Print one JSON document instead of a table."
+    )(command)
+
+
+def log_format_option(command: _Command) -> _Command:
+    """`--log-format`: of the lines on standard error."""
+    return click.option(
+        "--log-format",
+        type=click.Choice([one.value for one in LogFormat]),
+        callback=lambda _context, _option, given: LogFormat(given),
+        default=LogFormat.TEXT.value,
+        show_default=True,
+        help="How the log on standard error looks: json is one object a line.",
     )(command)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import click
 
 from contract.address import parse_broker_url
-from fleet.address import parse_listen_address
+from fleet.address import parse_http_address, parse_listen_address
 from fleet.collecting.service import Ready, ServiceOptions, run_service
-from fleet.commands.options import authority_option, db_option
+from fleet.commands.options import authority_option, db_option, log_format_option
 from fleet.garbage import expect_many_objects
 from fleet.jetstream.servers import parse_servers
+from fleet.logs import LogFormat, set_up_logging
 
 
 @click.command()
@@ -55,8 +56,15 @@ from fleet.jetstream.servers import parse_servers
     help="Roll raw samples up after so many days, beside collecting, as 'edgewright-fleet retain' "
     "does.  [default: keep them]",
 )
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    help="Answer Prometheus at /metrics there, on loopback: what this collector counts.  "
+    "[default: nowhere]",
+)
 @authority_option
 @db_option
+@log_format_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
 def serve(
     *,
@@ -66,6 +74,8 @@ def serve(
     keep_samples_days: float | None,
     authority_folder: Path,
     store_url: str,
+    log_format: LogFormat,
+    metrics: str | None,
     shared: bool,
     verbose: bool,
 ) -> None:
@@ -79,7 +89,7 @@ def serve(
     enroll'), each device to its own topics. To other commands it is --broker
     mqtts://localhost:8883 then.
     """
-    _set_up_logging(verbose=verbose)
+    _set_up_logging(log_format, verbose=verbose)
     options = ServiceOptions(
         store_url=store_url,
         broker=parse_broker_url(broker_url) if broker_url else None,
@@ -88,6 +98,8 @@ def serve(
         shared=shared,
         jetstream=parse_servers(stream_servers) if stream_servers else None,
         keep_samples_days=keep_samples_days,
+        log_format=log_format,
+        metrics=parse_http_address(metrics) if metrics else None,
     )
     expect_many_objects()
     stop = threading.Event()
@@ -96,18 +108,16 @@ def serve(
     run_service(options, stop=stop, on_ready=_say_ready)
 
 
-def _set_up_logging(*, verbose: bool) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+def _set_up_logging(log_format: LogFormat, *, verbose: bool) -> None:
+    set_up_logging(
+        log_format, level=logging.WARNING, fleet_level=logging.DEBUG if verbose else logging.INFO
     )
-    logging.getLogger("fleet").setLevel(logging.DEBUG if verbose else logging.INFO)
     # amqtt reports every client that goes away in mid-message with a traceback; that is
     # everyday life here, and devices send again what was in flight.
     logging.getLogger("amqtt").setLevel(logging.WARNING if verbose else logging.CRITICAL)
 
 
 def _say_ready(ready: Ready) -> None:
-    click.echo(f"ready broker={ready.broker} store={ready.store_url}")
+    more = f" metrics={ready.metrics}/metrics" if ready.metrics else ""
+    click.echo(f"ready broker={ready.broker} store={ready.store_url}{more}")
     sys.stdout.flush()

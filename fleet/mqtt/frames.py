@@ -12,6 +12,8 @@ import time
 
 import msgspec
 
+from fleet.logs import LogFormat
+
 _HEAD = struct.Struct("<I")
 _CHUNK_BYTES = 1 << 20
 
@@ -38,6 +40,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     topics: list[str]
     log_level: int
     stream: StreamOrder | None = None
+    log_format: LogFormat = LogFormat.TEXT
 
 
 class Say(msgspec.Struct, frozen=True, tag=True):

@@ -21,6 +21,7 @@ from contract.access import Access
 from contract.address import BrokerAddress
 from fleet.errors import FleetError
 from fleet.garbage import expect_many_objects
+from fleet.logs import set_up_logging
 from fleet.mqtt.delivery import Delivery, Subscribed
 from fleet.mqtt.frames import Arrived, Frames, Order, Say, Settled, Trouble, frame, write_all
 from fleet.mqtt.inbox import Inbox
@@ -74,11 +75,7 @@ def carry(make_link: Callable[[Order], Carried]) -> None:
     if body is None:
         return
     order = msgspec.msgpack.decode(body, type=Order)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=order.log_level,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
+    set_up_logging(order.log_format, level=order.log_level)
     try:
         link = make_link(order)
     except FleetError as error:

@@ -15,6 +15,7 @@ import msgspec
 from contract.access import Access
 from contract.address import BrokerAddress
 from contract.messages import Ack, Desired, encode_message
+from fleet.logs import LogFormat
 from fleet.mqtt.client import make_client
 from fleet.mqtt.delivery import Delivery, Subscribed
 from fleet.mqtt.frames import (
@@ -51,6 +52,7 @@ class RemoteLink:
         topics: what to subscribe to; all that devices say, where none are given.
         program: module that the other process runs.
         stream: what else that program consumes.
+        log_format: of the other process's log.
 
     Raises:
         BrokerAwayError: a file of the access cannot be read.
@@ -66,6 +68,7 @@ class RemoteLink:
         topics: Sequence[str] = (),
         program: str = _PROGRAM,
         stream: StreamOrder | None = None,
+        log_format: LogFormat = LogFormat.TEXT,
     ) -> None:
         # What is wrong with the files of the access ends the command, not the other process.
         make_client(address, access, client_id=client_id, clean=True)
@@ -81,6 +84,7 @@ class RemoteLink:
             topics=list(topics),
             log_level=logging.getLogger("fleet").getEffectiveLevel(),
             stream=stream,
+            log_format=log_format,
         )
         self._program = program
         #: Why there is no connection, where the last try failed.

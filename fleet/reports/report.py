@@ -14,6 +14,7 @@ from fleet.choosing.terms import Violation
 from fleet.reports.identity import identity_words
 from fleet.store.distribution import RunDistribution
 from fleet.store.evidence import StoredRun
+from fleet.store.history import Arrival
 from fleet.store.identity import Identity, IdentityStatus
 from fleet.store.recommendation import Recommendation
 from fleet.store.roster import Completeness, Device
@@ -211,9 +212,23 @@ def report_result(
         stored: the run.
         distributions: by outbox and place, to put that of the run beside it; None leaves it out.
     """
+    return _flat(device.site, device.device, stored, distributions)
+
+
+def report_arrival(stored: Arrival) -> dict[str, object]:
+    """The same document, of a run that a page of the whole fleet's holds."""
+    return _flat(stored.site, stored.device, stored, None)
+
+
+def _flat(
+    site: str,
+    device: str,
+    stored: StoredRun | Arrival,
+    distributions: Mapping[tuple[str, int], RunDistribution] | None,
+) -> dict[str, object]:
     where = ResultReport(
-        site=device.site,
-        device=device.device,
+        site=site,
+        device=device,
         epoch=stored.epoch,
         seq=stored.seq,
         received_at=stored.received_at,

@@ -14,6 +14,7 @@ from fleet.reports.report import CandidateReport, DeviceReport, RecommendationRe
 from fleet.store.distribution import RunDistribution
 from fleet.store.evidence import StoredRun
 from fleet.store.quarantine import Quarantined
+from fleet.store.tokens import Token
 
 _ABSENT = "-"
 _STATUS_STYLE = {Status.CHOSEN: "green", Status.NEAREST_MISS: "yellow", Status.NO_DATA: "red"}
@@ -160,6 +161,21 @@ def quarantine_table(rows: Sequence[Quarantined]) -> Table:
             escape(row.topic),
             escape(row.reason),
             escape(row.excerpt[:60]),
+        )
+    return table
+
+
+def tokens_table(rows: Sequence[Token], *, now: float) -> Table:
+    """Names and roles of tokens, and until when they hold."""
+    table = plain_table("name", "role", "made", "void from", "last used on")
+    for row in rows:
+        until = _clock(row.expires_at)
+        table.add_row(
+            row.name,
+            row.role.value,
+            _clock(row.created_at),
+            f"{until} (void)" if row.is_expired(now) else until,
+            _text(row.last_used_on),
         )
     return table
 

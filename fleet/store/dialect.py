@@ -152,6 +152,17 @@ def set_aside(connection: sa.Connection, tables: Iterable[str], schema: str) -> 
         connection.exec_driver_sql(f"ALTER TABLE {quote(name)} SET SCHEMA {quote(schema)}")
 
 
+def lists_word(
+    connection: sa.Connection, column: sa.ColumnElement[Any], word: str
+) -> sa.ColumnElement[bool]:
+    """Condition that a column of JSON text lists a word; False where it is NULL."""
+    if connection.dialect.name == _POSTGRESQL:
+        listed = sa.func.jsonb_exists(sa.cast(column, postgresql.JSONB), word)
+        return sa.func.coalesce(listed, False)
+    words = sa.func.json_each(column).table_valued("value")
+    return sa.exists(sa.select(sa.literal(1)).select_from(words).where(words.c.value == word))
+
+
 def lock_devices(connection: sa.Connection, devices: sa.Table, ids: Iterable[int]) -> None:
     """Hold devices until this transaction ends, so that collectors take turns at each.
 

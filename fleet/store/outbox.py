@@ -243,6 +243,16 @@ def acks_of(connection: sa.Connection, device_ids: Iterable[int], at: float) -> 
     return acks
 
 
+def missing_of_each(connection: sa.Connection, device_ids: Iterable[int]) -> dict[int, int]:
+    """How many places are missing of each of these devices that misses any."""
+    return _missing(connection, _GAPS.where(is_among(connection, epochs.c.device_id, device_ids)))
+
+
+def missing_of_all(connection: sa.Connection) -> dict[int, int]:
+    """How many places are missing of each device that misses any."""
+    return _missing(connection, _GAPS)
+
+
 def watermarks_of(connection: sa.Connection, device_id: int) -> dict[str, Watermark]:
     """Watermark of each outbox of a device, newest outbox first."""
     rows = connection.execute(
@@ -251,6 +261,18 @@ def watermarks_of(connection: sa.Connection, device_id: int) -> dict[str, Waterm
         .order_by(epochs.c.id.desc()),
     )
     return {row.epoch: watermark_of(row.through, row.islands) for row in rows}
+
+
+_GAPS = sa.select(epochs.c.device_id, epochs.c.through, epochs.c.islands).where(
+    epochs.c.islands != _NO_ISLANDS
+)
+
+
+def _missing(connection: sa.Connection, query: sa.Select[int, int, str]) -> dict[int, int]:
+    missing: Counter[int] = Counter()
+    for device_id, through, islands in connection.execute(query):
+        missing[device_id] += watermark_of(through, islands).missing
+    return missing
 
 
 def _names(connection: sa.Connection, device_ids: list[int]) -> dict[int, tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from contract.messages import MAX_MESSAGE_BYTES
 from fleet.errors import UnknownMessageError
 from fleet.mqtt.delivery import Refused
+from fleet.store.dialect import is_among
 from fleet.store.schema import quarantine
 
 _TOPIC_CHARACTERS = 1000
@@ -64,6 +66,22 @@ def list_quarantine(connection: sa.Connection, *, limit: int) -> list[Quarantine
         _QUARANTINED.order_by(quarantine.c.last_at.desc(), quarantine.c.id.desc()).limit(limit)
     )
     return [_quarantined(row) for row in rows]
+
+
+def page_of_quarantine(
+    connection: sa.Connection, *, before: int | None, limit: int
+) -> list[Quarantined]:
+    """At most `limit` refused messages below the number `before`, highest number first."""
+    query = _QUARANTINED.order_by(quarantine.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(quarantine.c.id < before)
+    return [_quarantined(row) for row in connection.execute(query)]
+
+
+def messages_numbered(connection: sa.Connection, numbers: Collection[int]) -> list[Quarantined]:
+    """The refused messages of these numbers, as far as they are there, in their order."""
+    query = _QUARANTINED.where(is_among(connection, quarantine.c.id, numbers))
+    return [_quarantined(row) for row in connection.execute(query.order_by(quarantine.c.id))]
 
 
 def numbers_in_quarantine(connection: sa.Connection) -> list[int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import msgspec
 import sqlalchemy as sa
 
 from contract.messages import Desired, Update
 from fleet.choosing.decision import Status
 from fleet.choosing.explanation import reason
+from fleet.store.dialect import is_among
 from fleet.store.recommendation import Recommendation
 from fleet.store.schema import desired, devices
 
@@ -15,13 +18,20 @@ _DESIRED = msgspec.json.Decoder(Desired)
 _UPDATE = msgspec.json.Decoder(Update)
 
 
-def current_desired(connection: sa.Connection) -> list[Desired]:
-    """Latest desired state of every device that has one."""
+def current_desired(
+    connection: sa.Connection, device_ids: Collection[int] | None = None
+) -> list[Desired]:
+    """Latest desired state of each of these devices, or of all, that has one."""
     newest = sa.select(
         desired.c.site,
         desired.c.device,
         sa.func.max(desired.c.generation).label("generation"),
     ).group_by(desired.c.site, desired.c.device)
+    if device_ids is not None:
+        newest = newest.join(
+            devices,
+            sa.and_(devices.c.site == desired.c.site, devices.c.device == desired.c.device),
+        ).where(is_among(connection, devices.c.id, device_ids))
     latest = newest.subquery()
     rows = connection.execute(
         sa.select(desired.c.message).join(
@@ -114,6 +124,21 @@ def store_rollout(connection: sa.Connection, rollout: Rollout, *, decision_id: i
             message=msgspec.json.encode(rollout.desired).decode(),
         ),
     )
+
+
+def roll_out(
+    connection: sa.Connection,
+    recommendations: Iterable[Recommendation],
+    *,
+    now: float,
+    dry_run: bool,
+) -> list[Rollout]:
+    """Make recommendations desired states, or say what that would change; publishes nothing."""
+    planned = [(one, plan_rollout(connection, one, now=now)) for one in recommendations]
+    if not dry_run:
+        for one, rollout in planned:
+            store_rollout(connection, rollout, decision_id=one.id)
+    return [rollout for _, rollout in planned]
 
 
 def _latest(connection: sa.Connection, site: str, device: str) -> Desired | None:

@@ -79,6 +79,8 @@ devices = sa.Table(
     sa.Column("returns", sa.BigInteger, comment="times that an earlier boot was heard again"),
     sa.Column("returned_at", sa.Float),
     sa.UniqueConstraint("site", "device"),
+    # Who is online is asked every few seconds; the rows themselves hold whole inventories.
+    sa.Index(None, "presence"),
 )
 
 memberships = sa.Table(
@@ -291,4 +293,17 @@ desired = sa.Table(
     sa.Column("generation", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("decision_id", sa.BigInteger, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False, comment="of the token, which is kept nowhere"),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("last_used_on", sa.Text, comment="day, UTC"),
+    sa.UniqueConstraint("sha256"),
+    comment="Who may use the API.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contract.address import BrokerAddress
-from fleet.address import parse_listen_address
+from fleet.address import parse_http_address, parse_listen_address
 from fleet.broker.embedded import EmbeddedBroker
 from fleet.errors import AddressError
 
@@ -43,3 +43,25 @@ def test_the_embedded_broker_does_not_open_to_a_network_without_a_doorkeeper() -
 def test_a_malformed_listen_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(AddressError, match="expected HOST:PORT"):
         parse_listen_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("8080", "http://127.0.0.1:8080"),
+        ("localhost:1", "http://127.0.0.1:1"),
+        ("[::1]:7", "http://[::1]:7"),
+        ("0.0.0.0:443", "https://0.0.0.0:443"),
+        ("fleet.example:2", "https://fleet.example:2"),
+    ],
+)
+def test_http_off_loopback_has_tls(text: str, url: str) -> None:
+    assert str(parse_http_address(text)) == url
+
+
+@pytest.mark.parametrize(
+    "text", ["", "host", "127.0.0.1:", "127.0.0.1:99999", "http://127.0.0.1:1x"]
+)
+def test_what_is_no_http_address_is_refused(text: str) -> None:
+    with pytest.raises(AddressError, match="expected HOST:PORT"):
+        parse_http_address(text)

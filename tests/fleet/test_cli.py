@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from contract.benchmark import BenchRun, RunStatus
+from contract.benchmark import RunStatus
 from contract.messages import Desired, Phase, Update, decode_message, encode_message
 from contract.topics import Leaf, topic_for
 from fleet.collecting.intake import Intake
@@ -21,7 +22,8 @@ from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database
 from support.brokers import Mosquitto
 from support.devices import DeviceClient, eventually
-from support.measurements import make_inventory, make_result, make_run
+from support.filling import fill as store_runs
+from support.measurements import make_result, make_run
 from support.stores import ON_BOTH
 
 Fill = Callable[..., None]
@@ -30,27 +32,7 @@ Fill = Callable[..., None]
 @pytest.fixture
 def fill(database: Database) -> Fill:
     """Store an inventory and runs of one device, as the collector does."""
-
-    def put(device: str, *runs: BenchRun, site: str = "lab", **inventory: Any) -> None:  # noqa: ANN401 - any field
-        messages = [
-            (Leaf.INVENTORY, make_inventory(device, site=site, **inventory)),
-            *(
-                (Leaf.RESULT, make_result(number, run, site=site, device=device))
-                for number, run in enumerate(runs, start=1)
-            ),
-        ]
-        deliveries = [
-            Delivery(
-                topic=topic_for(site, device, leaf),
-                payload=encode_message(message),
-                retained=False,
-                received_at=1_700_000_000.0,
-            )
-            for leaf, message in messages
-        ]
-        assert Intake(database).take(deliveries, now=1.0).quarantined == 0
-
-    return put
+    return functools.partial(store_runs, database)
 
 
 @pytest.fixture
@@ -274,6 +256,21 @@ def test_devices_tell_presence_completeness_and_variants(
     assert "missing 3" in ask("devices").stdout
     (refused,) = documents(ask("quarantine", "--json"))
     assert refused["topic"] == "edgewright/v1/lab/box/result"
+
+
+def test_devices_are_told_by_site_group_and_completeness_and_so_many(fill: Fill, ask: Ask) -> None:
+    fill("a", GOOD, groups=["pi"])
+    fill("b", GOOD, site="hall", first_seq=2)
+    fill("c", GOOD)
+
+    def told(*words: str) -> list[str]:
+        return [one["device"] for one in documents(ask("devices", "--json", *words))]
+
+    assert told() == ["b", "a", "c"]
+    assert told("--site", "lab", "--limit", "1") == ["a"]
+    assert told("--group", "pi") == ["a"]
+    assert told("--incomplete") == ["b"]
+    assert "No device is so." in ask("devices", "--site", "moon").stdout
 
 
 def test_an_unknown_device_gets_the_nearest_names(fill: Fill, ask: Ask) -> None:

@@ -24,10 +24,11 @@ PAGES = [
     "docs/scale-out.md",
     "docs/simulate.md",
     "docs/keeping.md",
+    "docs/api.md",
 ]
 #: These run until stopped, or need the network or a device online; only their options are checked.
 NOT_RUN = re.compile(
-    r"serve|agent run|fleet (?:ask|conform|deploy|simulate)|"
+    r"serve|agent run|fleet (?:api|ask|conform|deploy|simulate)|"
     r"--weights default|builder train|--weights \S+\.pt"
 )
 

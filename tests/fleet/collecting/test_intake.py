@@ -27,7 +27,7 @@ from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Accepted, Delivery, read_delivery
 from fleet.store.database import Database
 from fleet.store.quarantine import Quarantined, list_quarantine
-from fleet.store.roster import Device, completeness_of, find_device, list_devices
+from fleet.store.roster import Device, completeness_of_each, find_device, list_devices
 from fleet.store.schema import devices, epochs, results, samples
 from support.measurements import make_inventory, make_result, make_run
 from support.stores import ON_BOTH
@@ -89,7 +89,8 @@ def test_a_gap_holds_the_acknowledgement_back_until_it_is_filled(database: Datab
     first = take(database, *(deliver(encode_message(make_result(n))) for n in (1, 3, 4)))
     assert first.acks[0].epochs["e-1"].through == 1
     with database.reading() as connection:
-        assert completeness_of(connection, the_device(database)).missing == 1
+        device = the_device(database)
+        assert completeness_of_each(connection, [device])[device.id].missing == 1
     second = take(database, deliver(encode_message(make_result(2))))
     assert second.acks[0].epochs["e-1"].through == 4
 

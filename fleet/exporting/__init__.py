@@ -1,0 +1,1 @@
+"""What the fleet knows, as files that other programs read."""
