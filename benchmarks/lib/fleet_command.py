@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from benchmarks.lib.findings import Finding, print_findings
+from benchmarks.lib.fleet_choosing import measure_choosing
 from benchmarks.lib.fleet_decision import measure_decision
 from benchmarks.lib.fleet_drain import measure_drain
 from benchmarks.lib.fleet_growth import measure_growth
@@ -20,11 +21,12 @@ from benchmarks.lib.program import errors_reported
 from builder.progress_bar import ProgressBar
 
 _PROGRAM = "benchmarks/fleet.py"
-_PACKAGES = ("edgewright", "paho-mqtt", "sqlalchemy", "msgspec", "psycopg")
+_PACKAGES = ("edgewright", "paho-mqtt", "sqlalchemy", "msgspec", "numpy", "psycopg")
 _SECTIONS: Mapping[str, Callable[[FleetOccasion], Finding]] = {
     "drain": measure_drain,
     "growth": measure_growth,
     "decision": measure_decision,
+    "choosing": measure_choosing,
 }
 
 

@@ -69,6 +69,7 @@ class Batch:
         now: float,
     ) -> None:
         self.to_ack: set[int] = set()
+        self.to_decide: set[int] = set()
         self.stored = 0
         self.duplicates = 0
         self.quarantined = 0
@@ -202,6 +203,7 @@ class Batch:
             self._samples.append((outbox.id, seq, packed))
         outbox.close(seq, seq, is_live=not delivery.retained)
         self._digests[outbox.id, seq] = digest
+        self.to_decide.add(device_id)
         self.stored += 1
 
     def _tombstone(self, outbox: Outbox, stone: Tombstone, delivery: Delivery) -> None:
@@ -220,6 +222,7 @@ class Batch:
 
     def _inventory(self, device_id: int, inventory: Inventory) -> None:
         groups = inventory.groups
+        self.to_decide.add(device_id)
         self._change(
             device_id,
             inventory=msgspec.json.encode(inventory).decode(),

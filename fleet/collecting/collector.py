@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from fleet.collecting.decider import Decider
 from fleet.collecting.intake import Intake, Receipt
 from fleet.collecting.source import Source
 from fleet.errors import StoreUnavailableError
@@ -28,6 +29,8 @@ _ACK_EVERY_S = 0.25
 #: Acknowledged before the source closes at a stop; a device that floods cannot prolong it.
 _LAST_BATCHES = 10
 _STORE_RETRY_S = 1.0
+#: Under load devices are decided on once in so long, not after each batch.
+_DECIDE_EVERY_S = 0.5
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +60,12 @@ class Collector:
         on_ready: Callable[[], None],
         clock: Callable[[], float] = time.time,
         on_turn: Callable[[Turn], None] = lambda _: None,
+        decider: Decider | None = None,
     ) -> None:
         """Prepare; `on_ready` is called at the first time that the broker delivers to us.
 
-        `on_turn` is called once a batch.
+        `on_turn` is called once a batch. Without a decider, whoever asks for a recommendation
+        decides.
         """
         self._database = database
         self._intake = Intake(database)
@@ -72,6 +77,8 @@ class Collector:
         self._is_ready = False
         self._to_ack: set[int] = set()
         self._acked_at = 0.0
+        self._decider = decider
+        self._decided_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set, then store what was received by then."""
@@ -100,11 +107,25 @@ class Collector:
             if receipt is not None:
                 self._source.settle(deliveries)
                 self._to_ack |= receipt.to_ack
+                if self._decider is not None:
+                    self._decider.touch(receipt.to_decide)
             self._tell(deliveries, receipt)
         is_drained = len(waiting) < _BATCH
         if self._to_ack and (is_drained or time.monotonic() - self._acked_at > _ACK_EVERY_S):
             self._acknowledge()
+        if is_drained or time.monotonic() - self._decided_at > _DECIDE_EVERY_S:
+            self._decide()
         return bool(waiting)
+
+    def _decide(self) -> None:
+        if self._decider is None or self._decider.is_idle(now=self._clock()):
+            return
+        try:
+            self._decider.work(now=self._clock())
+        except StoreUnavailableError as error:
+            # They stay to be decided on.
+            _log.error("store out of order, deciding later reason=%s", error)
+        self._decided_at = time.monotonic()
 
     def _acknowledge(self) -> None:
         try:

@@ -23,6 +23,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Numbers of the devices that wait for an acknowledgement.
     to_ack: frozenset[int]
+    #: Numbers of the devices of which something came that bears on a choice.
+    to_decide: frozenset[int]
     stored: int
     duplicates: int
     quarantined: int
@@ -79,6 +81,7 @@ class Intake:
         first, second = self._take(read[:middle], now), self._take(read[middle:], now)
         return Receipt(
             to_ack=first.to_ack | second.to_ack,
+            to_decide=first.to_decide | second.to_decide,
             stored=first.stored + second.stored,
             duplicates=first.duplicates + second.duplicates,
             quarantined=first.quarantined + second.quarantined,
@@ -98,6 +101,7 @@ class Intake:
         self._catalogue.remember(batch.builds)
         return Receipt(
             to_ack=frozenset(batch.to_ack),
+            to_decide=frozenset(batch.to_decide),
             stored=batch.stored,
             duplicates=batch.duplicates,
             quarantined=batch.quarantined,

@@ -18,7 +18,9 @@ from fleet.authority.authority import Authority, fleet_access
 from fleet.authority.names import is_address
 from fleet.broker.doorkeeper import Doorkeeper
 from fleet.broker.embedded import EmbeddedBroker
+from fleet.choosing.policy import DEFAULT_POLICY
 from fleet.collecting.collector import Collector, Turn
+from fleet.collecting.decider import Decider
 from fleet.collecting.intake import Intake
 from fleet.collecting.upkeep import upkeep
 from fleet.errors import AddressError
@@ -46,6 +48,8 @@ class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
     broker: BrokerAddress | None
     listen: BrokerAddress
     authority: Path
+    #: The name or file of the policy under which decisions are kept up to date.
+    policy: str = DEFAULT_POLICY
     #: Share the results with other collectors on the same store.
     shared: bool = False
     #: Share them through a stream of this cluster, whose MQTT gateway is the broker.
@@ -96,7 +100,14 @@ def run_service(
         source = _source(where.inside, _client_id(database, options), options)
         if options.keep_samples_days is not None:
             stack.enter_context(upkeep(database, keep_samples_days=options.keep_samples_days))
-        Collector(database, source, on_ready=lambda: on_ready(ready), on_turn=on_turn).run(stop)
+        collector = Collector(
+            database,
+            source,
+            on_ready=lambda: on_ready(ready),
+            on_turn=on_turn,
+            decider=Decider(database, options.policy),
+        )
+        collector.run(stop)
 
 
 def _check(options: ServiceOptions) -> None:

@@ -13,7 +13,7 @@ import click
 from contract.address import parse_broker_url
 from fleet.address import parse_http_address, parse_listen_address
 from fleet.collecting.service import Ready, ServiceOptions, run_service
-from fleet.commands.options import authority_option, db_option, log_format_option
+from fleet.commands.options import authority_option, db_option, log_format_option, policy_option
 from fleet.garbage import expect_many_objects
 from fleet.jetstream.servers import parse_servers
 from fleet.logs import LogFormat, set_up_logging
@@ -62,6 +62,7 @@ from fleet.logs import LogFormat, set_up_logging
     help="Answer Prometheus at /metrics there, on loopback: what this collector counts.  "
     "[default: nowhere]",
 )
+@policy_option
 @authority_option
 @db_option
 @log_format_option
@@ -75,6 +76,7 @@ def serve(
     authority_folder: Path,
     store_url: str,
     log_format: LogFormat,
+    policy_name: str,
     metrics: str | None,
     shared: bool,
     verbose: bool,
@@ -83,6 +85,9 @@ def serve(
 
     Validates what devices send, stores it, and only then acknowledges it. Prints one line
     'ready broker=... store=...' as soon as messages arrive; logs go to standard error.
+
+    Devices are decided on under --policy as their results come; an edited file of it holds from
+    then on. Any other policy can be asked for all the same.
 
     On 127.0.0.1 the broker is open to everybody on this machine. On any other address, such
     as 0.0.0.0:8883, it speaks TLS alone and lets in who was enrolled ('edgewright-fleet
@@ -96,6 +101,7 @@ def serve(
         listen=parse_listen_address(listen),
         authority=authority_folder,
         shared=shared,
+        policy=policy_name,
         jetstream=parse_servers(stream_servers) if stream_servers else None,
         keep_samples_days=keep_samples_days,
         log_format=log_format,

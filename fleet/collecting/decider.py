@@ -1,0 +1,97 @@
+"""Keeps the decisions of a store up to date while results come in."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Iterable
+
+from fleet.choosing.policy import load_policy
+from fleet.errors import PolicyError
+from fleet.store.database import Database
+from fleet.store.deciding import choose
+from fleet.store.roster import device_ids
+
+_log = logging.getLogger(__name__)
+
+#: Devices decided on in one go: a fraction of a second, in which no result is stored.
+_AT_ONCE = 2000
+#: All devices are looked at once more after so long.
+_LOOK_AGAIN_S = 3600
+
+
+class Decider:
+    """Decides anew for devices whose evidence changed: those in a batch first, then all others.
+
+    The policy is read again before each go, so that an edited file holds from then on; while
+    it is malformed, the last one that was not holds.
+    """
+
+    def __init__(self, database: Database, policy_name: str) -> None:
+        """Prepare to go through all devices once.
+
+        Raises:
+            PolicyError: there is no such policy, or it is malformed.
+        """
+        self._database = database
+        self._policy_name = policy_name
+        self._policy = load_policy(policy_name)
+        #: Devices that something came from.
+        self._touched: set[int] = set()
+        #: Devices not looked at since the start or the last change of the policy; None for all.
+        self._others: deque[int] | None = None
+        self._began_at = 0.0
+
+    def is_idle(self, *, now: float) -> bool:
+        """Whether nothing is left to do until something comes."""
+        if self._touched or self._others is None or self._others:
+            return False
+        # A policy may ask for runs that are not too old.
+        return 0 <= now - self._began_at < _LOOK_AGAIN_S
+
+    def touch(self, devices: Iterable[int]) -> None:
+        """Note devices that something came from."""
+        self._touched.update(devices)
+
+    def work(self, *, now: float) -> None:
+        """Decide for some of those that wait.
+
+        Raises:
+            StoreUnavailableError: the store is out of order; they go on waiting.
+        """
+        self._read_policy()
+        if self._touched:
+            chosen = sorted(self._touched)[:_AT_ONCE]
+            self._choose(chosen, now)
+            self._touched.difference_update(chosen)
+            return
+        others = self._waiting(now)
+        chosen = list(itertools.islice(others, _AT_ONCE))
+        self._choose(chosen, now)
+        for _ in chosen:
+            others.popleft()
+
+    def _choose(self, devices: list[int], now: float) -> None:
+        decided = choose(self._database, self._policy, devices, now=now)
+        if decided:
+            changed = sum(one.pick != one.present for one in decided)
+            _log.debug("decided devices=%d changed=%d", len(decided), changed)
+
+    def _waiting(self, now: float) -> deque[int]:
+        if not self._others:
+            with self._database.reading() as connection:
+                self._others = deque(device_ids(connection))
+            self._began_at = now
+        return self._others
+
+    def _read_policy(self) -> None:
+        try:
+            policy = load_policy(self._policy_name)
+        except PolicyError as error:
+            _log.error("policy refused, the one before holds reason=%s", error)
+            return
+        if policy != self._policy:
+            _log.info("policy changed name=%s", policy.name)
+            self._policy = policy
+            self._others = None
