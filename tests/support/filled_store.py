@@ -41,7 +41,8 @@ from fleet.store.quarantine import list_quarantine, payload_of
 from fleet.store.recommendation import find_decision, recommend
 from fleet.store.retention import roll_up_samples
 from fleet.store.rollout import current_desired, plan_rollout, store_rollout
-from fleet.store.roster import completeness_of, list_devices
+from fleet.store.roster import completeness_of_each, list_devices
+from fleet.store.tokens import Role, create_token, list_tokens
 from support.measurements import make_inventory, make_result, make_run
 
 SITE = "lab"
@@ -89,6 +90,7 @@ def fill(database: Database) -> None:
         rollout = plan_rollout(connection, found, now=START + 900)
         store_rollout(connection, rollout, decision_id=found.id)
         add_to_group(connection, "lab-bench", [device])
+        create_token(connection, "dashboard", Role.READ, days=None, now=START + 900)
     assert rollout.desired is not None
     take(
         Update(
@@ -114,14 +116,16 @@ def told(database: Database) -> dict[str, Any]:
         document["quarantine"] = [(one, payload_of(connection, one.number)) for one in quarantined]
         known = list_devices(connection)
         numbers = [one.id for one in known]
+        document["tokens"] = list_tokens(connection)
         document["acks"] = acks_of(connection, numbers, now)
+        complete = completeness_of_each(connection, known)
         identities = identities_of(connection, numbers, now=now)
         choices = choices_of(connection, "most-accurate", numbers)
         for one in known:
             choice = choices.get(one.id)
             document[one.name] = {
                 "device": one,
-                "completeness": completeness_of(connection, one),
+                "completeness": complete[one.id],
                 "identity": identities[one.id],
                 "groups": groups_of(connection, one),
                 "runs": runs_of(connection, one),
