@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Iterable
+from pathlib import Path
 
 from fleet.choosing.policy import load_policy
 from fleet.errors import PolicyError
@@ -24,8 +25,8 @@ _LOOK_AGAIN_S = 3600
 class Decider:
     """Decides anew for devices whose evidence changed: those in a batch first, then all others.
 
-    The policy is read again before each go, so that an edited file holds from then on; while
-    it is malformed, the last one that was not holds.
+    An edited policy file holds from then on; while it is malformed, the last one that was not
+    holds.
     """
 
     def __init__(self, database: Database, policy_name: str) -> None:
@@ -36,6 +37,7 @@ class Decider:
         """
         self._database = database
         self._policy_name = policy_name
+        self._version = _version_of(policy_name)
         self._policy = load_policy(policy_name)
         #: Devices that something came from.
         self._touched: set[int] = set()
@@ -46,6 +48,8 @@ class Decider:
     def is_idle(self, *, now: float) -> bool:
         """Whether nothing is left to do until something comes."""
         if self._touched or self._others is None or self._others:
+            return False
+        if _version_of(self._policy_name) != self._version:
             return False
         # A policy may ask for runs that are not too old.
         return 0 <= now - self._began_at < _LOOK_AGAIN_S
@@ -61,6 +65,8 @@ class Decider:
             StoreUnavailableError: the store is out of order; they go on waiting.
         """
         self._read_policy()
+        if self.is_idle(now=now):
+            return
         if self._touched:
             chosen = sorted(self._touched)[:_AT_ONCE]
             self._choose(chosen, now)
@@ -86,6 +92,11 @@ class Decider:
         return self._others
 
     def _read_policy(self) -> None:
+        version = _version_of(self._policy_name)
+        if version == self._version:
+            return
+        # Before reading: what is written meanwhile has a version of its own.
+        self._version = version
         try:
             policy = load_policy(self._policy_name)
         except PolicyError as error:
@@ -95,3 +106,12 @@ class Decider:
             _log.info("policy changed name=%s", policy.name)
             self._policy = policy
             self._others = None
+
+
+def _version_of(policy_name: str) -> tuple[int, int, int] | None:
+    """Tells an edited file from the one before; None for a ready policy, which stays as it is."""
+    try:
+        found = Path(policy_name).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
