@@ -73,7 +73,7 @@ constraints = ["p95_ms 3"]
     answer = api.client.post("/api/v1/policies/check", content=toml)
     problem(answer, 422)
     told = [(one["place"], one["line"], one["column"]) for one in answer.json()["errors"]]
-    assert told == [("body.objectives[0]", 2, 15), ("body.groups.pi.constraints[0]", 4, 16)]
+    assert told == [("body.objectives[0]", 2, 20), ("body.groups.pi.constraints[0]", 4, 16)]
     answer = api.client.post("/api/v1/policies/check", content="name")
     problem(answer, 422)
     assert [(one["place"], one["line"]) for one in answer.json()["errors"]] == [("body", 1)]
