@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import http
 import logging
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -48,18 +47,16 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 )
 
 
-#: `body: objectives[0]: words`, or `body: words - at `$.objectives``.
-_IN_BODY = re.compile(
-    r"body: (?:(?P<field>[^\s:]+)(?: '[^']*')?: )?(?P<words>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?",
-    re.DOTALL,
-)
-
-
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong with a request: where, and what was expected."""
+    """One thing that is wrong with a request: where, and what was expected.
+
+    `line` and `column` are of a text in the body, counted from 1.
+    """
 
     place: str
     message: str
+    line: int | None = None
+    column: int | None = None
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +73,17 @@ class ProblemError(Exception):
     """Ends a request with a problem that is no error of the fleet's."""
 
     def __init__(
-        self, status: int, detail: str, *, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.errors = errors
         self.headers = headers
 
 
@@ -88,12 +91,12 @@ def answer_problem(
     status: int,
     detail: str,
     *,
-    errors: list[Fault] | None = None,
+    errors: Sequence[Fault] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer that tells a problem."""
     title = http.HTTPStatus(status).phrase
-    problem = Problem(title=title, status=status, detail=detail, errors=errors or [])
+    problem = Problem(title=title, status=status, detail=detail, errors=list(errors))
     given = dict(headers or {})
     if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
         given.setdefault("Retry-After", str(_RETRY_AFTER_S))
@@ -118,22 +121,13 @@ def _fleet_problem(request: Request, error: Exception) -> Response:
         _log.error(
             "request failed method=%s path=%a reason=%s", request.method, _path(request), error
         )
-    return answer_problem(status, str(error), errors=_faults(error))
-
-
-def _faults(error: Exception) -> list[Fault]:
-    """Where in a body a policy is wrong, taken from the words of the error."""
-    found = _IN_BODY.fullmatch(str(error)) if isinstance(error, PolicyError) else None
-    if found is None:
-        return []
-    place = found["field"] or found["path"]
-    return [Fault(place=f"body.{place}" if place else "body", message=found["words"])]
+    return answer_problem(status, str(error))
 
 
 def _own_problem(_request: Request, error: Exception) -> Response:
     if not isinstance(error, ProblemError):
         raise error
-    return answer_problem(error.status, error.detail, headers=error.headers)
+    return answer_problem(error.status, error.detail, errors=error.errors, headers=error.headers)
 
 
 def _wrong_request(_request: Request, error: Exception) -> Response:

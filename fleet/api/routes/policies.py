@@ -10,12 +10,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fleet.api.access import may_read
 from fleet.api.documents import answer, responses, schema_of
 from fleet.api.paging import DEFAULT_LIMIT, MAX_LIMIT
-from fleet.api.problem import ProblemError
+from fleet.api.problem import Fault, ProblemError
 from fleet.api.routes.devices import Chosen
 from fleet.api.service import Given
 from fleet.api.shelf import PolicyText
 from fleet.choosing.decision import Status
-from fleet.choosing.policy import parse_policy
+from fleet.choosing.mistake import mistakes_text
+from fleet.choosing.policy import Policy, policy_of
+from fleet.choosing.policy_document import read_document
 from fleet.reports.whatif import WhatIfReport, report_what_if
 from fleet.store.roster import numbers_of_devices
 from fleet.store.whatif import what_if
@@ -77,7 +79,7 @@ def check_policy(
     ] = DEFAULT_LIMIT,
 ) -> Response:
     """Check a policy, and say what it would change; nothing is stored."""
-    policy = parse_policy(text, source="body")
+    policy = _checked(text)
     if not service.checks.take():
         message = f"{service.checks.at_most} checks go through the fleet already; come again later"
         raise ProblemError(429, message, headers={"Retry-After": "10"})
@@ -88,3 +90,20 @@ def check_policy(
     report = report_what_if(policy.name, changes)
     told = [one for one in changes if one.changes or one.status is not Status.CHOSEN]
     return answer(msgspec.structs.replace(report, changes=told[:limit]))
+
+
+def _checked(text: str) -> Policy:
+    document = read_document(text, source="body")
+    if not document.mistakes:
+        return policy_of(document)
+    faults = [
+        Fault(
+            place=f"body.{one.where}" if one.where else "body",
+            message=f"{one.problem}; {one.advice}",
+            line=one.line,
+            column=one.column,
+        )
+        for one in document.mistakes
+    ]
+    detail = mistakes_text("body", document.mistakes)
+    raise ProblemError(422, detail, errors=faults)

@@ -31,7 +31,6 @@ from fleet.store.history import WhichRuns
 from fleet.store.roster import Which
 from support.filling import deliver, fill
 from support.measurements import make_result, make_run
-from support.stores import ON_BOTH
 
 EVERY = WhichRuns()
 
@@ -48,7 +47,6 @@ def rows_of(source: Source) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(written(source, Form.CSV).decode(), newline="")))
 
 
-@ON_BOTH
 def test_every_form_holds_every_result_once_in_order(database: Database) -> None:
     fill(database, "a", make_run("net-1"), make_run("net-2", status=RunStatus.OOM, p50_ms=1))
     fill(database, "b", make_run("net-3"), site="hall")

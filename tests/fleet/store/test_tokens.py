@@ -8,9 +8,6 @@ from contract.errors import TopicError
 from fleet.errors import TokenError
 from fleet.store.database import Database
 from fleet.store.tokens import Role, create_token, list_tokens, revoke_token, token_shown
-from support.stores import ON_BOTH
-
-pytestmark = ON_BOTH
 
 
 def test_a_token_holds_for_its_days_and_no_other_text_does(database: Database) -> None:
