@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import FactorAnalysis
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Kernel, WhiteKernel
@@ -18,8 +18,10 @@ from fleet.predicting.traits import Floats
 #: Main directions of the table by which the kernel is fitted; the others are mostly noise.
 _DIRECTIONS = 5
 #: Ranks of the covariances, and the fewest rows for each of them.
-_SHARED_FACTORS, _OWN_FACTORS = 4, 3
-_ROWS_A_FACTOR = 3
+_SHARED_RANK, _OWN_RANK = 6, 3
+_ROWS_A_RANK = 3
+#: Figures that never vary would leave nothing to divide by; this is a thousandth of one percent.
+_LEAST_VARIANCE = 1e-10
 #: Above this a teacher's residual tells how kinds of devices differ, not how boxes of one do.
 _STRANGE = 0.3
 _FEWEST_FAMILIAR = 9
@@ -36,7 +38,7 @@ class Lesson:
     2012, section 4.2). What devices with like traits share: a kernel of their traits, times
     the covariance of the whole table. What is each device's own: times the covariance of what is
     left where each teacher is predicted from the others. Either covariance is of a low rank
-    with a diagonal, by factor analysis.
+    with noise.
     """
 
     rows: Floats
@@ -91,7 +93,7 @@ def learn_rows(traits: Floats, rows: Floats) -> Lesson:
         weights=weights,
         residuals=residuals,
         novelties=novelties,
-        shared=_covariance(rows - mean, _SHARED_FACTORS),
+        shared=_covariance(rows - mean, _SHARED_RANK),
         own=_own(residuals, novelties),
         own_without=tuple(without[part] for part in parts),
     )
@@ -118,15 +120,17 @@ def _own(residuals: Floats, novelties: Floats) -> Floats:
     """Covariance of what is a device's own, from the devices that have others like them."""
     order = np.argsort(novelties, kind="stable")
     familiar = max(_FEWEST_FAMILIAR, int((novelties <= _STRANGE).sum()))
-    return _covariance(residuals[order[:familiar]], _OWN_FACTORS)
+    return _covariance(residuals[order[:familiar]], _OWN_RANK)
 
 
-def _covariance(rows: Floats, factors: int) -> Floats:
-    """Low-rank covariance with a diagonal, of rows that have no mean."""
-    count = max(1, min(factors, len(rows) // _ROWS_A_FACTOR))
-    # With their mirror images they have none at all.
-    both = np.vstack([rows, -rows])
-    fitted = FactorAnalysis(count, tol=1e-3, max_iter=1000).fit(both)
-    loadings = fitted.components_
-    found: Floats = loadings.T @ loadings + np.diag(fitted.noise_variance_ + 1e-10)
+def _covariance(rows: Floats, rank: int) -> Floats:
+    """Low-rank covariance with equal noise on all units, of rows that have no mean.
+
+    Probabilistic principal components: Tipping and Bishop, Journal of the Royal Statistical
+    Society B 61(3), 1999.
+    """
+    count = max(1, min(rank, len(rows) // _ROWS_A_RANK))
+    # With their mirror images they have no mean at all.
+    fitted = PCA(count, random_state=0).fit(np.vstack([rows, -rows]))
+    found: Floats = fitted.get_covariance() + _LEAST_VARIANCE * np.eye(rows.shape[1])
     return found
