@@ -31,11 +31,13 @@ from fleet.commands.options import (
 from fleet.commands.printing import console, print_json
 from fleet.commands.quarantine import quarantine
 from fleet.commands.serve import serve
+from fleet.commands.simulate import simulate
 from fleet.commands.whatif import whatif
 from fleet.errors import (
     AddressError,
     FleetError,
     OrderError,
+    PlanError,
     PolicyError,
     UnknownDecisionError,
     UnknownDeviceError,
@@ -66,6 +68,7 @@ _WRONG_USE = (
     AddressError,
     BrokerUrlError,
     OrderError,
+    PlanError,
     PolicyError,
     TopicError,
     UnknownDecisionError,
@@ -110,6 +113,7 @@ for _command in (
     whatif,
     quarantine,
     group,
+    simulate,
 ):
     cli.add_command(_command)
 

@@ -66,6 +66,10 @@ class UnknownDecisionError(FleetError):
     """No decision has that number."""
 
 
+class PlanError(FleetError):
+    """What is asked of a simulation makes no sense."""
+
+
 class UnknownMessageError(FleetError):
     """No refused message has that number."""
 

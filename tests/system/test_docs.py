@@ -15,10 +15,18 @@ from support.brokers import Mosquitto
 from support.processes import PATIENCE_S, Fleet, Process, program, run
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/guide.md", "docs/builder.md", "docs/agent.md", "docs/deploy.md"]
+PAGES = [
+    "README.md",
+    "docs/guide.md",
+    "docs/builder.md",
+    "docs/agent.md",
+    "docs/deploy.md",
+    "docs/simulate.md",
+]
 #: These run until stopped, or need the network or a device online; only their options are checked.
 NOT_RUN = re.compile(
-    r"serve|agent run|fleet (?:ask|deploy)|--weights default|builder train|--weights \S+\.pt"
+    r"serve|agent run|fleet (?:ask|deploy|simulate)|--weights default|builder train"
+    r"|--weights \S+\.pt"
 )
 
 

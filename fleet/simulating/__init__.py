@@ -1,0 +1,1 @@
+"""A fleet that does not exist: devices with modelled speeds that speak the real contract."""
