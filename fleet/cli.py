@@ -29,6 +29,7 @@ from fleet.commands.options import (
     policy_option,
 )
 from fleet.commands.printing import console, print_json
+from fleet.commands.predict import predict
 from fleet.commands.quarantine import quarantine
 from fleet.commands.serve import serve
 from fleet.commands.simulate import simulate
@@ -111,6 +112,7 @@ for _command in (
     broker_config,
     ask_command,
     whatif,
+    predict,
     quarantine,
     group,
     simulate,

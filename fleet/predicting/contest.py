@@ -73,24 +73,24 @@ class Worlds:
 
     def _excess(self, constraint: Constraint) -> Floats:
         """How far beyond a limit, as `Constraint.excess`, [S, U]."""
-        costs = self._costs(constraint.metric)
-        limit = constraint.limit if constraint.operator is Operator.AT_MOST else -constraint.limit
-        unit = constraint.excess(constraint.limit + 1.0) or constraint.excess(constraint.limit - 1.0)
-        found: Floats = np.maximum(0.0, costs - limit) * unit
+        sign = 1.0 if constraint.operator is Operator.AT_MOST else -1.0
+        a_unit_beyond = constraint.excess(constraint.limit + sign)
+        beyond = self._costs(constraint.metric) - sign * constraint.limit
+        found: Floats = np.maximum(0.0, beyond) * a_unit_beyond
         return found
 
     def _ties_with_best(self, metric: Metric, left: Bools) -> Bools:
         costs = np.where(left, self._costs(metric), np.inf)
-        best = costs.argmin(axis=1)
         if metric not in _SAME_EVERYWHERE:
             lowest = costs.min(axis=1, keepdims=True)
             found: Bools = (costs <= lowest * (1.0 + MATERIAL_SHARE)) | (costs == lowest)
             return found
-        ties = np.array(
-            [[is_tie(metric, one, other) for other in self.candidates] for one in self.candidates]
-        )
-        found = ties[best]
-        return found
+        best, place = np.unique(costs.argmin(axis=1), return_inverse=True)
+        ties = [
+            [is_tie(metric, self.candidates[one], other) for other in self.candidates]
+            for one in best
+        ]
+        return np.array(ties, dtype=np.bool_)[place]
 
 
 #: What a variant has whatever it runs on.
@@ -99,6 +99,6 @@ _SAME_EVERYWHERE = frozenset({Metric.SIZE_MB, Metric.TOP1, Metric.TOP3, Metric.T
 
 def _least(costs: Floats) -> Bools:
     """Mark the first of the lowest in each row."""
-    found = np.zeros(costs.shape, dtype=bool)
+    found = np.zeros(costs.shape, dtype=np.bool_)
     found[np.arange(len(costs)), costs.argmin(axis=1)] = True
     return found

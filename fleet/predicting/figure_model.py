@@ -61,7 +61,7 @@ def learn(traits: Floats, table: Floats, teachers: NDArray[np.intp]) -> FigureMo
     for _ in range(0 if known.all() else _FILLINGS):
         for row in np.flatnonzero(~known.all(axis=1)):
             has = np.flatnonzero(known[row])
-            rows[row] = lesson.without(row).given(has, rows[row, has]).mean
+            rows[row] = lesson.without(int(row)).given(has, rows[row, has]).mean
         lesson = learn_rows(traits[teachers], rows)
     priors, novelties = lesson.apply(traits)
     priors[teachers] = lesson.rows - lesson.residuals

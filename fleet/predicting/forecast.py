@@ -14,6 +14,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     Figures are medians of what is expected, given that it runs.
     """
 
+    #: Says so wherever a document ends up.
+    predicted: bool = True
     ref: Ref
     p50_ms: float
     p50_interval_ms: Interval
@@ -39,8 +41,9 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     measured: int
     #: Variants and thread counts that the device could measure, those measured among them.
     possible: int
-    #: Devices that this was learnt from.
+    #: Devices that this was learnt from, and those of them with the same processor.
     teachers: int
+    kin: int
     #: Why nothing is predicted; None where something is.
     obstacle: str | None = None
     #: Best of what is measured, by the policy; None where nothing is.

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from contract.interval import Z95, Interval
-from fleet.choosing.candidate import Candidate
 from fleet.choosing.decision import Ref
 from fleet.choosing.metric import BYTES_PER_MB, Metric
 from fleet.choosing.terms import Terms
@@ -18,12 +16,12 @@ from fleet.predicting.belief import Belief
 from fleet.predicting.contest import Bools, Worlds
 from fleet.predicting.fleet_model import FEWEST_TEACHERS, TEACHING_SHARE, FleetModel
 from fleet.predicting.forecast import Forecast, Prediction
-from fleet.predicting.standing import Standing, Unit
+from fleet.predicting.record import DeviceRecord, Unit
 from fleet.predicting.traits import Floats
 
 _WORLDS = 512
 #: A smaller chance to change the decision is not worth a measurement.
-_WORTH_MEASURING = 0.05
+_WORTH_MEASURING = 0.02
 _PROPOSALS = 3
 
 
@@ -50,20 +48,21 @@ def forecast(fleet: FleetModel, device: int, terms: Terms, *, seed: int = 0) -> 
 
     Args:
         fleet: what was learnt.
-        device: row of `fleet.standings`.
+        device: row of `fleet.records`.
         terms: limits and objectives of this device.
         seed: of the draws.
     """
-    standing = fleet.standings[device]
-    possible = standing.refs(fleet.known)
-    measured = standing.measured
+    record = fleet.records[device]
+    possible = record.refs(fleet.known)
+    measured = record.measured
     base = Forecast(
-        site=standing.site,
-        device=standing.device,
+        site=record.site,
+        device=record.device,
         policy=terms.policy,
         measured=len(measured),
         possible=len(possible),
         teachers=int((fleet.teachers != device).sum()),
+        kin=fleet.kin(device),
     )
     if not fleet.models:
         return msgspec.structs.replace(
@@ -72,7 +71,9 @@ def forecast(fleet: FleetModel, device: int, terms: Terms, *, seed: int = 0) -> 
             next=tuple(ref for unit, ref in possible.items() if unit not in measured),
         )
     beliefs = fleet.beliefs(device)
-    field = _field(fleet, standing, possible, beliefs, np.random.default_rng(seed))
+    told = {*metrics_of(terms), Metric.PEAK_RSS_MB}
+    drawn = {metric: belief for metric, belief in beliefs.items() if metric in told}
+    field = _field(fleet, record, possible, drawn, np.random.default_rng(seed))
     best = field.worlds.best(terms)
     present = field.worlds.pick(terms, field.measured)
     changed = np.ones(len(best), dtype=bool) if present is None else ~best[:, present]
@@ -83,16 +84,21 @@ def forecast(fleet: FleetModel, device: int, terms: Terms, *, seed: int = 0) -> 
         _prediction(fleet, field, beliefs, unit, best=best.mean(axis=0), changes=changes)
         for unit in sorted(order, key=lambda one: -best[:, one].mean())
     ]
+    worth = [one for one in order[:_PROPOSALS] if changes[one] > 0 and change >= _WORTH_MEASURING]
     return msgspec.structs.replace(
         base,
         present=None if present is None else field.refs[present],
         change=change,
-        next=tuple(
-            field.refs[one] for one in order[:_PROPOSALS] if changes[one] > 0
-        ) if change >= _WORTH_MEASURING else (),
+        next=tuple(field.refs[one] for one in worth),
         predictions=tuple(predictions),
         unknown=tuple(ref for unit, ref in possible.items() if unit not in field.units),
     )
+
+
+def metrics_of(terms: Terms) -> list[Metric]:
+    """Figures that limits and objectives look at."""
+    limits = [one.metric for one in terms.constraints]
+    return [*limits, *(one.metric for one in terms.objectives)]
 
 
 def _obstacle(fleet: FleetModel) -> str:
@@ -104,20 +110,21 @@ def _obstacle(fleet: FleetModel) -> str:
 
 def _field(
     fleet: FleetModel,
-    standing: Standing,
+    record: DeviceRecord,
     possible: Mapping[Unit, Ref],
     beliefs: Mapping[Metric, Belief],
     draw: np.random.Generator,
 ) -> _Field:
-    own = standing.measured
+    own = record.measured
     column = {unit: number for number, unit in enumerate(fleet.units)}
     units = tuple(unit for unit in possible if unit in own or unit in column)
     candidates = tuple(own.get(unit) or fleet.known[unit] for unit in units)
     fails = np.array(
         [
-            float(own[unit].failure is not None) if unit in own else fleet.tally.chance(unit, standing)
+            fleet.tally.chance(unit, record) if unit not in own else own[unit].failure is not None
             for unit in units
-        ]
+        ],
+        dtype=np.float64,
     )
     shape = (_WORLDS, len(units))
     drawn: dict[Metric, Floats] = {}
@@ -133,9 +140,7 @@ def _field(
     return _Field(
         units=units,
         refs=tuple(possible[unit] for unit in units),
-        worlds=Worlds(
-            candidates=candidates, drawn=drawn, runs=draw.random(shape) >= fails
-        ),
+        worlds=Worlds(candidates=candidates, drawn=drawn, runs=draw.random(shape) >= fails),
         measured=np.array([unit in own for unit in units]),
         fails=fails,
     )

@@ -22,7 +22,7 @@ class Unit(msgspec.Struct, frozen=True, order=True):
     share: float
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One device: its inventory, None where it has told none, and its latest current runs."""
 
     site: str
@@ -34,6 +34,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """`site/device`."""
         return f"{self.site}/{self.device}"
+
+    @property
+    def processor(self) -> str | None:
+        """Model of the processor."""
+        return self.inventory.cpu_model if self.inventory else None
 
     @property
     def cores(self) -> int:
@@ -73,15 +78,15 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return {unit: found[unit] for unit in sorted(found)}
 
 
-def catalogue(standings: Iterable[Standing]) -> dict[Unit, Candidate]:
+def known_units(records: Iterable[DeviceRecord]) -> dict[Unit, Candidate]:
     """A candidate for every unit that any device has run well, in order.
 
     Its file size, accuracy and shape are those of the variant everywhere; its other figures
     are of some device and mean nothing elsewhere.
     """
     found: dict[Unit, Candidate] = {}
-    for standing in sorted(standings, key=lambda one: one.name):
-        for unit, candidate in standing.measured.items():
+    for record in sorted(records, key=lambda one: one.name):
+        for unit, candidate in record.measured.items():
             if candidate.failure is None:
                 found.setdefault(unit, candidate)
     return {unit: found[unit] for unit in sorted(found)}
