@@ -28,8 +28,8 @@ from fleet.commands.options import (
     json_option,
     policy_option,
 )
-from fleet.commands.printing import console, print_json
 from fleet.commands.predict import predict
+from fleet.commands.printing import console, print_json
 from fleet.commands.quarantine import quarantine
 from fleet.commands.serve import serve
 from fleet.commands.simulate import simulate

@@ -33,7 +33,7 @@ class Play:
 
 
 def play(fleet: FleetModel, row: int, device: SimulatedDevice, terms: Terms) -> Play:
-    """Measure the baseline, then what the forecast says until it says nothing or a third is done."""
+    """Measure the baseline, then what the forecast says, until a third of all is done."""
     runs = {ref_of(one): one for one in device.record.candidates}
     measured = list(device.start)
     while True:
@@ -58,7 +58,7 @@ def by_macs(device: SimulatedDevice, terms: Terms) -> list[Candidate]:
 def by_popularity(
     device: SimulatedDevice, terms: Terms, teachers: Sequence[SimulatedDevice]
 ) -> list[Candidate]:
-    """Order to measure in: what most devices of its kind chose, then most devices, then by chance."""
+    """Order to measure in: what most of its kind chose, then what most chose, then by chance."""
     own: Counter[tuple[str, bool]] = Counter()
     every: Counter[tuple[str, bool]] = Counter()
     for one in teachers:
@@ -88,7 +88,7 @@ def outcome(device: SimulatedDevice, runs: Sequence[Candidate], terms: Terms) ->
 
 
 def is_fast_enough(device: SimulatedDevice, runs: Sequence[Candidate], terms: Terms) -> bool:
-    """Whether the fastest of `runs` within the limits is, in truth, within 3 % of the fastest of all."""
+    """Whether the fastest of `runs` within the limits is truly within 3 % of the best of all."""
     true = device.true_p95_ms
     every = [true[ref_of(one)] for one in device.record.candidates if _fits(one, terms)]
     found = [true[ref_of(one)] for one in runs if _fits(one, terms)]
@@ -106,7 +106,7 @@ def is_as_good(device: SimulatedDevice, runs: Sequence[Candidate], terms: Terms)
     if best.status is Status.NEAREST_MISS:
         return found.pick == best.pick
     measured = device.record.measured
-    wanted, got = (measured[device.record.unit_of(one.pick)] for one in (best, found))
+    wanted, got = (measured[device.record.unit_of(pick)] for pick in (best.pick, found.pick))
     metric = first_difference(wanted, got, terms.objectives)
     return metric is None or metric.cost(got) <= metric.cost(wanted)
 

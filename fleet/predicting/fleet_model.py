@@ -134,7 +134,7 @@ def _learn(
     rows: Sequence[int],
 ) -> FigureModel | None:
     """Model of one figure; None where too few have measured it."""
-    table = np.array([_logarithms(metric, one, units) for one in records])
+    table = figure_table(metric, records, units)
     teachers = np.array(
         [row for row in rows if not np.isnan(table[row]).all()],
         dtype=np.intp,
@@ -144,8 +144,12 @@ def _learn(
     return learn(traits, table, teachers)
 
 
+def figure_table(metric: Metric, records: Sequence[DeviceRecord], units: Sequence[Unit]) -> Floats:
+    """Logarithms of a figure, [records, units]; NaN where it was not measured or the run failed."""
+    return np.array([_logarithms(metric, one, units) for one in records])
+
+
 def _logarithms(metric: Metric, record: DeviceRecord, units: Sequence[Unit]) -> Floats:
-    """Logarithms of a figure, [units]; NaN where it was not measured or the run failed."""
     measured = record.measured
     return np.array([_logarithm(metric, measured.get(unit)) for unit in units], dtype=np.float64)
 
