@@ -13,9 +13,9 @@ from benchmarks.lib.coldstart_fleet import SimulatedDevice, World, devices
 from benchmarks.lib.coldstart_play import (
     BUDGET_SHARE,
     Play,
+    Votes,
     by_chance,
     by_macs,
-    by_popularity,
     is_as_good,
     is_fast_enough,
     play,
@@ -100,7 +100,7 @@ def measure_known(pupils: int, progress: Progress) -> Finding:
         every = list(itertools.islice(devices(world, _SEED), _TEACHERS + pupils))
         one = class_of(every[:_TEACHERS], every[_TEACHERS:])
         heats += [
-            _heat(world, terms, [one], progress, f"{world.value}, {terms.policy}")
+            hold(world, terms, [one], progress, f"{world.value}, {terms.policy}")
             for terms in policies()
         ]
     return _finding("New devices, of kinds that have taught", heats)
@@ -112,7 +112,7 @@ def measure_unseen(pupils: int, progress: Progress) -> Finding:
     for world in World:
         classes = [_without(kind.name, world, pupils) for kind in device_classes()]
         heats += [
-            _heat(world, terms, classes, progress, f"{world.value}, {terms.policy}")
+            hold(world, terms, classes, progress, f"{world.value}, {terms.policy}")
             for terms in policies()
         ]
     return _finding("New devices, of kinds that nobody has measured", heats)
@@ -126,9 +126,10 @@ def _without(kind: str, world: World, pupils: int) -> Class:
     )
 
 
-def _heat(
-    world: World, terms: Terms, classes: Sequence[Class], progress: Progress, title: str
+def hold(
+    world: World, terms: Terms, classes: Sequence[Class], progress: Progress, title: str = "playing"
 ) -> Heat:
+    """Let all pupils of `classes` measure under one policy, each in every way."""
     is_by_latency = terms.objectives[0].metric is Metric.P95_MS
     is_found = is_fast_enough if is_by_latency else is_as_good
     total = sum(len(one.pupils) for one in classes)
@@ -136,10 +137,11 @@ def _heat(
     held: list[bool] = []
     done = 0
     for one in classes:
+        votes = Votes(one.teachers, terms)
         for number, pupil in enumerate(one.pupils):
             played = play(one.fleet, len(one.teachers) + number, pupil, terms)
             held += _held(pupil, played)
-            for way, runs in _ways(one, pupil, terms, played).items():
+            for way, runs in _ways(votes, pupil, terms, played).items():
                 share = len(runs) / len(pupil.record.candidates)
                 tallies.setdefault(way, []).append((is_found(pupil, runs, terms), share))
             done += 1
@@ -157,12 +159,12 @@ def _heat(
 
 
 def _ways(
-    one: Class, pupil: SimulatedDevice, terms: Terms, played: Play
+    votes: Votes, pupil: SimulatedDevice, terms: Terms, played: Play
 ) -> Mapping[str, Sequence[Candidate]]:
     """What each way measures: the rules as many as the predictor, and a third of all."""
     runs = pupil.record.candidates
     orders: dict[str, list[Candidate]] = {
-        "favourites of the kind": by_popularity(pupil, terms, one.teachers),
+        "favourites of the kind": votes.order(pupil, terms),
         "least MACs": by_macs(pupil, terms),
         "by chance": by_chance(pupil, terms),
     }
@@ -204,8 +206,8 @@ def _finding(title: str, heats: Sequence[Heat]) -> Finding:
     remarks.append(
         f"{heats[0].devices} devices with {heats[0].variants_and_threads} variants and thread "
         f"counts, {_TEACHERS} teachers that measured everything; found: the fastest within the "
-        "limits is truly within 3 % of the best; under 'most-accurate', the policy finds its choice "
-        "of all no better"
+        "limits is truly within 3 % of the best; under 'most-accurate', the policy finds its "
+        "choice of all no better"
     )
     return Finding(document=Heats(heats=list(heats)), tables=tables, remarks=remarks)
 

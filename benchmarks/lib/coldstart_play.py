@@ -55,23 +55,26 @@ def by_macs(device: SimulatedDevice, terms: Terms) -> list[Candidate]:
     return sorted(_eligible(device, terms), key=lambda one: (one.macs, -one.threads))
 
 
-def by_popularity(
-    device: SimulatedDevice, terms: Terms, teachers: Sequence[SimulatedDevice]
-) -> list[Candidate]:
-    """Order to measure in: what most of its kind chose, then what most chose, then by chance."""
-    own: Counter[tuple[str, bool]] = Counter()
-    every: Counter[tuple[str, bool]] = Counter()
-    for one in teachers:
-        pick = outcome(one, one.record.candidates, terms).pick
-        if pick is not None:
-            every[pick.variant, pick.threads == 1] += 1
-            own[pick.variant, pick.threads == 1] += one.kind == device.kind
+class Votes:
+    """What teachers would choose under one policy, by kind."""
 
-    def popularity(one: Candidate) -> tuple[int, int]:
-        key = one.variant, one.threads == 1
-        return -own[key], -every[key]
+    def __init__(self, teachers: Sequence[SimulatedDevice], terms: Terms) -> None:
+        self._own: Counter[tuple[str, str, bool]] = Counter()
+        self._every: Counter[tuple[str, bool]] = Counter()
+        for one in teachers:
+            pick = outcome(one, one.record.candidates, terms).pick
+            if pick is not None:
+                self._own[one.kind, pick.variant, pick.threads == 1] += 1
+                self._every[pick.variant, pick.threads == 1] += 1
 
-    return sorted(by_chance(device, terms), key=popularity)
+    def order(self, device: SimulatedDevice, terms: Terms) -> list[Candidate]:
+        """Order to measure in: what most of its kind chose, then what most did."""
+
+        def popularity(one: Candidate) -> tuple[int, int]:
+            key = one.variant, one.threads == 1
+            return -self._own[device.kind, *key], -self._every[key]
+
+        return sorted(by_chance(device, terms), key=popularity)
 
 
 def outcome(device: SimulatedDevice, runs: Sequence[Candidate], terms: Terms) -> Outcome:

@@ -59,8 +59,8 @@ def measure_zero(count: int, progress: Progress) -> Finding:
             f"{one.found:.1%}",
         )
     remark = (
-        f"the first {FEWEST_TEACHERS} devices and the first {_PIONEERS_OF_A_KIND} of each processor "
-        "measure everything; the others what the predictor says, at most a third"
+        f"the first {FEWEST_TEACHERS} devices and the first {_PIONEERS_OF_A_KIND} of each "
+        "processor measure everything; the others what the predictor says, at most a third"
     )
     return Finding(document=FleetsFromZero(fleets=fleets), tables=[table], remarks=[remark])
 
