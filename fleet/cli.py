@@ -34,6 +34,7 @@ from fleet.commands.options import (
     policy_option,
 )
 from fleet.commands.policies import policies
+from fleet.commands.predict import predict
 from fleet.commands.printing import console, print_json
 from fleet.commands.quarantine import quarantine
 from fleet.commands.retain import retain
@@ -125,6 +126,7 @@ for _command in (
     conform,
     ask_command,
     whatif,
+    predict,
     quarantine,
     group,
     policies,

@@ -62,6 +62,10 @@ class AuthorityMissingError(AuthorityError):
     """There is no such folder where one is expected."""
 
 
+class MissingExtraError(FleetError):
+    """A package is not installed; the message says which extra brings it."""
+
+
 class PolicyError(FleetError):
     """A policy is malformed; the message names file, place, expected, got and what to do."""
 

@@ -1,0 +1,1 @@
+"""What a device has not measured yet, predicted from devices like it: numpy and scikit-learn."""
