@@ -29,6 +29,7 @@ broker = "mqtts://192.168.1.10:8883" # or mqtt:// without TLS
 bundles = "bundles"      # folder with set.json, relative to this file
 state_dir = "state"      # outbox and active variant live here
 threads = [1, 4]         # thread counts to measure; default [1]
+variants = ["net-base"]  # measure these alone and the baseline; default all of the set
 memory_limit_mb = 420    # 10^6 bytes for one worker; default no limit
 timeout_s = 120          # for one variant, its start included
 mode = "quick"           # or "sustained": each variant until its latency has settled
@@ -77,6 +78,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     threads: Annotated[list[Positive], msgspec.Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: [1],
     )
+    variants: list[str] = []
     memory_limit_mb: _Some | None = None
     timeout_s: _Some = 120.0
     mode: Mode = Mode.QUICK

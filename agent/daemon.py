@@ -252,9 +252,11 @@ class Daemon:
         if shelf is None or self._keeper.backlog > 0:
             return
         state = self._present_sweep(shelf)
-        if state.finished_at is not None:
+        wanted = plan(shelf, self._config.threads, frozenset(self._config.variants) or None)
+        jobs = [job for job in wanted if job.key not in state.done]
+        # The configuration may name more than it did when the sweep was finished.
+        if state.finished_at is not None and not jobs:
             return
-        jobs = [job for job in plan(shelf, self._config.threads) if job.key not in state.done]
         sweep = self._sweep(shelf, state)
         extra = fields(
             sweep_id=state.sweep_id,

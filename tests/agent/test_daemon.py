@@ -191,6 +191,23 @@ def test_another_bundle_set_is_noticed_and_measured(
     assert agent.stop() == 0
 
 
+def test_it_measures_the_variants_that_it_is_told_to_and_later_others_in_the_same_sweep(
+    mosquitto: Mosquitto, fleet_end: FleetEnd, make_agent: MakeAgent, good_set: Path
+) -> None:
+    fleet_end.is_obliging = True
+    few = make_agent(mosquitto.url, good_set, "--once", more='variants = ["tiny-sq8"]\n')
+    few.start()
+    assert few.wait() == 0, few.log.read_text()
+    assert sorted(stored(fleet_end)) == ["tiny-base", "tiny-sq8"]
+    assert fleet_end.inventories()[-1].variants == ["tiny-dq8", "tiny-base", "tiny-sq8"]
+
+    more = make_agent(mosquitto.url, good_set, "--once", more='variants = ["tiny-dq8"]\n')
+    more.start()
+    assert more.wait() == 0, more.log.read_text()
+    assert sorted(stored(fleet_end)) == VARIANTS, "what was measured is not measured again"
+    assert len({one.run.sweep_id for one in fleet_end.results()}) == 1
+
+
 def test_failures_are_delivered_like_any_other_result(
     mosquitto: Mosquitto, fleet_end: FleetEnd, make_agent: MakeAgent, good_set: Path
 ) -> None:
