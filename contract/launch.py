@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import NoReturn
 
 _OURS = frozenset({"contract", "builder", "agent", "fleet"})
 
@@ -17,15 +18,23 @@ def launch(module: str, *, extra: str) -> None:
     try:
         command_line = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if not missing or missing in _OURS:
-            raise
-        sys.stderr.write(
-            f"edgewright-{extra} needs the package '{missing}', which is not installed: "
-            f"pip install 'edgewright[{extra}]'\n",
-        )
-        raise SystemExit(2) from None
+        _tell_missing(error, extra)
     except KeyboardInterrupt:
         # Nothing was begun yet, so that nothing is to be said of it.
         raise SystemExit(1) from None
-    command_line.main()
+    try:
+        command_line.main()
+    except ModuleNotFoundError as error:
+        # Commands may be imported when they are asked for.
+        _tell_missing(error, extra)
+
+
+def _tell_missing(error: ModuleNotFoundError, extra: str) -> NoReturn:
+    missing = (error.name or "").partition(".")[0]
+    if not missing or missing in _OURS:
+        raise error
+    sys.stderr.write(
+        f"edgewright-{extra} needs the package '{missing}', which is not installed: "
+        f"pip install 'edgewright[{extra}]'\n",
+    )
+    raise SystemExit(2) from None

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from contract.errors import BrokerUrlError, TopicError
 from contract.exits import Exit
-from fleet.commands.api import api
-from fleet.commands.apply import apply_command
-from fleet.commands.ask import ask_command
-from fleet.commands.backup import backup, restore_command
-from fleet.commands.broker_config import broker_config
-from fleet.commands.conform import conform
-from fleet.commands.deploy import deploy
-from fleet.commands.devices import devices
-from fleet.commands.enroll import enroll, revoke
-from fleet.commands.explain import explain
-from fleet.commands.export import export
-from fleet.commands.group import group
-from fleet.commands.policies import policies
-from fleet.commands.predict import predict
-from fleet.commands.quarantine import quarantine
-from fleet.commands.recommendations import recommendations
-from fleet.commands.results import results
-from fleet.commands.retain import retain
-from fleet.commands.serve import serve
-from fleet.commands.simulate import simulate
-from fleet.commands.token import token
-from fleet.commands.whatif import whatif
 from fleet.errors import (
     AddressError,
     FleetError,
@@ -56,8 +35,48 @@ _WRONG_USE = (
 )
 
 
+#: Where each command stands. It is imported when it is asked for: all of them together take a
+#: second.
+_COMMANDS = {
+    "api": "fleet.commands.api:api",
+    "apply": "fleet.commands.apply:apply_command",
+    "ask": "fleet.commands.ask:ask_command",
+    "backup": "fleet.commands.backup:backup",
+    "broker-config": "fleet.commands.broker_config:broker_config",
+    "conform": "fleet.commands.conform:conform",
+    "deploy": "fleet.commands.deploy:deploy",
+    "devices": "fleet.commands.devices:devices",
+    "enroll": "fleet.commands.enroll:enroll",
+    "explain": "fleet.commands.explain:explain",
+    "export": "fleet.commands.export:export",
+    "group": "fleet.commands.group:group",
+    "policies": "fleet.commands.policies:policies",
+    "predict": "fleet.commands.predict:predict",
+    "quarantine": "fleet.commands.quarantine:quarantine",
+    "recommendations": "fleet.commands.recommendations:recommendations",
+    "restore": "fleet.commands.backup:restore_command",
+    "results": "fleet.commands.results:results",
+    "retain": "fleet.commands.retain:retain",
+    "revoke": "fleet.commands.enroll:revoke",
+    "serve": "fleet.commands.serve:serve",
+    "simulate": "fleet.commands.simulate:simulate",
+    "token": "fleet.commands.token:token",
+    "whatif": "fleet.commands.whatif:whatif",
+}
+
+
 class _Group(click.Group):
-    """Turns the fleet's errors into one line and an exit code."""
+    """Finds commands by name, and turns the fleet's errors into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         try:
@@ -79,35 +98,6 @@ def cli() -> None:
 
     Exit codes: 0 done, 1 failed, 2 wrong use. A nearest miss is an answer, not a failure.
     """
-
-
-for _command in (
-    api,
-    serve,
-    enroll,
-    revoke,
-    deploy,
-    broker_config,
-    conform,
-    devices,
-    results,
-    recommendations,
-    explain,
-    apply_command,
-    ask_command,
-    whatif,
-    predict,
-    quarantine,
-    group,
-    policies,
-    simulate,
-    retain,
-    backup,
-    restore_command,
-    export,
-    token,
-):
-    cli.add_command(_command)
 
 
 def main() -> None:

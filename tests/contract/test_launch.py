@@ -34,6 +34,14 @@ def test_a_missing_extra_ends_in_one_line_that_says_what_to_install(program: str
     )
 
 
+def test_a_package_that_one_command_needs_is_named_when_that_command_runs() -> None:
+    code = "sys.argv=['x', 'devices']; from fleet.__main__ import main; main()"
+    done = run_blocked({"sqlalchemy"}, code)
+    assert done.returncode == 2
+    assert done.stderr.startswith("edgewright-fleet needs the package 'sqlalchemy'")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("program", ["builder", "agent", "fleet"])
 def test_help_answers_without_torch(program: str) -> None:
     code = f"sys.argv=['x','--help']; from {program}.__main__ import main; main()"
