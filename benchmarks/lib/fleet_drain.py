@@ -22,6 +22,7 @@ from rich.table import Table
 from benchmarks.lib.findings import Finding
 from benchmarks.lib.fleet_occasion import FleetOccasion
 from benchmarks.lib.mosquitto import SETTINGS, mosquitto
+from benchmarks.lib.ready import await_ready
 from benchmarks.lib.result_stream import EPOCH, SITE, results
 from benchmarks.lib.tables import measured_table
 from builder.errors import BuilderError
@@ -127,10 +128,7 @@ def _serving(url: str, store: Path, folder: Path) -> Iterator[subprocess.Popen[s
     with (folder / "fleet.log").open("ab") as log:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line.startswith("ready"):
-            message = f"the collector does not start: {(folder / 'fleet.log').read_text()}"
-            raise BuilderError(message)
+        await_ready(process, folder / "fleet.log")
         yield process
     finally:
         process.terminate()
