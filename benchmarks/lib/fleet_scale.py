@@ -116,15 +116,17 @@ def measure_scale(occasion: FleetOccasion) -> Finding:
         store_settings=list(postgres.SETTINGS),
         rows=_rows(runs, cores),
     )
-    remarks = [
+    simulated = (
         "simulated: the store is on this machine, and each collector sleeps before each commit "
-        "while its transaction holds the batch's devices; each runs without deciding",
+        "while its transaction holds the batch's devices; they do not decide"
+    )
+    told = (
         f"batches of at most {_BATCH}, {_DEVICES} devices, QoS 1, $share; Mosquitto: "
-        f"{', '.join(mosquitto.SETTINGS)}; PostgreSQL: {', '.join(postgres.SETTINGS)}",
-        f"all processes share {cores} cores; the bound is what these would store if nothing waited",
-    ]
+        f"{', '.join(mosquitto.SETTINGS)}; PostgreSQL: {', '.join(postgres.SETTINGS)}"
+    )
+    bound = f"all processes share {cores} cores; the bound is what these store if nothing waits"
     tables = [_table(wait_s, found.rows) for wait_s in _WAITS_S]
-    return Finding(document=found, tables=tables, remarks=remarks)
+    return Finding(document=found, tables=tables, remarks=[simulated, told, bound])
 
 
 def run_collectors(
@@ -145,11 +147,12 @@ def run_collectors(
         ]
         watch = stack.enter_context(psycopg.connect(store_url, autocommit=True))
         ahead = _AHEAD * _BATCH * collectors
-        publisher = stack.enter_context(ResultPublisher(broker_url, _DEVICES))
+        publisher = stack.enter_context(contextlib.closing(ResultPublisher(broker_url, _DEVICES)))
+        publisher.open()
         _keep_ahead(publisher, watch, _WARM_UP_EACH * _DEVICES, ahead)
-        began, began_at, cpu_s = _stored(watch), time.monotonic(), _cpu_s(server, children)
+        began, began_at, cpu_s = _stored(watch), time.monotonic(), _cpu_s(server)
         ended = _keep_ahead(publisher, watch, began + count, ahead)
-        seconds, cpu_s = time.monotonic() - began_at, _cpu_s(server, children) - cpu_s
+        seconds, cpu_s = time.monotonic() - began_at, _cpu_s(server) - cpu_s
         _keep_ahead(publisher, watch, publisher.published, 0)
         done = [_ended(child) for child in children]
         rows = watch.execute("SELECT count(*) FROM results").fetchone()
@@ -210,7 +213,7 @@ def _ended(process: subprocess.Popen[str]) -> Collected:
     return msgspec.json.decode(said, type=Collected)
 
 
-def _cpu_s(server: postgres.PostgresServer, children: list[subprocess.Popen[str]]) -> float:
+def _cpu_s(server: postgres.PostgresServer) -> float:
     """Processor time so far of everything that takes part: this process, and those below it."""
     own = psutil.Process()
     every = {one.pid: one for one in (own, *own.children(recursive=True), *server.family())}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -30,17 +28,13 @@ class ResultPublisher:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="devices")
         self._client.max_inflight_messages_set(_IN_FLIGHT)
 
-    def __enter__(self) -> ResultPublisher:
+    def open(self) -> None:
+        """Connect."""
         self._client.connect(self._address.host, self._address.port)
         self._client.loop_start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
 
