@@ -30,7 +30,7 @@ _COLLECTORS = (1, 2, 4)
 #: What is wanted, and one so long that the processor's cores are no limit.
 _WAITS_S = (0.005, 0.025)
 #: So small that storing it takes less time than the wait.
-_BATCH = 10
+BATCH = 10
 #: Not a multiple of any number of collectors: the broker deals results out in turn, and each
 #: device is to come to each collector. Far more than all batches together hold, so that two
 #: collectors seldom want the same device.
@@ -109,7 +109,7 @@ def measure_scale(occasion: FleetOccasion) -> Finding:
             occasion.progress.update("running collectors", number, len(kinds))
     cores = psutil.cpu_count() or 1
     found = Scale(
-        batch=_BATCH,
+        batch=BATCH,
         devices=_DEVICES,
         cores=cores,
         broker_settings=list(mosquitto.SETTINGS),
@@ -121,7 +121,7 @@ def measure_scale(occasion: FleetOccasion) -> Finding:
         "while its transaction holds the batch's devices; they do not decide"
     )
     told = (
-        f"batches of at most {_BATCH}, {_DEVICES} devices, QoS 1, $share; Mosquitto: "
+        f"batches of at most {BATCH}, {_DEVICES} devices, QoS 1, $share; Mosquitto: "
         f"{', '.join(mosquitto.SETTINGS)}; PostgreSQL: {', '.join(postgres.SETTINGS)}"
     )
     bound = f"all processes share {cores} cores; the bound is what these store if nothing waits"
@@ -146,7 +146,7 @@ def run_collectors(
             for _ in range(collectors)
         ]
         watch = stack.enter_context(psycopg.connect(store_url, autocommit=True))
-        ahead = _AHEAD * _BATCH * collectors
+        ahead = _AHEAD * BATCH * collectors
         publisher = stack.enter_context(contextlib.closing(ResultPublisher(broker_url, _DEVICES)))
         publisher.open()
         _keep_ahead(publisher, watch, _WARM_UP_EACH * _DEVICES, ahead)
@@ -194,7 +194,7 @@ def _collecting(
     broker_url: str, store_url: str, wait_s: float, folder: Path
 ) -> Iterator[subprocess.Popen[str]]:
     words = [sys.executable, "-m", waiting_collector.__name__]
-    words += [broker_url, store_url, str(_BATCH), str(wait_s)]
+    words += [broker_url, store_url, str(BATCH), str(wait_s)]
     log = folder / "collectors.log"
     with log.open("ab") as errors:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True)

@@ -242,7 +242,7 @@ def _update(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> str:
 
 def _lists(table: sa.Table, columns: tuple[str, ...]) -> str:
     """Rows that a list for each column makes in PostgreSQL."""
-    types: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call] - SQLAlchemy's own
+    types: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     # In binary form: psycopg looks through text of lists for each quote, in Python.
     marks = ", ".join(f"%b::{table.c[name].type.compile(types)}[]" for name in columns)
     return f"unnest({marks}) AS given ({', '.join(columns)})"
