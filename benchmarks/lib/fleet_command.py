@@ -14,8 +14,10 @@ from benchmarks.lib.findings import Finding, print_findings
 from benchmarks.lib.fleet_choosing import measure_choosing
 from benchmarks.lib.fleet_decision import measure_decision
 from benchmarks.lib.fleet_drain import measure_drain
+from benchmarks.lib.fleet_freshness import measure_freshness
 from benchmarks.lib.fleet_growth import measure_growth
 from benchmarks.lib.fleet_occasion import FleetOccasion
+from benchmarks.lib.fleet_scale import measure_scale
 from benchmarks.lib.processor import read_processor
 from benchmarks.lib.program import errors_reported
 from builder.progress_bar import ProgressBar
@@ -27,6 +29,8 @@ _SECTIONS: Mapping[str, Callable[[FleetOccasion], Finding]] = {
     "growth": measure_growth,
     "decision": measure_decision,
     "choosing": measure_choosing,
+    "freshness": measure_freshness,
+    "scale": measure_scale,
 }
 
 

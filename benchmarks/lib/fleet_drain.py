@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
 import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,6 +18,7 @@ from rich.table import Table
 
 from benchmarks.lib.findings import Finding
 from benchmarks.lib.fleet_occasion import FleetOccasion
+from benchmarks.lib.full_queue import PATIENCE_S, await_stored, fill, serving
 from benchmarks.lib.mosquitto import SETTINGS, mosquitto
 from benchmarks.lib.result_stream import EPOCH, SITE, results
 from benchmarks.lib.tables import measured_table
@@ -30,9 +28,7 @@ from contract.topics import Leaf, parse_topic, topics_of_all
 
 _DEVICES, _EACH, _QUICK_EACH = 1000, 20, 5
 _PAIRS, _QUICK_PAIRS = 5, 3
-_PATIENCE_S = 300.0
 _PLAIN_ID = "plain-subscriber"
-_LOOK_S = 0.02
 
 
 class Drain(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +94,7 @@ def drain_plainly(folder: Path, stream: list[tuple[str, bytes]]) -> Drain:
         words = [sys.executable, "-m", "benchmarks.lib.plain_subscriber", host, port, _PLAIN_ID]
         words.append(topics_of_all(Leaf.RESULT))
         _output(*words, "0")
-        _fill(host, int(port), stream)
+        fill(host, int(port), stream)
         return msgspec.convert(json.loads(_output(*words, str(len(stream)))), Drain)
 
 
@@ -111,52 +107,14 @@ def drain_by_collector(folder: Path, stream: list[tuple[str, bytes]]) -> Drain:
     with mosquitto(folder) as url:
         host, port = url.removeprefix("mqtt://").split(":")
         # It subscribes and leaves, so that the broker keeps what comes.
-        with _serving(url, store, folder):
+        with serving(url, store, folder):
             pass
-        _fill(host, int(port), stream)
-        with _serving(url, store, folder) as process:
+        fill(host, int(port), stream)
+        with serving(url, store, folder) as process:
             began_s, cpu_s = time.monotonic(), _cpu_s(process)
-            _await_stored(store, len(stream))
+            await_stored(store, len(stream))
             _await_acks(host, int(port), _last_places(stream))
             return Drain(seconds=time.monotonic() - began_s, cpu_s=_cpu_s(process) - cpu_s)
-
-
-@contextlib.contextmanager
-def _serving(url: str, store: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    words = [sys.executable, "-m", "fleet", "serve", "--broker", url, "--db", f"sqlite:///{store}"]
-    with (folder / "fleet.log").open("ab") as log:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True)
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line.startswith("ready"):
-            message = f"the collector does not start: {(folder / 'fleet.log').read_text()}"
-            raise BuilderError(message)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(_PATIENCE_S)
-
-
-def _fill(host: str, port: int, stream: list[tuple[str, bytes]]) -> None:
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="devices")
-    client.max_inflight_messages_set(1000)
-    client.connect(host, port)
-    client.loop_start()
-    for topic, payload in stream:
-        last = client.publish(topic, payload, 1)
-    last.wait_for_publish(_PATIENCE_S)
-    client.disconnect()
-    client.loop_stop()
-
-
-def _await_stored(store: Path, count: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    with contextlib.closing(sqlite3.connect(store)) as connection:
-        while (connection.execute("SELECT MAX(id) FROM results").fetchone()[0] or 0) < count:
-            if time.monotonic() > deadline:
-                message = f"not all of {count} results were stored"
-                raise BuilderError(message)
-            time.sleep(_LOOK_S)
 
 
 def _last_places(stream: list[tuple[str, bytes]]) -> dict[str, int]:
@@ -176,7 +134,7 @@ def _await_acks(host: str, port: int, wanted: dict[str, int]) -> None:
     client.on_message = received
     client.connect(host, port)
     client.subscribe(f"edgewright/v1/{SITE}/+/{Leaf.ACK.value}", 0)
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     while left:
         client.loop(0.1)
         if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.lib.ports import free_port
 from builder.errors import BuilderError
 
 _PATIENCE_S = 10
@@ -32,9 +33,7 @@ def mosquitto(scratch: Path) -> Iterator[str]:
     if program is None:
         message = "mosquitto is not installed: apt install mosquitto"
         raise BuilderError(message)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     config, log = scratch / "mosquitto.conf", scratch / "mosquitto.log"
     config.write_text("\n".join((f"listener {port} 127.0.0.1", *SETTINGS, "")))
     with log.open("wb") as log_file:

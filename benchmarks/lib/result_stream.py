@@ -24,10 +24,14 @@ def results(devices: int, each: int) -> Iterator[tuple[str, bytes]]:
     """Topic and payload of `each` results of `devices` devices; a payload has about 1 KB."""
     for number in range(1, each + 1):
         for device in range(devices):
-            name = f"d-{device:06}"
-            run = run_of(name, number)
-            message = Result(site=SITE, device=name, epoch=EPOCH, seq=number, run=run)
-            yield topic_for(SITE, name, Leaf.RESULT), _lean(message)
+            yield result_of(f"d-{device:06}", number)
+
+
+def result_of(device: str, number: int) -> tuple[str, bytes]:
+    """Topic and payload of a device's result of that number, which is its place too."""
+    run = run_of(device, number)
+    message = Result(site=SITE, device=device, epoch=EPOCH, seq=number, run=run)
+    return topic_for(SITE, device, Leaf.RESULT), _lean(message)
 
 
 def _lean(message: Result) -> bytes:

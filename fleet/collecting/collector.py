@@ -61,11 +61,12 @@ class Collector:
         clock: Callable[[], float] = time.time,
         on_turn: Callable[[Turn], None] = lambda _: None,
         decider: Decider | None = None,
+        batch: int = _BATCH,
     ) -> None:
         """Prepare; `on_ready` is called at the first time that the broker delivers to us.
 
         `on_turn` is called once a batch. Without a decider, whoever asks for a recommendation
-        decides.
+        decides. `batch` is how many messages are stored at once at most.
         """
         self._database = database
         self._intake = Intake(database)
@@ -78,6 +79,7 @@ class Collector:
         self._to_ack: set[int] = set()
         self._acked_at = 0.0
         self._decider = decider
+        self._batch = batch
         self._decided_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -96,7 +98,7 @@ class Collector:
             pass
 
     def _step(self, stop: threading.Event, *, wait_s: float) -> bool:
-        waiting = self._source.receive(at_most=_BATCH, wait_s=wait_s)
+        waiting = self._source.receive(at_most=self._batch, wait_s=wait_s)
         deliveries = [
             item for item in waiting if isinstance(item, Delivery) and not item.only_clears
         ]
@@ -110,7 +112,7 @@ class Collector:
                 if self._decider is not None:
                     self._decider.touch(receipt.to_decide)
             self._tell(deliveries, receipt)
-        is_drained = len(waiting) < _BATCH
+        is_drained = len(waiting) < self._batch
         if self._to_ack and (is_drained or time.monotonic() - self._acked_at > _ACK_EVERY_S):
             self._acknowledge()
         if is_drained or time.monotonic() - self._decided_at > _DECIDE_EVERY_S:

@@ -40,11 +40,13 @@ def insert_rows(
     """Insert many rows, given as tuples in the order of `columns`.
 
     The driver gets them as they are: SQLAlchemy takes 9 us a row to turn a mapping into the
-    driver's parameters, and the row itself takes 3.
+    driver's parameters, and the row itself takes 3. PostgreSQL gets a list for each column: one
+    statement however many rows.
     """
     if rows:
-        mark = _mark(connection)
-        connection.exec_driver_sql(_insertion(table, columns, mark), list(rows))
+        _execute(
+            connection, _insertion(connection.dialect.name, table, columns), columns, table, rows
+        )
 
 
 def insert_or_replace(
@@ -53,10 +55,14 @@ def insert_or_replace(
     columns: tuple[str, ...],
     rows: Sequence[tuple[object, ...]],
 ) -> None:
-    """Insert many rows, given as tuples; those whose primary key is there replace it."""
+    """Insert many rows, given as tuples; those whose primary key is there replace it.
+
+    No two of them may have the same key.
+    """
     if rows:
-        mark = _mark(connection)
-        connection.exec_driver_sql(_replacement(table, columns, mark), list(rows))
+        _execute(
+            connection, _replacement(connection.dialect.name, table, columns), columns, table, rows
+        )
 
 
 def update_rows(
@@ -65,10 +71,13 @@ def update_rows(
     columns: tuple[str, ...],
     rows: Sequence[tuple[object, ...]],
 ) -> None:
-    """Update many rows, given as tuples in the order of `columns` and last their `id`."""
+    """Update many rows, given as tuples in the order of `columns` and last their `id`.
+
+    No two of them may have the same.
+    """
     if rows:
-        mark = _mark(connection)
-        connection.exec_driver_sql(_update(table, columns, mark), list(rows))
+        given = (*columns, "id")
+        _execute(connection, _update(connection.dialect.name, table, columns), given, table, rows)
 
 
 def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> list[int]:
@@ -185,27 +194,55 @@ def hold_schema(connection: sa.Connection) -> None:
     # SQLite's BEGIN IMMEDIATE keeps every other writer away.
 
 
-def _mark(connection: sa.Connection) -> str:
-    return "%s" if connection.dialect.name == _POSTGRESQL else "?"
+def _execute(
+    connection: sa.Connection,
+    statement: str,
+    columns: tuple[str, ...],
+    table: sa.Table,
+    rows: Sequence[tuple[object, ...]],
+) -> None:
+    if connection.dialect.name != _POSTGRESQL:
+        connection.exec_driver_sql(statement, list(rows))
+        return
+    lists: list[list[Any]] = [list(values) for values in zip(*rows, strict=True)]
+    for place, name in enumerate(columns):
+        if isinstance(table.c[name].type, sa.Float):
+            # A list has one type: whole numbers among others would be refused.
+            lists[place] = [None if one is None else float(one) for one in lists[place]]
+    connection.exec_driver_sql(statement, tuple(lists))
 
 
 @functools.cache
-def _insertion(table: sa.Table, columns: tuple[str, ...], mark: str) -> str:
-    marks = ", ".join(mark for _ in columns)
+def _insertion(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> str:
     names = ", ".join(table.c[name].name for name in columns)
+    if dialect == _POSTGRESQL:
+        return f"INSERT INTO {table.name} ({names}) SELECT * FROM {_lists(table, columns)}"  # noqa: S608 - our own names
+    marks = ", ".join("?" for _ in columns)
     return f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - our own names
 
 
 @functools.cache
-def _replacement(table: sa.Table, columns: tuple[str, ...], mark: str) -> str:
+def _replacement(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> str:
     key = [column.name for column in table.primary_key]
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
-    return (
-        f"{_insertion(table, columns, mark)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
-    )
+    insertion = _insertion(dialect, table, columns)
+    return f"{insertion} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
 @functools.cache
-def _update(table: sa.Table, columns: tuple[str, ...], mark: str) -> str:
-    changes = ", ".join(f"{table.c[name].name} = {mark}" for name in columns)
-    return f"UPDATE {table.name} SET {changes} WHERE id = {mark}"  # noqa: S608 - our own names
+def _update(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> str:
+    names = [table.c[name].name for name in columns]
+    if dialect == _POSTGRESQL:
+        changes = ", ".join(f"{name} = given.{name}" for name in names)
+        lists = _lists(table, (*columns, "id"))
+        return f"UPDATE {table.name} SET {changes} FROM {lists} WHERE {table.name}.id = given.id"  # noqa: S608 - our own names
+    changes = ", ".join(f"{name} = ?" for name in names)
+    return f"UPDATE {table.name} SET {changes} WHERE id = ?"  # noqa: S608 - our own names
+
+
+def _lists(table: sa.Table, columns: tuple[str, ...]) -> str:
+    """Rows that a list for each column makes in PostgreSQL."""
+    types: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+    # In binary form: psycopg looks through text of lists for each quote, in Python.
+    marks = ", ".join(f"%b::{table.c[name].type.compile(types)}[]" for name in columns)
+    return f"unnest({marks}) AS given ({', '.join(columns)})"

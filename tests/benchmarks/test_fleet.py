@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.lib.fleet_drain import drain_by_collector, drain_plainly
-from benchmarks.lib.result_stream import results
+from benchmarks.lib.fleet_freshness import watch_drain
+from benchmarks.lib.fleet_scale import BATCH, run_collectors
+from benchmarks.lib.postgres import PostgresServer
+from benchmarks.lib.result_stream import result_of, results
 from contract.messages import Result, decode_message
 
 DEVICES, EACH = 20, 5
@@ -43,3 +46,26 @@ def test_either_drains_a_queue_and_the_collector_has_stored_all_of_it(
         assert found.seconds > 0
     with contextlib.closing(sqlite3.connect(folder / "fleet.db")) as connection:
         assert connection.execute("SELECT COUNT(*) FROM results").fetchone() == (len(stream),)
+
+
+@pytest.mark.usefixtures("mosquitto_program")
+def test_collectors_that_wait_store_all_that_is_published_in_small_batches(
+    tmp_path: Path,
+) -> None:
+    with contextlib.closing(PostgresServer()) as server:
+        found = run_collectors(server, tmp_path, collectors=2, wait_s=0.01, count=200)
+    assert found.results >= 200
+    assert found.cpu_s > 0
+    assert 0 < found.mean_batch <= BATCH
+
+
+@pytest.mark.usefixtures("mosquitto_program")
+def test_every_result_of_the_watched_device_shows_in_an_answer_after_its_receipt(
+    stream: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    own = [result_of("watched", number) for number in (2, 3)]
+    found = watch_drain(tmp_path, [own[0], *stream, own[1]])
+    assert found.messages == len(stream) + len(own)
+    assert len(found.lags_s) == len(own)
+    assert all(lag_s > 0 for lag_s in found.lags_s)
+    assert len(found.asking_s) >= 2

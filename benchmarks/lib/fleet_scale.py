@@ -1,0 +1,266 @@
+"""The section `scale`: several collectors on one store, each commit with a simulated wait."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import psycopg
+from rich.table import Table
+
+from benchmarks.lib import mosquitto, postgres, waiting_collector
+from benchmarks.lib.findings import Finding
+from benchmarks.lib.fleet_occasion import FleetOccasion
+from benchmarks.lib.ready import await_ready
+from benchmarks.lib.result_publisher import ResultPublisher
+from benchmarks.lib.tables import measured_table
+from benchmarks.lib.waiting_collector import Collected
+from builder.errors import BuilderError
+from fleet.store.database import open_database
+
+_COLLECTORS = (1, 2, 4)
+#: What is wanted, and one so long that the processor's cores are no limit.
+_WAITS_S = (0.005, 0.025)
+#: So small that storing it takes less time than the wait.
+BATCH = 10
+#: Not a multiple of any number of collectors: the broker deals results out in turn, and each
+#: device is to come to each collector. Far more than all batches together hold, so that two
+#: collectors seldom want the same device.
+_DEVICES = 401
+#: After so many results of each device, every collector has met every device and build.
+_WARM_UP_EACH = 8
+#: Results for each collector while the clock runs.
+_EACH, _QUICK_EACH = 3000, 600
+_ROUNDS, _QUICK_ROUNDS = 5, 1
+#: So many batches for each collector are published ahead of what is stored.
+_AHEAD = 20
+_PATIENCE_S = 120.0
+_LOOK_S = 0.005
+
+
+class ScaleRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run: results stored while the clock ran, and what it took."""
+
+    collectors: int
+    wait_s: float
+    results: int
+    seconds: float
+    #: Of collectors with their link processes, broker, store and publisher together.
+    cpu_s: float
+    #: Messages that the collectors stored at once, on average over the whole run.
+    mean_batch: float
+
+    @property
+    def rate(self) -> float:
+        """Results a second."""
+        return self.results / self.seconds
+
+
+class ScaleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs of as many collectors with the same wait; figures are medians over them."""
+
+    collectors: int
+    wait_s: float
+    runs: list[ScaleRun]
+    rate: float
+    #: By the rate of one collector.
+    ratio: float
+    #: The ratio by the number of collectors.
+    efficiency: float
+    cores_busy: float
+    #: Results a second that the cores allow at this processor time of a result.
+    cores_bound: float
+
+
+class Scale(msgspec.Struct, frozen=True, kw_only=True):
+    """What the section found."""
+
+    batch: int
+    devices: int
+    cores: int
+    broker_settings: list[str]
+    store_settings: list[str]
+    rows: list[ScaleRow]
+
+
+def measure_scale(occasion: FleetOccasion) -> Finding:
+    """Run one, two and four collectors in turn, over and over.
+
+    Raises:
+        BuilderError: no broker or no PostgreSQL, or something was not stored.
+    """
+    rounds = _QUICK_ROUNDS if occasion.quick else _ROUNDS
+    each = _QUICK_EACH if occasion.quick else _EACH
+    kinds = list(itertools.product(range(rounds), _WAITS_S, _COLLECTORS))
+    runs: list[ScaleRun] = []
+    with contextlib.closing(postgres.PostgresServer()) as server:
+        for number, (_, wait_s, collectors) in enumerate(kinds, start=1):
+            folder = occasion.scratch / f"{number}"
+            folder.mkdir()
+            runs.append(run_collectors(server, folder, collectors, wait_s, each * collectors))
+            occasion.progress.update("running collectors", number, len(kinds))
+    cores = psutil.cpu_count() or 1
+    found = Scale(
+        batch=BATCH,
+        devices=_DEVICES,
+        cores=cores,
+        broker_settings=list(mosquitto.SETTINGS),
+        store_settings=list(postgres.SETTINGS),
+        rows=_rows(runs, cores),
+    )
+    simulated = (
+        "simulated: the store is on this machine, and each collector sleeps before each commit "
+        "while its transaction holds the batch's devices; they do not decide"
+    )
+    told = (
+        f"batches of at most {BATCH}, {_DEVICES} devices, QoS 1, $share; Mosquitto: "
+        f"{', '.join(mosquitto.SETTINGS)}; PostgreSQL: {', '.join(postgres.SETTINGS)}"
+    )
+    bound = f"all processes share {cores} cores; the bound is what these store if nothing waits"
+    tables = [_table(wait_s, found.rows) for wait_s in _WAITS_S]
+    return Finding(document=found, tables=tables, remarks=[simulated, told, bound])
+
+
+def run_collectors(
+    server: postgres.PostgresServer, folder: Path, collectors: int, wait_s: float, count: int
+) -> ScaleRun:
+    """Start collectors on an empty store, and time `count` results once all is warm.
+
+    Raises:
+        BuilderError: something does not start, or what was published was not stored.
+    """
+    with contextlib.ExitStack() as stack:
+        store_url = stack.enter_context(server.database())
+        open_database(store_url, create=True).close()
+        broker_url = stack.enter_context(mosquitto.mosquitto(folder))
+        children = [
+            stack.enter_context(_collecting(broker_url, store_url, wait_s, folder))
+            for _ in range(collectors)
+        ]
+        watch = stack.enter_context(psycopg.connect(store_url, autocommit=True))
+        ahead = _AHEAD * BATCH * collectors
+        publisher = stack.enter_context(contextlib.closing(ResultPublisher(broker_url, _DEVICES)))
+        publisher.open()
+        _keep_ahead(publisher, watch, _WARM_UP_EACH * _DEVICES, ahead)
+        began, began_at, cpu_s = _stored(watch), time.monotonic(), _cpu_s(server)
+        ended = _keep_ahead(publisher, watch, began + count, ahead)
+        seconds, cpu_s = time.monotonic() - began_at, _cpu_s(server) - cpu_s
+        _keep_ahead(publisher, watch, publisher.published, 0)
+        done = [_ended(child) for child in children]
+        rows = watch.execute("SELECT count(*) FROM results").fetchone()
+    if rows is None or rows[0] != publisher.published:
+        message = f"{publisher.published} results were published, and {rows} are stored"
+        raise BuilderError(message)
+    return ScaleRun(
+        collectors=collectors,
+        wait_s=wait_s,
+        results=ended - began,
+        seconds=seconds,
+        cpu_s=cpu_s,
+        mean_batch=sum(one.results for one in done) / sum(one.batches for one in done),
+    )
+
+
+def _keep_ahead(
+    publisher: ResultPublisher, watch: psycopg.Connection, wanted: int, ahead: int
+) -> int:
+    """Publish until so many results are stored; gives how many are."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (stored := _stored(watch)) < wanted:
+        publisher.publish(stored + ahead - publisher.published)
+        if time.monotonic() > deadline:
+            message = f"only {stored} of {wanted} results were stored within {_PATIENCE_S:g} s"
+            raise BuilderError(message)
+        time.sleep(_LOOK_S)
+    return stored
+
+
+def _stored(watch: psycopg.Connection) -> int:
+    """How many results are stored, by the highest number: counting would take the store's time."""
+    row = watch.execute("SELECT max(id) FROM results").fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+@contextlib.contextmanager
+def _collecting(
+    broker_url: str, store_url: str, wait_s: float, folder: Path
+) -> Iterator[subprocess.Popen[str]]:
+    words = [sys.executable, "-m", waiting_collector.__name__]
+    words += [broker_url, store_url, str(BATCH), str(wait_s)]
+    log = folder / "collectors.log"
+    with log.open("ab") as errors:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True)
+    try:
+        await_ready(process, log)
+        yield process
+    finally:
+        process.kill()
+        process.wait(_PATIENCE_S)
+
+
+def _ended(process: subprocess.Popen[str]) -> Collected:
+    """Let a collector end, and take what it says of itself."""
+    process.terminate()
+    said, _ = process.communicate(timeout=_PATIENCE_S)
+    return msgspec.json.decode(said, type=Collected)
+
+
+def _cpu_s(server: postgres.PostgresServer) -> float:
+    """Processor time so far of everything that takes part: this process, and those below it."""
+    own = psutil.Process()
+    every = {one.pid: one for one in (own, *own.children(recursive=True), *server.family())}
+    times = [one.cpu_times() for one in every.values()]
+    return float(sum(one.user + one.system for one in times))
+
+
+def _rows(runs: list[ScaleRun], cores: int) -> list[ScaleRow]:
+    rates = {
+        key: statistics.median(one.rate for one in runs if (one.wait_s, one.collectors) == key)
+        for key in itertools.product(_WAITS_S, _COLLECTORS)
+    }
+    rows = []
+    for (wait_s, collectors), rate in rates.items():
+        mine = [one for one in runs if (one.wait_s, one.collectors) == (wait_s, collectors)]
+        ratio = rate / rates[wait_s, 1]
+        row = ScaleRow(
+            collectors=collectors,
+            wait_s=wait_s,
+            runs=mine,
+            rate=rate,
+            ratio=ratio,
+            efficiency=ratio / collectors,
+            cores_busy=statistics.median(one.cpu_s / one.seconds for one in mine),
+            cores_bound=statistics.median(cores * one.results / one.cpu_s for one in mine),
+        )
+        rows.append(row)
+    return rows
+
+
+def _table(wait_s: float, rows: list[ScaleRow]) -> Table:
+    table = measured_table(
+        f"Collectors with {wait_s * 1000:g} ms of simulated commit wait",
+        ("results/s", "lowest", "highest", "ratio", "efficiency", "batch", "cores busy", "bound/s"),
+    )
+    for one in rows:
+        if one.wait_s == wait_s:
+            rates = [run.rate for run in one.runs]
+            table.add_row(
+                f"{one.collectors} collector{'' if one.collectors == 1 else 's'}",
+                f"{one.rate:,.0f}",
+                f"{min(rates):,.0f}",
+                f"{max(rates):,.0f}",
+                f"{one.ratio:.2f}",
+                f"{one.efficiency:.0%}",
+                f"{statistics.median(run.mean_batch for run in one.runs):.1f}",
+                f"{one.cores_busy:.2f}",
+                f"{one.cores_bound:,.0f}",
+            )
+    return table
