@@ -36,11 +36,12 @@ def questions_of(
     known: dict[tuple[str | None, frozenset[str], str | None], tuple[Terms, str]] = {}
     questions = []
     for one in standings:
-        groups = policy.groups.keys() & {*one.told_groups, *given.get(one.device_id, ())}
-        name = f"{one.site}/{one.device}"
+        told = {*one.told_groups, *given.get(one.device_id, ())} if policy.groups else set()
+        groups = frozenset(policy.groups.keys() & told)
+        name = f"{one.site}/{one.device}" if policy.devices else None
         key = (
             one.site if one.site in policy.sites else None,
-            frozenset(groups),
+            groups,
             name if name in policy.devices else None,
         )
         if key not in known:
