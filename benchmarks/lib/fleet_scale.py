@@ -32,16 +32,14 @@ _WAITS_S = (0.005, 0.025)
 #: So small that storing it takes less time than the wait.
 BATCH = 10
 #: Not a multiple of any number of collectors: the broker deals results out in turn, and each
-#: device is to come to each collector. Far more than all batches together hold, so that two
+#: device is to come to each collector. More than are on their way at a time, so that two
 #: collectors seldom want the same device.
-_DEVICES = 401
-#: After so many results of each device, every collector has met every device and build.
-_WARM_UP_EACH = 8
+_DEVICES = 1001
 #: Results for each collector while the clock runs.
 _EACH, _QUICK_EACH = 3000, 600
 _ROUNDS, _QUICK_ROUNDS = 5, 1
 #: So many batches for each collector are published ahead of what is stored.
-_AHEAD = 20
+_AHEAD = 10
 _PATIENCE_S = 120.0
 #: Looking more often costs as much as storing.
 _LOOK_S = 0.02
@@ -155,7 +153,8 @@ def run_collectors(
         ahead = _AHEAD * BATCH * collectors
         publisher = stack.enter_context(contextlib.closing(ResultPublisher(broker_url, _DEVICES)))
         publisher.open()
-        _keep_ahead(publisher, watch, _WARM_UP_EACH * _DEVICES, ahead)
+        # By then every collector has met every device.
+        _keep_ahead(publisher, watch, (collectors + 1) * _DEVICES, ahead)
         began, began_at, cpu_s = _stored(watch), time.monotonic(), _cpu_s(server)
         ended = _keep_ahead(publisher, watch, began + count, ahead)
         seconds, cpu_s = time.monotonic() - began_at, _cpu_s(server) - cpu_s
@@ -265,7 +264,7 @@ def _table(wait_s: float, rows: list[ScaleRow]) -> Table:
             "cores busy",
             "bound/s",
             "of possible",
-        ),  # fmt: skip
+        ),
     )
     for one in rows:
         if one.wait_s == wait_s:
