@@ -113,9 +113,9 @@ class Batch:
         stones = [(*key, reason, self._now) for key, reason in self._tombstones.items()]
         insert_rows(self._connection, tombstones, _TOMBSTONE, stones)
         self._outboxes.save()
-        for refused in self._refusals:
-            put_in_quarantine(self._connection, refused, now=self._now)
+        put_in_quarantine(self._connection, self._refusals, now=self._now)
         self._write_devices()
+        self._log_refusals()
 
     def _item(self, one: Accepted | Refused, name: Name | None, epoch: str | None) -> _Item:
         if name is None:
@@ -254,13 +254,6 @@ class Batch:
     def _put_away(self, refused: Refused) -> None:
         self._refusals.append(refused)
         self.quarantined += 1
-        # Escaped: strangers' words must not break a line of the log, or its encoding.
-        _log.warning(
-            "quarantined topic=%a bytes=%d reason=%a",
-            refused.delivery.topic[:200],
-            len(refused.delivery.payload),
-            refused.reason[:500],
-        )
 
     def _write_devices(self) -> None:
         seen = [(at, device_id) for device_id, at in sorted(self._seen_at.items())]
@@ -268,6 +261,21 @@ class Batch:
         for device_id, values in sorted(self._changes.items()):
             self._connection.execute(
                 sa.update(devices).where(devices.c.id == device_id).values(**values)
+            )
+
+    def _log_refusals(self) -> None:
+        """One line for all that came under one topic: a flood must not fill the log."""
+        by_topic: dict[str, list[Refused]] = {}
+        for refused in self._refusals:
+            by_topic.setdefault(refused.delivery.topic, []).append(refused)
+        for topic, mine in by_topic.items():
+            # Escaped: strangers' words must not break a line of the log, or its encoding.
+            _log.warning(
+                "quarantined topic=%a messages=%d bytes=%d reason=%a",
+                topic[:200],
+                len(mine),
+                sum(len(one.delivery.payload) for one in mine),
+                mine[-1].reason[:500],
             )
 
     def _stored_digests(self) -> dict[tuple[int, int], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,35 @@ def insert_unless_there(
         connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
     else:
         connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+
+
+class Combine(enum.Enum):
+    """What becomes of a column where the row is there already."""
+
+    #: Its number and the new one's are added.
+    ADD = "add"
+    REPLACE = "replace"
+
+
+def insert_or_combine(
+    connection: sa.Connection,
+    table: sa.Table,
+    key: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    changes: Mapping[str, Combine],
+) -> None:
+    """Insert rows; of those whose key is there some columns are changed, and the rest is left."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == _POSTGRESQL else sqlite
+    insertion = dialect.insert(table)
+    values = {
+        name: insertion.excluded[name] + table.c[name]
+        if how is Combine.ADD
+        else insertion.excluded[name]
+        for name, how in changes.items()
+    }
+    connection.execute(insertion.on_conflict_do_update(index_elements=key, set_=values), rows)
 
 
 def insert_rows(
