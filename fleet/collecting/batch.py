@@ -21,7 +21,7 @@ from fleet.choosing.interval import p95_interval
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
 from fleet.store.catalogue import Catalogue
 from fleet.store.dialect import insert_rows, is_among, pairs, update_rows
-from fleet.store.outbox import Outbox, Outboxes
+from fleet.store.outbox import MOST_OUTBOXES, Outbox, Outboxes
 from fleet.store.presence import Boot, Connection, next_connection
 from fleet.store.quarantine import put_in_quarantine
 from fleet.store.registry import Name, Registry
@@ -121,7 +121,13 @@ class Batch:
         if name is None:
             return _Item(one)
         device_id = self.devices[name]
-        return _Item(one, device_id, None if epoch is None else self._outboxes[device_id, epoch])
+        if epoch is None:
+            return _Item(one, device_id)
+        outbox = self._outboxes.get((device_id, epoch))
+        if outbox is None and isinstance(one, Accepted):
+            reason = f"outbox '{epoch}': expected one of the {MOST_OUTBOXES} that this device had"
+            return _Item(refuse(one.delivery, reason), device_id)
+        return _Item(one, device_id, outbox)
 
     def _judge(self, item: _Item) -> None:
         one, device_id, outbox = item.one, item.device_id, item.outbox
@@ -170,6 +176,8 @@ class Batch:
                 self._outboxes.dispute(outbox, seq)
                 return
             self._outboxes.unreject(outbox, seq)
+        elif not self._takes(outbox, seq, seq, delivery):
+            return
         text = _without_samples(run)
         brought = self._runs.setdefault((device_id, run.run_id), [])
         if any(epoch_id != outbox.id and other == text for epoch_id, other in brought):
@@ -211,9 +219,23 @@ class Batch:
         if key in self._tombstones or self._is_stored(key):
             self.duplicates += 1
             return
+        if not self._takes(outbox, stone.seq, stone.last_seq, delivery):
+            return
         self._tombstones[key] = stone.reason
         outbox.close(stone.seq, stone.last_seq, is_live=not delivery.retained)
         self.stored += 1
+
+    def _takes(self, outbox: Outbox, seq: int, last_seq: int, delivery: Delivery) -> bool:
+        """Whether places may be closed; else the message is put away, and may come again."""
+        mark = outbox.watermark
+        if mark.takes(seq, last_seq):
+            return True
+        reason = (
+            f"place {seq} leaves one more gap behind place {mark.through}, beside "
+            f"{len(mark.islands)}; expected what is missing first"
+        )
+        self._put_away(refuse(delivery, reason))
+        return False
 
     def _is_stored(self, key: tuple[int, int, int]) -> bool:
         columns = tombstones.c.epoch_id, tombstones.c.seq, tombstones.c.last_seq

@@ -110,6 +110,18 @@ def update_rows(
         _execute(connection, _update(connection.dialect.name, table, columns), given, table, rows)
 
 
+def delete_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[object, ...]],
+) -> None:
+    """Delete many rows, named by the values of `columns`."""
+    if rows:
+        statement = _deletion(connection.dialect.name, table, columns)
+        _execute(connection, statement, columns, table, rows)
+
+
 def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> list[int]:
     """Numbers for new rows of a table, which this transaction alone gives."""
     if connection.dialect.name == _POSTGRESQL:
@@ -276,3 +288,13 @@ def _lists(table: sa.Table, columns: tuple[str, ...]) -> str:
     # In binary form: psycopg looks through text of lists for each quote, in Python.
     marks = ", ".join(f"%b::{table.c[name].type.compile(types)}[]" for name in columns)
     return f"unnest({marks}) AS given ({', '.join(columns)})"
+
+
+@functools.cache
+def _deletion(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> str:
+    names = [table.c[name].name for name in columns]
+    if dialect == _POSTGRESQL:
+        named = " AND ".join(f"{table.name}.{name} = given.{name}" for name in names)
+        return f"DELETE FROM {table.name} USING {_lists(table, columns)} WHERE {named}"  # noqa: S608 - our own names
+    named = " AND ".join(f"{name} = ?" for name in names)
+    return f"DELETE FROM {table.name} WHERE {named}"  # noqa: S608 - our own names
