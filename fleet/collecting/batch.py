@@ -286,17 +286,17 @@ class Batch:
             )
 
     def _log_refusals(self) -> None:
-        """One line for all that came under one topic: a flood must not fill the log."""
-        by_topic: dict[str, list[Refused]] = {}
+        """One line for all of one device, or of none: a flood must not fill the log."""
+        by_device: dict[tuple[str | None, str | None], list[Refused]] = {}
         for refused in self._refusals:
-            by_topic.setdefault(refused.delivery.topic, []).append(refused)
-        for topic, mine in by_topic.items():
+            by_device.setdefault((refused.site, refused.device), []).append(refused)
+        for mine in by_device.values():
             # Escaped: strangers' words must not break a line of the log, or its encoding.
             _log.warning(
-                "quarantined topic=%a messages=%d bytes=%d reason=%a",
-                topic[:200],
+                "quarantined messages=%d topic=%a bytes=%d reason=%a",
                 len(mine),
-                sum(len(one.delivery.payload) for one in mine),
+                mine[-1].delivery.topic[:200],
+                len(mine[-1].delivery.payload),
                 mine[-1].reason[:500],
             )
 
