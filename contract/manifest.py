@@ -13,8 +13,10 @@ SCHEMA = 1
 
 VARIANT_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,127}$"
 Variant = Annotated[str, msgspec.Meta(pattern=VARIANT_PATTERN)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+#: What a database's column of integers holds.
+_MOST = 2**63 - 1
+Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 

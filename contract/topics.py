@@ -127,6 +127,11 @@ def topics_of_all(leaf: Leaf) -> str:
     return f"{_PREFIX}/+/+/{leaf.value}"
 
 
+def topics_of_device(site: str = "+", device: str = "+") -> str:
+    """Filter that matches every topic of one device, or of all."""
+    return f"{_PREFIX}/{site}/{device}/+"
+
+
 def device_filters() -> list[str]:
     """Subscriptions that cover everything devices report, one per leaf.
 

@@ -120,17 +120,28 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """URL of a new, empty database, which goes with the block."""
+    def database(self, *, folder: Path | None = None) -> Iterator[str]:
+        """URL of a new, empty database, which goes with the block.
+
+        With a `folder`, one below the server's, its tables are there and not with the others.
+        """
         name = f"t{uuid.uuid4().hex}"
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            place = ""
+            if folder is not None:
+                if self._user:
+                    shutil.chown(folder, self._user)
+                connection.execute(f"CREATE TABLESPACE \"{name}\" LOCATION '{folder}'")
+                place = f' TABLESPACE "{name}"'
+            connection.execute(f'CREATE DATABASE "{name}"{place}')
         try:
             yield f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
         finally:
             if self._process is not None:
                 with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
                     connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+                    if folder is not None:
+                        connection.execute(f'DROP TABLESPACE "{name}"')
 
     def _dsn(self, database: str) -> str:
         return f"host=127.0.0.1 port={self.port} user={_USER} dbname={database}"

@@ -21,7 +21,7 @@ from fleet.choosing.interval import p95_interval
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
 from fleet.store.catalogue import Catalogue
 from fleet.store.dialect import insert_rows, is_among, pairs, update_rows
-from fleet.store.outbox import Outbox, Outboxes
+from fleet.store.outbox import MOST_OUTBOXES, Outbox, Outboxes
 from fleet.store.presence import Boot, Connection, next_connection
 from fleet.store.quarantine import put_in_quarantine
 from fleet.store.registry import Name, Registry
@@ -113,15 +113,21 @@ class Batch:
         stones = [(*key, reason, self._now) for key, reason in self._tombstones.items()]
         insert_rows(self._connection, tombstones, _TOMBSTONE, stones)
         self._outboxes.save()
-        for refused in self._refusals:
-            put_in_quarantine(self._connection, refused, now=self._now)
+        put_in_quarantine(self._connection, self._refusals, now=self._now)
         self._write_devices()
+        self._log_refusals()
 
     def _item(self, one: Accepted | Refused, name: Name | None, epoch: str | None) -> _Item:
         if name is None:
             return _Item(one)
         device_id = self.devices[name]
-        return _Item(one, device_id, None if epoch is None else self._outboxes[device_id, epoch])
+        if epoch is None:
+            return _Item(one, device_id)
+        outbox = self._outboxes.get((device_id, epoch))
+        if outbox is None and isinstance(one, Accepted):
+            reason = f"outbox '{epoch}': expected one of the {MOST_OUTBOXES} that this device had"
+            return _Item(refuse(one.delivery, reason), device_id)
+        return _Item(one, device_id, outbox)
 
     def _judge(self, item: _Item) -> None:
         one, device_id, outbox = item.one, item.device_id, item.outbox
@@ -170,6 +176,8 @@ class Batch:
                 self._outboxes.dispute(outbox, seq)
                 return
             self._outboxes.unreject(outbox, seq)
+        elif not self._takes(outbox, seq, seq, delivery):
+            return
         text = _without_samples(run)
         brought = self._runs.setdefault((device_id, run.run_id), [])
         if any(epoch_id != outbox.id and other == text for epoch_id, other in brought):
@@ -211,9 +219,23 @@ class Batch:
         if key in self._tombstones or self._is_stored(key):
             self.duplicates += 1
             return
+        if not self._takes(outbox, stone.seq, stone.last_seq, delivery):
+            return
         self._tombstones[key] = stone.reason
         outbox.close(stone.seq, stone.last_seq, is_live=not delivery.retained)
         self.stored += 1
+
+    def _takes(self, outbox: Outbox, seq: int, last_seq: int, delivery: Delivery) -> bool:
+        """Whether places may be closed; else the message is put away, and may come again."""
+        mark = outbox.watermark
+        if mark.takes(seq, last_seq):
+            return True
+        reason = (
+            f"place {seq} leaves one more gap behind place {mark.through}, beside "
+            f"{len(mark.islands)}; expected what is missing first"
+        )
+        self._put_away(refuse(delivery, reason))
+        return False
 
     def _is_stored(self, key: tuple[int, int, int]) -> bool:
         columns = tombstones.c.epoch_id, tombstones.c.seq, tombstones.c.last_seq
@@ -254,13 +276,6 @@ class Batch:
     def _put_away(self, refused: Refused) -> None:
         self._refusals.append(refused)
         self.quarantined += 1
-        # Escaped: strangers' words must not break a line of the log, or its encoding.
-        _log.warning(
-            "quarantined topic=%a bytes=%d reason=%a",
-            refused.delivery.topic[:200],
-            len(refused.delivery.payload),
-            refused.reason[:500],
-        )
 
     def _write_devices(self) -> None:
         seen = [(at, device_id) for device_id, at in sorted(self._seen_at.items())]
@@ -268,6 +283,21 @@ class Batch:
         for device_id, values in sorted(self._changes.items()):
             self._connection.execute(
                 sa.update(devices).where(devices.c.id == device_id).values(**values)
+            )
+
+    def _log_refusals(self) -> None:
+        """One line for all of one device, or of none: a flood must not fill the log."""
+        by_device: dict[tuple[str | None, str | None], list[Refused]] = {}
+        for refused in self._refusals:
+            by_device.setdefault((refused.site, refused.device), []).append(refused)
+        for mine in by_device.values():
+            # Escaped: strangers' words must not break a line of the log, or its encoding.
+            _log.warning(
+                "quarantined messages=%d topic=%a bytes=%d reason=%a",
+                len(mine),
+                mine[-1].delivery.topic[:200],
+                len(mine[-1].delivery.payload),
+                mine[-1].reason[:500],
             )
 
     def _stored_digests(self) -> dict[tuple[int, int], str]:

@@ -14,8 +14,8 @@ from fleet.collecting.intake import Intake, Receipt
 from fleet.collecting.source import Source
 from fleet.errors import StoreUnavailableError
 from fleet.mqtt.delivery import Delivery, Subscribed
+from fleet.store.acks import acks_of
 from fleet.store.database import Database
-from fleet.store.outbox import acks_of
 from fleet.store.rollout import current_desired
 from fleet.store.roster import device_ids
 

@@ -11,9 +11,9 @@ from contract.messages import Ack, Presence
 from fleet.collecting.batch import Batch
 from fleet.errors import RowRefusedError
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, read_delivery, refuse
+from fleet.store.acks import acks_of
 from fleet.store.catalogue import Catalogue
 from fleet.store.database import Database
-from fleet.store.outbox import acks_of
 from fleet.store.registry import Registry
 from fleet.store.schema import devices
 

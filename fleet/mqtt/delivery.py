@@ -80,6 +80,8 @@ class _Envelope(msgspec.Struct):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+#: As JSON writes it.
+_NUL = b"\\u0000"
 
 
 def read_delivery(delivery: Delivery) -> Accepted | Refused:
@@ -95,6 +97,9 @@ def read_delivery(delivery: Delivery) -> Accepted | Refused:
             delivery,
             f"tombstone from {message.seq} to {message.last_seq}: expected last_seq >= seq",
         )
+    if _NUL in delivery.payload and _has_nul(msgspec.to_builtins(message)):
+        # PostgreSQL would say so too, but of a whole batch.
+        return refuse(delivery, "a text holds U+0000: expected none, for no database keeps it")
     return Accepted(delivery, message)
 
 
@@ -117,3 +122,11 @@ def _place_in(delivery: Delivery, topic: Topic) -> Place | None:
     if (envelope.site, envelope.device) != (topic.site, topic.device):
         return None
     return Place(envelope.site, envelope.device, envelope.epoch, envelope.seq)
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(one) for key, one in value.items())
+    return isinstance(value, list) and any(map(_has_nul, value))

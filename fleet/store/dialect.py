@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,35 @@ def insert_unless_there(
         connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
     else:
         connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+
+
+class Combine(enum.Enum):
+    """What becomes of a column where the row is there already."""
+
+    #: Its number and the new one's are added.
+    ADD = "add"
+    REPLACE = "replace"
+
+
+def insert_or_combine(
+    connection: sa.Connection,
+    table: sa.Table,
+    key: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    changes: Mapping[str, Combine],
+) -> None:
+    """Insert rows; of those whose key is there some columns are changed, and the rest is left."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == _POSTGRESQL else sqlite
+    insertion = dialect.insert(table)
+    values = {
+        name: insertion.excluded[name] + table.c[name]
+        if how is Combine.ADD
+        else insertion.excluded[name]
+        for name, how in changes.items()
+    }
+    connection.execute(insertion.on_conflict_do_update(index_elements=key, set_=values), rows)
 
 
 def insert_rows(
@@ -78,6 +108,18 @@ def update_rows(
     if rows:
         given = (*columns, "id")
         _execute(connection, _update(connection.dialect.name, table, columns), given, table, rows)
+
+
+def delete_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[object, ...]],
+) -> None:
+    """Delete many rows, named by the values of `columns`."""
+    if rows:
+        statement = _deletion(connection.dialect.name, table, columns)
+        _execute(connection, statement, columns, table, rows)
 
 
 def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> list[int]:
@@ -246,3 +288,13 @@ def _lists(table: sa.Table, columns: tuple[str, ...]) -> str:
     # In binary form: psycopg looks through text of lists for each quote, in Python.
     marks = ", ".join(f"%b::{table.c[name].type.compile(types)}[]" for name in columns)
     return f"unnest({marks}) AS given ({', '.join(columns)})"
+
+
+@functools.cache
+def _deletion(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> str:
+    names = [table.c[name].name for name in columns]
+    if dialect == _POSTGRESQL:
+        named = " AND ".join(f"{table.name}.{name} = given.{name}" for name in names)
+        return f"DELETE FROM {table.name} USING {_lists(table, columns)} WHERE {named}"  # noqa: S608 - our own names
+    named = " AND ".join(f"{name} = ?" for name in names)
+    return f"DELETE FROM {table.name} WHERE {named}"  # noqa: S608 - our own names

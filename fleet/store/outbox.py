@@ -9,17 +9,22 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from contract.messages import Ack, EpochAck, Rejection, StoredPlace
-from fleet.store.dialect import insert_rows, insert_unless_there, is_among, update_rows
+from fleet.store.acks import ACKED_REJECTIONS
+from fleet.store.dialect import (
+    Combine,
+    delete_rows,
+    insert_or_combine,
+    insert_rows,
+    is_among,
+    update_rows,
+)
 from fleet.store.repeats import expect_repeats
-from fleet.store.schema import devices, disputes, epochs, rejections, results
+from fleet.store.schema import disputes, epochs, rejections
 from fleet.store.turns import SETTLED_S, Returns, Turns
 from fleet.store.watermark import Watermark
 
-#: An ack is one retained message: it names the newest outboxes and rejections only.
-_ACKED_EPOCHS = 8
-_ACKED_REJECTIONS = 50
-_ACKED_DISPUTES = 16
+#: A device has a new one when its disk was restored or replaced.
+MOST_OUTBOXES = 1_000
 _REASON_CHARACTERS = 160
 
 _ISLANDS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
@@ -31,6 +36,7 @@ _NEW_EPOCH = ("device_id", "epoch", "through", "islands", "first_seen_at")
 _CHANGED_EPOCH = (
     "through", "islands", "revision", "advanced_at", "returns", "returned_at",
 )  # fmt: skip
+_PLACE = ("epoch_id", "seq")
 _REJECTION = ("epoch_id", "seq", "reason", "rejected_at")
 
 #: Number of a device and name of one of its outboxes.
@@ -107,8 +113,10 @@ class Outboxes:
         self._disputed: dict[tuple[int, int], None] = {}
         #: Of these devices, those that have had more than one outbox.
         self.devices_with_several: set[int] = set()
+        #: How many outboxes each device has.
+        self._counts: Counter[int] = Counter()
         self._known = self._read(keys)
-        new = [key for key in keys if key not in self._known]
+        new = self._new(keys)
         if new:
             rows = [(device_id, epoch, 0, _NO_ISLANDS, now) for device_id, epoch in new]
             insert_rows(connection, epochs, _NEW_EPOCH, rows)
@@ -116,13 +124,13 @@ class Outboxes:
             anew = self.devices_with_several & {device_id for device_id, _ in new}
             expect_repeats(connection, anew)
 
-    def __getitem__(self, key: Key) -> Outbox:
-        """The outbox of a key."""
-        return self._known[key]
+    def get(self, key: Key) -> Outbox | None:
+        """The outbox of a key; None where its device has had too many others."""
+        return self._known.get(key)
 
     def reject(self, outbox: Outbox, seq: int, reason: str, *, is_live: bool = True) -> None:
-        """Close a place for good without storing it, unless it is closed already."""
-        if outbox.watermark.is_closed(seq):
+        """Close a place for good without storing it, if it is open and may be closed."""
+        if outbox.watermark.is_closed(seq) or not outbox.watermark.takes(seq, seq):
             return
         self._rejected[outbox.id, seq] = reason[:_REASON_CHARACTERS]
         outbox.close(seq, seq, is_live=is_live)
@@ -144,30 +152,28 @@ class Outboxes:
         )
         rows = [outbox.row(self._now) for outbox in changed]
         update_rows(self._connection, epochs, _CHANGED_EPOCH, rows)
-        for epoch_id, seq in sorted(self._unrejected):
-            self._connection.execute(
-                sa.delete(rejections).where(
-                    rejections.c.epoch_id == epoch_id, rejections.c.seq == seq
-                )
-            )
+        delete_rows(self._connection, rejections, _PLACE, sorted(self._unrejected))
         rejected = [
             (epoch_id, seq, reason, self._now) for (epoch_id, seq), reason in self._rejected.items()
         ]
         insert_rows(self._connection, rejections, _REJECTION, rejected)
-        for epoch_id, seq in self._disputed:
-            self._save_dispute(epoch_id, seq)
+        for epoch_id in sorted({epoch_id for epoch_id, _ in self._rejected}):
+            self._connection.execute(_forget_rejections(epoch_id))
+        disputed = [
+            {"epoch_id": epoch_id, "seq": seq, "last_at": self._now}
+            for epoch_id, seq in sorted(self._disputed)
+        ]
+        last = {"last_at": Combine.REPLACE}
+        insert_or_combine(self._connection, disputes, _PLACE, disputed, last)
 
-    def _save_dispute(self, epoch_id: int, seq: int) -> None:
-        insert_unless_there(
-            self._connection,
-            disputes,
-            [{"epoch_id": epoch_id, "seq": seq, "last_at": self._now}],
-        )
-        self._connection.execute(
-            sa.update(disputes)
-            .where(disputes.c.epoch_id == epoch_id, disputes.c.seq == seq)
-            .values(last_at=self._now),
-        )
+    def _new(self, keys: Collection[Key]) -> list[Key]:
+        """Keys of outboxes to begin: those that are not known, as far as their devices may."""
+        counts, new = Counter(self._counts), []
+        for key in sorted(key for key in keys if key not in self._known):
+            counts[key[0]] += 1
+            if counts[key[0]] <= MOST_OUTBOXES:
+                new.append(key)
+        return new
 
     def _read(self, keys: Collection[Key]) -> dict[Key, Outbox]:
         ids = {device_id for device_id, _ in keys}
@@ -187,6 +193,7 @@ class Outboxes:
             ).where(is_among(self._connection, epochs.c.device_id, ids)),
         ).all()
         counts = Counter(row[1] for row in rows)
+        self._counts.update(counts - self._counts)
         several = {device_id for device_id, count in counts.items() if count > 1}
         self.devices_with_several |= several
         turns = self._turns([row for row in rows if row[1] in several])
@@ -215,32 +222,14 @@ class Outboxes:
         }
 
 
-def acks_of(connection: sa.Connection, device_ids: Iterable[int], at: float) -> list[Ack]:
-    """What is safe of each of these devices' outboxes, ready to publish."""
-    wanted = sorted(device_ids)
-    names = _names(connection, wanted)
-    marks = _newest_outboxes(connection, wanted)
-    rejected = _newest_rejections(connection, wanted)
-    stored = _comparable(connection, wanted)
-    acks = []
-    for device_id in wanted:
-        site, device = names[device_id]
-        acks.append(
-            Ack(
-                site=site,
-                device=device,
-                at=at,
-                epochs={
-                    epoch: EpochAck(
-                        through=through,
-                        stored=stored.get(epoch_id, []),
-                        rejected=rejected.get(epoch_id, []),
-                    )
-                    for epoch_id, epoch, through in marks.get(device_id, [])
-                },
-            )
-        )
-    return acks
+def _forget_rejections(epoch_id: int) -> sa.Delete:
+    """All of an outbox but the newest, which are all that an ack can name."""
+    mine = sa.select(rejections.c.seq).where(rejections.c.epoch_id == epoch_id)
+    newest = mine.order_by(rejections.c.rejected_at.desc(), rejections.c.seq.desc())
+    return sa.delete(rejections).where(
+        rejections.c.epoch_id == epoch_id,
+        rejections.c.seq.not_in(newest.limit(ACKED_REJECTIONS)),
+    )
 
 
 def missing_of_each(connection: sa.Connection, device_ids: Iterable[int]) -> dict[int, int]:
@@ -273,102 +262,6 @@ def _missing(connection: sa.Connection, query: sa.Select[int, int, str]) -> dict
     for device_id, through, islands in connection.execute(query):
         missing[device_id] += watermark_of(through, islands).missing
     return missing
-
-
-def _names(connection: sa.Connection, device_ids: list[int]) -> dict[int, tuple[str, str]]:
-    rows = connection.execute(
-        sa.select(devices.c.id, devices.c.site, devices.c.device).where(
-            is_among(connection, devices.c.id, device_ids)
-        )
-    )
-    return {row.id: (row.site, row.device) for row in rows}
-
-
-def _newest_outboxes(
-    connection: sa.Connection, device_ids: list[int]
-) -> dict[int, list[tuple[int, str, int]]]:
-    """Number, name and last place without a gap of each device's newest outboxes."""
-    rows = connection.execute(
-        sa.select(epochs.c.device_id, epochs.c.id, epochs.c.epoch, epochs.c.through)
-        .where(is_among(connection, epochs.c.device_id, device_ids))
-        .order_by(epochs.c.id.desc())
-    )
-    found: dict[int, list[tuple[int, str, int]]] = {}
-    for row in rows:
-        mine = found.setdefault(row.device_id, [])
-        if len(mine) < _ACKED_EPOCHS:
-            mine.append((row.id, row.epoch, row.through))
-    return found
-
-
-def _newest_rejections(
-    connection: sa.Connection, device_ids: list[int]
-) -> dict[int, list[Rejection]]:
-    """Newest rejections of each device, by outbox and in the order of their places."""
-    newest = (
-        sa.func.row_number()
-        .over(
-            partition_by=epochs.c.device_id,
-            order_by=(rejections.c.rejected_at.desc(), rejections.c.seq.desc()),
-        )
-        .label("place")
-    )
-    ranked = (
-        sa.select(rejections.c.epoch_id, rejections.c.seq, rejections.c.reason, newest)
-        .join(epochs, epochs.c.id == rejections.c.epoch_id)
-        .where(is_among(connection, epochs.c.device_id, device_ids))
-        .subquery()
-    )
-    rows = connection.execute(
-        sa.select(ranked).where(ranked.c.place <= _ACKED_REJECTIONS).order_by(ranked.c.seq)
-    )
-    found: dict[int, list[Rejection]] = {}
-    for row in rows:
-        found.setdefault(row.epoch_id, []).append(Rejection(seq=row.seq, reason=row.reason))
-    return found
-
-
-def _comparable(connection: sa.Connection, device_ids: list[int]) -> dict[int, list[StoredPlace]]:
-    """What is stored in the places that devices should compare with their own, by outbox.
-
-    They are the last place without a gap, and those for which other bytes came lately.
-    """
-    last = (
-        sa.select(results.c.epoch_id, results.c.seq, results.c.body_sha256)
-        .join(
-            epochs,
-            sa.and_(epochs.c.id == results.c.epoch_id, epochs.c.through == results.c.seq),
-        )
-        .where(is_among(connection, epochs.c.device_id, device_ids))
-    )
-    newest = (
-        sa.func.row_number()
-        .over(
-            partition_by=epochs.c.device_id,
-            order_by=(disputes.c.last_at.desc(), disputes.c.seq.desc()),
-        )
-        .label("place")
-    )
-    ranked = (
-        sa.select(disputes.c.epoch_id, disputes.c.seq, newest)
-        .join(epochs, epochs.c.id == disputes.c.epoch_id)
-        .where(is_among(connection, epochs.c.device_id, device_ids))
-        .subquery()
-    )
-    disputed = (
-        sa.select(results.c.epoch_id, results.c.seq, results.c.body_sha256)
-        .join(
-            ranked,
-            sa.and_(ranked.c.epoch_id == results.c.epoch_id, ranked.c.seq == results.c.seq),
-        )
-        .where(ranked.c.place <= _ACKED_DISPUTES)
-    )
-    rows = connection.execute(sa.union(last, disputed))
-    found: dict[int, list[StoredPlace]] = {}
-    for row in sorted(rows, key=lambda row: (row.epoch_id, row.seq)):
-        place = StoredPlace(seq=row.seq, sha256=row.body_sha256)
-        found.setdefault(row.epoch_id, []).append(place)
-    return found
 
 
 def watermark_of(through: int, islands: str) -> Watermark:

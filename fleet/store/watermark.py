@@ -6,6 +6,10 @@ import bisect
 
 import msgspec
 
+#: Devices send in order, some at a time; collectors that share their results leave gaps for a
+#: moment. Whoever leaves more of them makes every batch cost more.
+MOST_ISLANDS = 1_000
+
 
 class Watermark(msgspec.Struct, frozen=True):
     """Closed places 1 to `through`, and closed ranges (`islands`) beyond a gap.
@@ -31,7 +35,7 @@ class Watermark(msgspec.Struct, frozen=True):
         """Whether `seq` is stored, rejected or given up."""
         if seq <= self.through:
             return True
-        index = bisect.bisect_right(self.islands, seq, key=lambda island: island[0])
+        index = bisect.bisect_right(self.islands, seq, key=_start)
         return index > 0 and self.islands[index - 1][1] >= seq
 
     def close(self, first: int, last: int) -> Watermark:
@@ -40,15 +44,27 @@ class Watermark(msgspec.Struct, frozen=True):
             return self
         if first <= self.through + 1 and not self.islands:
             return Watermark(last)
-        lower: list[tuple[int, int]] = []
-        upper: list[tuple[int, int]] = []
-        for island in self.islands:
-            if island[1] + 1 < first:
-                lower.append(island)
-            elif last + 1 < island[0]:
-                upper.append(island)
-            else:
-                first, last = min(first, island[0]), max(last, island[1])
+        islands = self.islands
+        lowest = bisect.bisect_left(islands, first - 1, key=_end)
+        beyond = bisect.bisect_right(islands, last + 1, key=_start)
+        if lowest < beyond:
+            first = min(first, islands[lowest][0])
+            last = max(last, islands[beyond - 1][1])
         if first <= self.through + 1:
-            return Watermark(last, tuple(upper))
-        return Watermark(self.through, (*lower, (first, last), *upper))
+            return Watermark(last, islands[beyond:])
+        return Watermark(self.through, (*islands[:lowest], (first, last), *islands[beyond:]))
+
+    def takes(self, first: int, last: int) -> bool:
+        """Whether `first` to `last` may be closed: not where one gap too many would be left."""
+        if len(self.islands) < MOST_ISLANDS or first <= self.through + 1:
+            return True
+        lowest = bisect.bisect_left(self.islands, first - 1, key=_end)
+        return lowest < bisect.bisect_right(self.islands, last + 1, key=_start)
+
+
+def _start(island: tuple[int, int]) -> int:
+    return island[0]
+
+
+def _end(island: tuple[int, int]) -> int:
+    return island[1]

@@ -30,13 +30,13 @@ from contract.topics import Leaf, topic_for
 from fleet.choosing.policy import load_policy
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
+from fleet.store.acks import acks_of
 from fleet.store.database import Database, open_database
 from fleet.store.decision import choices_of
 from fleet.store.distribution import distributions_of
 from fleet.store.evidence import runs_of
 from fleet.store.groups import add_to_group, groups_of
 from fleet.store.identity import identities_of
-from fleet.store.outbox import acks_of
 from fleet.store.quarantine import list_quarantine, payload_of
 from fleet.store.recommendation import find_decision, recommend
 from fleet.store.retention import roll_up_samples

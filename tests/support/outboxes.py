@@ -52,11 +52,11 @@ class Outboxes:
         with self._lock:
             return sum(self._acked.values())
 
-    def send(self, *, up_to: int | None = None) -> None:
-        """Send what is not acknowledged, of each device up to a place."""
+    def send(self, *, after: int = 0, up_to: int | None = None) -> None:
+        """Send what is not acknowledged, of each device after a place and up to another."""
         with self._lock:
             through = dict(self._acked)
-        for seq in range(1, (up_to or self.each) + 1):
+        for seq in range(after + 1, (up_to or self.each) + 1):
             for name in self.names:
                 if seq > through[name]:
                     run = make_run(run_id=f"{name}-{seq}")

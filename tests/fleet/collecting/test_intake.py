@@ -25,10 +25,18 @@ from contract.topics import Leaf
 from fleet.choosing.figures import p95_interval_in
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Accepted, Delivery, read_delivery
+from fleet.store.acks import ACKED_REJECTIONS
 from fleet.store.database import Database
-from fleet.store.quarantine import Quarantined, list_quarantine
+from fleet.store.outbox import MOST_OUTBOXES
+from fleet.store.quarantine import (
+    MOST_BYTES,
+    MOST_MESSAGES,
+    Quarantined,
+    list_quarantine,
+)
 from fleet.store.roster import Device, completeness_of_each, find_device, list_devices
-from fleet.store.schema import devices, epochs, results, samples
+from fleet.store.schema import devices, epochs, quarantine, rejections, results, samples
+from fleet.store.watermark import MOST_ISLANDS
 from support.measurements import make_inventory, make_result, make_run
 from support.stores import ON_BOTH
 
@@ -36,6 +44,7 @@ pytestmark = ON_BOTH
 
 GOLDEN = Path(__file__).parents[2] / "contract" / "golden"
 TOPIC = "edgewright/v1/lab/box/result"
+OTHER_TOPIC = "edgewright/v1/lab/other/result"
 
 
 def deliver(payload: bytes, topic: str = TOPIC, *, retained: bool = False) -> Delivery:
@@ -191,6 +200,96 @@ def test_the_same_refused_bytes_again_only_count_up(database: Database) -> None:
     for _ in range(3):
         take(database, deliver(b"not json"))
     assert [one.times for one in refused(database)] == [3]
+
+
+def test_of_a_device_that_floods_a_bounded_number_is_kept_and_the_rest_is_counted(
+    database: Database,
+) -> None:
+    """The same for all that names no device; what is kept already goes on counting up."""
+    for first in range(0, MOST_MESSAGES + 20, 500):
+        numbers = range(first, min(first + 500, MOST_MESSAGES + 20))
+        take(database, *(deliver(b"not json %d" % number) for number in numbers))
+        take(database, *(deliver(b"not json %d" % number, f"a/{number}") for number in numbers))
+    take(database, deliver(b"not json 0"), deliver(b"new"), deliver(b"{}", OTHER_TOPIC))
+    for name, expected in (("box", MOST_MESSAGES + 1), (None, MOST_MESSAGES + 1), ("other", 1)):
+        with database.reading() as connection:
+            rows = connection.execute(
+                sa.select(quarantine.c.topic, quarantine.c.times, quarantine.c.payload_bytes)
+                .where(quarantine.c.device.is_not_distinct_from(name))
+                .order_by(quarantine.c.id)
+            ).all()
+        assert len(rows) == expected
+        if name == "box":
+            assert sorted(row.times for row in rows) == [*[1] * (MOST_MESSAGES - 1), 2, 21]
+            assert rows[-1] == ("edgewright/v1/lab/box/+", 21, 20 * len("not json 1000") + 3)
+        if name is None:
+            assert rows[-1].topic == "edgewright/v1/+/+/+"
+
+
+def test_refused_messages_of_a_device_are_kept_up_to_a_size(database: Database) -> None:
+    """Those beyond it are counted; a message is in for as much as is kept of it."""
+    for number in range(MOST_BYTES // MAX_MESSAGE_BYTES + 2):
+        take(database, deliver(b"%03d" % number + b"x" * (MAX_MESSAGE_BYTES + 10)))
+    with database.reading() as connection:
+        size = connection.scalar(sa.select(sa.func.sum(sa.func.length(quarantine.c.payload))))
+        times = connection.scalars(sa.select(quarantine.c.times).order_by(quarantine.c.id)).all()
+    assert size == MOST_BYTES
+    assert list(times) == [1] * (MOST_BYTES // MAX_MESSAGE_BYTES) + [2]
+
+
+def test_a_device_may_leave_so_many_gaps_and_no_more(database: Database) -> None:
+    """What would leave one more is put away, and taken once it leaves none."""
+    far = [make_result(2 * number) for number in range(1, MOST_ISLANDS + 2)]
+    receipt = take(database, *(deliver(encode_message(one)) for one in far))
+    assert (receipt.stored, receipt.quarantined) == (MOST_ISLANDS, 1)
+    assert "expected what is missing first" in refused(database)[0].reason
+    near = [make_result(2 * number - 1) for number in range(1, MOST_ISLANDS + 2)]
+    take(database, *(deliver(encode_message(one)) for one in near))
+    receipt = take(database, deliver(encode_message(far[-1])))
+    assert (receipt.stored, receipt.quarantined) == (1, 0)
+    assert receipt.acks[0].epochs["e-1"].through == 2 * MOST_ISLANDS + 2
+
+
+def test_a_device_may_begin_so_many_outboxes_and_no_more(database: Database) -> None:
+    """Those that it has go on."""
+    firsts = [make_result(1, epoch=f"e-{number}") for number in range(MOST_OUTBOXES + 3)]
+    receipt = take(database, *(deliver(encode_message(one)) for one in firsts))
+    assert receipt.quarantined == 3
+    assert {one.reason.partition("expected")[2] for one in refused(database)} == {
+        f" one of the {MOST_OUTBOXES} that this device had"
+    }
+    with database.reading() as connection:
+        known = set(connection.scalars(sa.select(epochs.c.epoch)))
+    run = make_run(run_id="another")
+    second = make_result(2, run, epoch=min(known))
+    assert take(database, deliver(encode_message(second))).stored == 1
+
+
+def test_of_rejections_those_are_kept_that_an_ack_can_name(database: Database) -> None:
+    spoilt = [
+        encode_message(make_result(seq)).replace(b'"threads":1', b'"threads":"1"')
+        for seq in range(1, 2 * ACKED_REJECTIONS)
+    ]
+    take(database, *map(deliver, spoilt[:-10]))
+    ack = take(database, *map(deliver, spoilt[-10:])).acks[0].epochs["e-1"]
+    named = [one.seq for one in ack.rejected]
+    assert named == list(range(len(spoilt) - ACKED_REJECTIONS + 1, len(spoilt) + 1))
+    assert ack.through == len(spoilt)
+    with database.reading() as connection:
+        kept = connection.scalar(sa.select(sa.func.count()).select_from(rejections))
+    assert kept == ACKED_REJECTIONS
+    # A place that comes again in order is stored, and rejected no more.
+    ack = take(database, deliver(encode_message(make_result(named[-1])))).acks[0].epochs["e-1"]
+    assert named[-1] not in [one.seq for one in ack.rejected]
+
+
+def test_a_text_that_no_database_keeps_is_refused_by_itself(database: Database) -> None:
+    """PostgreSQL refuses U+0000, which would be found out only for a whole batch."""
+    spoilt = encode_message(make_result(1)).replace(b'"run_id":"', b'"run_id":"\\u0000')
+    take(database, deliver(spoilt))
+    assert "U+0000" in refused(database)[0].reason
+    harmless = encode_message(make_result(2)).replace(b'"seq"', b'"unknown":"\\u0000","seq"')
+    assert take(database, deliver(harmless)).stored == 1
 
 
 def test_a_number_beyond_the_database_is_quarantined_alone(database: Database) -> None:

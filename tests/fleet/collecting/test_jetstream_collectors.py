@@ -14,6 +14,7 @@ from fleet.store.database import open_database
 from fleet.store.schema import results
 from support.collectors import ServeProcess, share_of
 from support.devices import DeviceClient, eventually
+from support.faults.table import Row
 from support.measurements import make_result
 from support.nats import NatsCluster, nats_cluster
 from support.outboxes import Outboxes
@@ -22,6 +23,7 @@ from support.stores import ON_POSTGRESQL
 pytestmark = ON_POSTGRESQL
 
 StartServe = Callable[..., ServeProcess]
+MakeRow = Callable[..., Row]
 DEVICES, EACH = 20, 100
 
 
@@ -64,9 +66,13 @@ def test_results_are_spread_over_the_collectors_and_stored_once(
 
 
 def test_a_killed_server_and_a_killed_collector_lose_nothing(
-    start_serve: StartServe, cluster: NatsCluster, store_url: str
+    start_serve: StartServe, cluster: NatsCluster, store_url: str, fault: MakeRow
 ) -> None:
     """The server leads the stream, and dies with one collector while results come in."""
+    row = fault(
+        "SIGKILL of one of three NATS servers, and of a collector",
+        holds="published, stored and acknowledged are equal",
+    )
     cluster.run(lambda client: ensure_consumer(client.jetstream()))
     victim = cluster.leader_of(STREAM)
     alive = [number for number, one in enumerate(cluster.servers) if one is not victim]
@@ -84,6 +90,8 @@ def test_a_killed_server_and_a_killed_collector_lose_nothing(
             collectors[0].stop(signal.SIGKILL)
             assert outboxes.deliver(within_s=120)
             assert stored_run_ids(store_url) == outboxes.run_ids
+            row.tried()
+            row.came_to(f"{outboxes.acked} each")
         assert eventually(lambda: cluster.stream_info(STREAM).state.messages == 0)
         assert all(one.process.poll() is None for one in collectors[1:])
     finally:

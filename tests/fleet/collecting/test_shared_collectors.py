@@ -21,6 +21,7 @@ from support.accounts import Cast, GuardedMosquitto, own
 from support.brokers import Mosquitto
 from support.collectors import ServeProcess, share_of
 from support.devices import eventually
+from support.faults.table import Row
 from support.measurements import make_result, make_run
 from support.outboxes import Outboxes
 from support.postgres import PostgresServer
@@ -29,7 +30,9 @@ from support.stores import ON_POSTGRESQL
 pytestmark = ON_POSTGRESQL
 
 StartServe = Callable[..., ServeProcess]
+MakeRow = Callable[..., Row]
 DEVICES, EACH = 20, 100
+_EQUAL = "published, stored and acknowledged are equal"
 
 
 @pytest.fixture
@@ -62,9 +65,14 @@ def test_results_are_spread_over_the_collectors_and_stored_once(
 
 
 def test_killed_collectors_lose_nothing_because_devices_send_again(
-    start_serve: StartServe, mosquitto: Mosquitto, outboxes: Outboxes, store_url: str
+    start_serve: StartServe,
+    mosquitto: Mosquitto,
+    outboxes: Outboxes,
+    store_url: str,
+    fault: MakeRow,
 ) -> None:
     """Two of three die, one after the other, each while results come in."""
+    row = fault("SIGKILL of two of three collectors that share", holds=_EQUAL)
     words = ("--broker", mosquitto.url, "--shared")
     collectors = [start_serve(*words) for _ in range(3)]
     for number in (0, 1):
@@ -72,6 +80,8 @@ def test_killed_collectors_lose_nothing_because_devices_send_again(
         collectors[number].stop(signal.SIGKILL)
     assert outboxes.deliver(within_s=120)
     assert stored_run_ids(store_url) == outboxes.run_ids
+    row.tried()
+    row.came_to(f"{outboxes.acked} each")
 
 
 def test_a_killed_database_that_comes_back_has_everything_once(
@@ -80,8 +90,10 @@ def test_a_killed_database_that_comes_back_has_everything_once(
     outboxes: Outboxes,
     postgres: PostgresServer,
     store_url: str,
+    fault: MakeRow,
 ) -> None:
     """It dies while results come in, is away for a while, and recovers; collectors wait."""
+    row = fault("SIGKILL of PostgreSQL", holds=_EQUAL)
     collectors = [start_serve("--broker", mosquitto.url, "--shared") for _ in range(2)]
     outboxes.send(up_to=EACH // 2)
     postgres.kill()
@@ -90,13 +102,20 @@ def test_a_killed_database_that_comes_back_has_everything_once(
     postgres.start()
     assert outboxes.deliver(within_s=120)
     assert stored_run_ids(store_url) == outboxes.run_ids
+    row.tried()
+    row.came_to(f"{outboxes.acked} each")
     assert all(collector.process.poll() is None for collector in collectors)
 
 
 def test_a_killed_broker_that_comes_back_has_everything_once(
-    start_serve: StartServe, mosquitto: Mosquitto, outboxes: Outboxes, store_url: str
+    start_serve: StartServe,
+    mosquitto: Mosquitto,
+    outboxes: Outboxes,
+    store_url: str,
+    fault: MakeRow,
 ) -> None:
     """It forgets what was on its way; collectors and devices connect again by themselves."""
+    row = fault("SIGKILL of Mosquitto (with persistence)", holds=_EQUAL)
     collectors = [start_serve("--broker", mosquitto.url, "--shared") for _ in range(2)]
     outboxes.send(up_to=EACH // 2)
     mosquitto.kill()
@@ -104,6 +123,8 @@ def test_a_killed_broker_that_comes_back_has_everything_once(
     mosquitto.start()
     assert outboxes.deliver(within_s=120)
     assert stored_run_ids(store_url) == outboxes.run_ids
+    row.tried()
+    row.came_to(f"{outboxes.acked} each")
     assert all(collector.process.poll() is None for collector in collectors)
 
 

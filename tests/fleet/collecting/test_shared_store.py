@@ -15,8 +15,8 @@ from contract.topics import Leaf, topic_for
 from fleet.collecting.intake import Intake
 from fleet.errors import StoreUnavailableError
 from fleet.mqtt.delivery import Delivery
+from fleet.store.acks import acks_of
 from fleet.store.database import Database, open_database
-from fleet.store.outbox import acks_of
 from fleet.store.roster import device_ids
 from fleet.store.schema import results
 from support.measurements import make_result, make_run

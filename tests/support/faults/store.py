@@ -15,8 +15,9 @@ from contract.messages import EpochAck
 from contract.topics import Leaf, topic_for
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
+from fleet.store.acks import acks_of
 from fleet.store.database import open_database
-from fleet.store.outbox import acks_of, watermarks_of
+from fleet.store.outbox import watermarks_of
 from fleet.store.quarantine import list_quarantine
 from fleet.store.roster import device_ids
 from fleet.store.schema import results, tombstones
