@@ -105,11 +105,18 @@ def read_delivery(delivery: Delivery) -> Accepted | Refused:
 
 def refuse(delivery: Delivery, reason: str) -> Refused:
     """Refusal of a delivery, with whatever identity can be read from it."""
+    # A reason may quote the message.
+    told = storable(reason)
     try:
         topic = parse_topic(delivery.topic)
     except ContractError:
-        return Refused(delivery, reason, None, None, None)
-    return Refused(delivery, reason, topic.site, topic.device, _place_in(delivery, topic))
+        return Refused(delivery, told, None, None, None)
+    return Refused(delivery, told, topic.site, topic.device, _place_in(delivery, topic))
+
+
+def storable(text: str) -> str:
+    """`text` without lone surrogates and U+0000, which databases refuse."""
+    return text.encode("utf-8", errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _place_in(delivery: Delivery, topic: Topic) -> Place | None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from contract.messages import MAX_MESSAGE_BYTES
 from contract.topics import topics_of_device
 from fleet.errors import UnknownMessageError
-from fleet.mqtt.delivery import Refused
+from fleet.mqtt.delivery import Refused, storable
 from fleet.store.dialect import Combine, insert_or_combine, is_among, pairs
 from fleet.store.schema import quarantine
 
@@ -202,10 +202,10 @@ def _known(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> set[tu
 def _row(refused: Refused, now: float) -> dict[str, Any]:
     payload = refused.delivery.payload
     return {
-        "topic": _storable(refused.delivery.topic)[:_TOPIC_CHARACTERS],
+        "topic": storable(refused.delivery.topic)[:_TOPIC_CHARACTERS],
         "site": refused.site,
         "device": refused.device,
-        "reason": _storable(refused.reason)[:_REASON_CHARACTERS],
+        "reason": refused.reason[:_REASON_CHARACTERS],
         "payload": payload[:MAX_MESSAGE_BYTES],
         "payload_bytes": len(payload),
         "payload_sha256": refused.delivery.sha256,
@@ -254,8 +254,3 @@ def _quarantined(row: Any) -> Quarantined:  # noqa: ANN401 - a row of the query 
         last_at=row.last_at,
         excerpt=bytes(row.excerpt or b"").decode("utf-8", errors="backslashreplace"),
     )
-
-
-def _storable(text: str) -> str:
-    """`text` without lone surrogates and NUL, which databases refuse."""
-    return text.encode("utf-8", errors="backslashreplace").decode().replace("\0", "\\0")

@@ -288,6 +288,9 @@ def test_a_text_that_no_database_keeps_is_refused_by_itself(database: Database) 
     spoilt = encode_message(make_result(1)).replace(b'"run_id":"', b'"run_id":"\\u0000')
     take(database, deliver(spoilt))
     assert "U+0000" in refused(database)[0].reason
+    # The reason may quote it too.
+    spoilt = encode_message(make_result(3)).replace(b'"status":"', b'"status":"\\u0000')
+    assert take(database, deliver(spoilt)).quarantined == 1
     harmless = encode_message(make_result(2)).replace(b'"seq"', b'"unknown":"\\u0000","seq"')
     assert take(database, deliver(harmless)).stored == 1
 

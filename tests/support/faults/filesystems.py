@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -22,9 +23,18 @@ class SmallDisk:
 
     def leave(self, pages: int) -> None:
         """Fill the disk until this many pages of 4 KiB are free."""
-        free = os.statvfs(self.path).f_bavail * os.statvfs(self.path).f_frsize // _PAGE_BYTES
         with (self.path / "ballast").open("ab") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, max(1, (free - pages)) * _PAGE_BYTES)
+            while True:
+                disk = os.statvfs(self.path)
+                free = disk.f_bavail * disk.f_frsize // _PAGE_BYTES
+                try:
+                    os.posix_fallocate(ballast.fileno(), 0, max(1, free - pages) * _PAGE_BYTES)
+                except OSError as error:
+                    # Somebody else took of the room meanwhile: there is less to fill.
+                    if error.errno != errno.ENOSPC or free <= pages:
+                        raise
+                else:
+                    return
 
     def free(self) -> None:
         """Remove what fills it."""
