@@ -29,8 +29,12 @@ _ACK_EVERY_S = 0.25
 #: Acknowledged before the source closes at a stop; a device that floods cannot prolong it.
 _LAST_BATCHES = 10
 _STORE_RETRY_S = 1.0
-#: Under load devices are decided on once in so long, not after each batch.
+#: Devices are decided on once in so long, not after each batch.
 _DECIDE_EVERY_S = 0.5
+#: At most this share of the time goes into deciding, or nothing is stored for long. Whoever asks
+#: for a recommendation brings it up to date in any case.
+_DECIDE_SHARE = 0.05
+_DECIDE_PATIENCE_S = 5.0
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,11 +84,13 @@ class Collector:
         self._acked_at = 0.0
         self._decider = decider
         self._batch = batch
-        self._decided_at = 0.0
+        self._decide_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set, then store what was received by then."""
         self._source.open()
+        # What waits at the start is stored first.
+        self._decide_at = time.monotonic() + _DECIDE_EVERY_S
         try:
             while not stop.is_set():
                 self._step(stop, wait_s=_IDLE_S)
@@ -115,19 +121,22 @@ class Collector:
         is_drained = len(waiting) < self._batch
         if self._to_ack and (is_drained or time.monotonic() - self._acked_at > _ACK_EVERY_S):
             self._acknowledge()
-        if is_drained or time.monotonic() - self._decided_at > _DECIDE_EVERY_S:
+        if time.monotonic() > self._decide_at:
             self._decide()
         return bool(waiting)
 
     def _decide(self) -> None:
         if self._decider is None or self._decider.is_idle(now=self._clock()):
             return
+        began_at = time.monotonic()
         try:
             self._decider.work(now=self._clock())
         except StoreUnavailableError as error:
             # They stay to be decided on.
             _log.error("store out of order, deciding later reason=%s", error)
-        self._decided_at = time.monotonic()
+        now = time.monotonic()
+        rest_s = min(_DECIDE_PATIENCE_S, (now - began_at) / _DECIDE_SHARE)
+        self._decide_at = now + max(_DECIDE_EVERY_S, rest_s)
 
     def _acknowledge(self) -> None:
         try:

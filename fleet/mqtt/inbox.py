@@ -11,7 +11,7 @@ from fleet.mqtt.delivery import Delivery, Subscribed
 #: A full one stops reading from the broker until the store keeps up. More than a batch of small
 #: results, so that the store never waits; what is read earlier is late when it is stored, and
 #: lost to a collector that dies.
-_LARGEST_BYTES = 4 * 1024 * 1024
+_LARGEST_BYTES = 16 * 1024 * 1024
 #: What one item takes beside its payload, about.
 _ITEM_BYTES = 500
 
