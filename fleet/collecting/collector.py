@@ -31,8 +31,11 @@ _LAST_BATCHES = 10
 _STORE_RETRY_S = 1.0
 #: Devices are decided on once in so long, not after each batch.
 _DECIDE_EVERY_S = 0.5
-#: At most this share of the time goes into deciding, or nothing is stored for long. Whoever asks
-#: for a recommendation brings it up to date in any case.
+#: Devices decided on in one go. Nothing is stored meanwhile: a fraction of a second, or a few
+#: hundredths while messages come.
+_DECIDE_AT_REST, _DECIDE_UNDER_LOAD = 2000, 200
+#: While messages come, at most this share of the time goes into deciding. Whoever asks for a
+#: recommendation brings it up to date in any case.
 _DECIDE_SHARE = 0.05
 _DECIDE_PATIENCE_S = 5.0
 
@@ -121,16 +124,18 @@ class Collector:
         is_drained = len(waiting) < self._batch
         if self._to_ack and (is_drained or time.monotonic() - self._acked_at > _ACK_EVERY_S):
             self._acknowledge()
-        if time.monotonic() > self._decide_at:
-            self._decide()
+        if not waiting:
+            self._decide(at_most=_DECIDE_AT_REST)
+        elif time.monotonic() > self._decide_at:
+            self._decide(at_most=_DECIDE_UNDER_LOAD)
         return bool(waiting)
 
-    def _decide(self) -> None:
+    def _decide(self, *, at_most: int) -> None:
         if self._decider is None or self._decider.is_idle(now=self._clock()):
             return
         began_at = time.monotonic()
         try:
-            self._decider.work(now=self._clock())
+            self._decider.work(now=self._clock(), at_most=at_most)
         except StoreUnavailableError as error:
             # They stay to be decided on.
             _log.error("store out of order, deciding later reason=%s", error)

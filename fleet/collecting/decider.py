@@ -16,8 +16,6 @@ from fleet.store.roster import device_ids
 
 _log = logging.getLogger(__name__)
 
-#: Devices decided on in one go: a fraction of a second, in which no result is stored.
-_AT_ONCE = 2000
 #: All devices are looked at once more after so long.
 _LOOK_AGAIN_S = 3600
 
@@ -58,8 +56,8 @@ class Decider:
         """Note devices that something came from."""
         self._touched.update(devices)
 
-    def work(self, *, now: float) -> None:
-        """Decide for some of those that wait.
+    def work(self, *, now: float, at_most: int) -> None:
+        """Decide for at most so many of those that wait.
 
         Raises:
             StoreUnavailableError: the store is out of order; they go on waiting.
@@ -68,12 +66,12 @@ class Decider:
         if self.is_idle(now=now):
             return
         if self._touched:
-            chosen = sorted(self._touched)[:_AT_ONCE]
+            chosen = sorted(self._touched)[:at_most]
             self._choose(chosen, now)
             self._touched.difference_update(chosen)
             return
         others = self._waiting(now)
-        chosen = list(itertools.islice(others, _AT_ONCE))
+        chosen = list(itertools.islice(others, at_most))
         self._choose(chosen, now)
         for _ in chosen:
             others.popleft()

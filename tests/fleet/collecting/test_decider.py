@@ -48,7 +48,7 @@ def policy(tmp_path: Path) -> Path:
 
 def settle(decider: Decider, *, now: float = 1.0) -> None:
     while not decider.is_idle(now=now):
-        decider.work(now=now)
+        decider.work(now=now, at_most=1)
 
 
 def test_devices_of_before_are_decided_on_at_the_start_and_new_results_at_once(
