@@ -11,12 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from contract.benchmark import RunStatus
 from contract.messages import Desired, Phase, Update, decode_message, encode_message
 from contract.topics import Leaf, topic_for
+from fleet.cli import cli
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database
@@ -396,11 +399,15 @@ def test_what_if_under_the_present_policy_changes_nothing(
     assert json.loads(ask("whatif", "--json").stdout)["would_change"] == 0
 
 
-def test_help_answers_for_every_command(ask: Ask) -> None:
-    shown = ask("--help").stdout
-    for command in ("serve", "devices", "results", "recommendations", "explain", "apply"):
-        assert command in shown
-        assert ask(command, "--help").returncode == 0
+def test_help_answers_for_every_command_and_those_below_it() -> None:
+    shown = CliRunner().invoke(cli, ["--help"]).output
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        assert name in shown
+        command = cli.get_command(context, name)
+        below = command.list_commands(context) if isinstance(command, click.Group) else []
+        for words in ([name], *([name, one] for one in below)):
+            assert CliRunner().invoke(cli, [*words, "--help"]).exit_code == 0, words
 
 
 def test_the_ready_policies_can_be_read(ask: Ask) -> None:
