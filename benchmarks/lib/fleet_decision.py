@@ -11,6 +11,7 @@ from rich.table import Table
 
 from benchmarks.lib.findings import Finding
 from benchmarks.lib.fleet_occasion import FleetOccasion
+from benchmarks.lib.measured_fleet import POLICY, VARIANTS
 from benchmarks.lib.result_stream import run_of
 from benchmarks.lib.tables import measured_table
 from fleet.choosing.candidate import candidate_of
@@ -18,13 +19,7 @@ from fleet.choosing.decision import Evidence
 from fleet.choosing.policy import parse_policy
 from fleet.choosing.selection import decide
 
-_VARIANTS = 20
 _DEVICES, _QUICK_DEVICES = 2000, 200
-_POLICY = """
-name = "bench"
-constraints = ["p95_ms <= 150", "peak_rss_mb <= 512", "top1_drop <= 0.08"]
-objectives = ["max top1", "min p95_ms"]
-"""
 
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,18 +44,18 @@ def measure_decision(occasion: FleetOccasion) -> Finding:
     took_ms.sort()
     found = Decisions(
         devices=count,
-        variants=_VARIANTS,
+        variants=VARIANTS,
         p50_ms=statistics.median(took_ms),
         p99_ms=took_ms[int(0.99 * count)],
     )
-    remark = f"{count:,} devices with {_VARIANTS} variants each; three limits, two objectives"
+    remark = f"{count:,} devices with {VARIANTS} variants each; three limits, two objectives"
     return Finding(document=found, tables=[_table(found)], remarks=[remark])
 
 
 def _evidence(number: int) -> Evidence:
     draw = random.Random(number)  # noqa: S311 - figures, no secret
     candidates = []
-    for variant in range(_VARIANTS):
+    for variant in range(VARIANTS):
         p50_ms = draw.uniform(10.0, 200.0)
         run = msgspec.structs.replace(
             run_of(f"d-{number}", variant),
@@ -74,7 +69,7 @@ def _evidence(number: int) -> Evidence:
             top1_drop=draw.uniform(0.0, 0.1),
         )
         candidates.append(candidate_of(run, None))
-    policy = parse_policy(_POLICY, source="the benchmark's policy")
+    policy = parse_policy(POLICY, source="the benchmark's policy")
     return Evidence(
         site="bench",
         device=f"d-{number}",

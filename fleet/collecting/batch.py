@@ -47,6 +47,8 @@ class _Item(msgspec.Struct, gc=False):
     one: Accepted | Refused
     device_id: int | None = None
     outbox: Outbox | None = None
+    #: Number of the build that a result is of.
+    build_id: int = 0
 
 
 class Batch:
@@ -86,8 +88,12 @@ class Batch:
         }
         self._outboxes = Outboxes(connection, keys, now)
         #: Number of every build that the batch names.
-        self.builds = catalogue.meet(connection, {build for build in map(_build_in, read) if build})
+        tested = [_build_in(one) for one in read]
+        self.builds = catalogue.meet(connection, {build for build in tested if build})
         self._items = [self._item(one, name, epoch) for one, name, epoch in about]
+        for item, build in zip(self._items, tested, strict=True):
+            if build is not None:
+                item.build_id = self.builds[build]
         #: Digest of what is stored in places that this batch names, by outbox and place.
         self._digests = self._stored_digests()
         #: Outboxes that brought a run, and the run, of devices with several outboxes.
@@ -144,13 +150,13 @@ class Batch:
                 self._outboxes.reject(outbox, one.place.seq, one.reason, is_live=is_live)
             return
         if device_id is not None:
-            self._accept(device_id, outbox, one)
+            self._accept(device_id, outbox, one, item.build_id)
 
-    def _accept(self, device_id: int, outbox: Outbox | None, one: Accepted) -> None:
+    def _accept(self, device_id: int, outbox: Outbox | None, one: Accepted, build_id: int) -> None:
         message, delivery = one.message, one.delivery
         match message:
             case Result() if outbox is not None:
-                self._result(device_id, outbox, message, delivery)
+                self._result(device_id, outbox, message, delivery, build_id)
             case Tombstone() if outbox is not None:
                 self._tombstone(outbox, message, delivery)
             case State():
@@ -160,7 +166,9 @@ class Batch:
             case Update():
                 self._change(device_id, progress=msgspec.json.encode(message).decode())
 
-    def _result(self, device_id: int, outbox: Outbox, result: Result, delivery: Delivery) -> None:
+    def _result(
+        self, device_id: int, outbox: Outbox, result: Result, delivery: Delivery, build_id: int
+    ) -> None:
         seq, run, digest = result.seq, result.run, delivery.sha256
         if outbox.watermark.is_closed(seq):
             known = self._digests.get((outbox.id, seq))
@@ -193,7 +201,7 @@ class Batch:
             (
                 outbox.id,
                 seq,
-                self.builds[build_of(run)],
+                build_id,
                 run.run_id,
                 digest,
                 delivery.received_at,

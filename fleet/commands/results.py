@@ -11,7 +11,7 @@ from fleet.reports.table import distributions_table, results_table
 from fleet.store.database import open_database
 from fleet.store.distribution import distributions_of
 from fleet.store.evidence import runs_of
-from fleet.store.roster import find_device, list_devices
+from fleet.store.roster import devices_named
 
 
 @click.command()
@@ -28,7 +28,7 @@ def results(device_name: str, store_url: str, *, with_distribution: bool, as_jso
     """List every stored run of DEVICE ('site/device', or 'device' where that is unambiguous)."""
     database = open_database(store_url, create=False)
     with database.reading() as connection:
-        device = find_device(list_devices(connection), device_name)
+        (device,) = devices_named(connection, [device_name])
         runs = runs_of(connection, device)
         known = distributions_of(connection, device.id) if with_distribution else None
     if as_json:

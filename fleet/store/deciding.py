@@ -16,6 +16,7 @@ from fleet.store.database import Database
 from fleet.store.decision import Choice, Decided, choices_of, store_decisions
 from fleet.store.dialect import lock_devices
 from fleet.store.question import Question, questions_of
+from fleet.store.roster import device_ids
 from fleet.store.schema import devices
 from fleet.store.standing import Standing, bring_up_to_date, standings_of
 
@@ -26,7 +27,7 @@ _CHUNK = 4000
 def choose(
     database: Database,
     policy: Policy,
-    device_ids: Collection[int],
+    numbers: Collection[int],
     *,
     now: float,
     anew: bool = False,
@@ -42,7 +43,7 @@ def choose(
         StoreUnavailableError: the store cannot be read or written at the moment.
     """
     decided = []
-    for standings in fresh_standings(database, device_ids):
+    for standings in fresh_standings(database, numbers):
         with database.reading() as connection:
             known = choices_of(connection, policy.name, [one.device_id for one in standings])
             questions = questions_of(connection, standings, policy, now=now)
@@ -56,13 +57,13 @@ def choose(
 def choose_for_all(database: Database, policy: Policy, *, now: float) -> list[Decided]:
     """Decide for every device of the store whose evidence changed."""
     with database.reading() as connection:
-        every = list(connection.scalars(sa.select(devices.c.id).order_by(devices.c.id)))
+        every = device_ids(connection)
     return choose(database, policy, every, now=now)
 
 
-def fresh_standings(database: Database, device_ids: Collection[int]) -> Iterator[list[Standing]]:
+def fresh_standings(database: Database, numbers: Collection[int]) -> Iterator[list[Standing]]:
     """Standings of these devices, some thousands at a time, with all that is stored by now."""
-    for chunk in _chunks(device_ids):
+    for chunk in _chunks(numbers):
         with database.reading() as connection:
             standings = standings_of(connection, chunk)
         behind = [one.device_id for one in standings if not one.is_fresh]
@@ -149,7 +150,7 @@ def _builds_in(
     return builds_of(connection, numbers)
 
 
-def _chunks(device_ids: Collection[int]) -> Iterator[list[int]]:
-    ordered = sorted(device_ids)
+def _chunks(numbers: Collection[int]) -> Iterator[list[int]]:
+    ordered = sorted(numbers)
     for start in range(0, len(ordered), _CHUNK):
         yield ordered[start : start + _CHUNK]

@@ -26,7 +26,7 @@ def insert_unless_there(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
 ) -> None:
     """Insert rows; those whose key is taken, perhaps just now by another collector, are left."""
-    if connection.dialect.name == _POSTGRESQL:
+    if is_postgresql(connection):
         connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
     else:
         connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
@@ -50,7 +50,7 @@ def insert_or_combine(
     """Insert rows; of those whose key is there some columns are changed, and the rest is left."""
     if not rows:
         return
-    dialect = postgresql if connection.dialect.name == _POSTGRESQL else sqlite
+    dialect = postgresql if is_postgresql(connection) else sqlite
     insertion = dialect.insert(table)
     values = {
         name: insertion.excluded[name] + table.c[name]
@@ -124,7 +124,7 @@ def delete_rows(
 
 def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> list[int]:
     """Numbers for new rows of a table, which this transaction alone gives."""
-    if connection.dialect.name == _POSTGRESQL:
+    if is_postgresql(connection):
         sequence = sa.func.pg_get_serial_sequence(table.name, "id")
         rows = sa.select(sa.func.nextval(sequence)).select_from(
             sa.func.generate_series(1, count).alias("numbers")
@@ -138,7 +138,7 @@ def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> list[int
 def is_among(connection: sa.Connection, column: sa.Column[int], ids: Iterable[int]) -> Any:  # noqa: ANN401 - SQLAlchemy's expressions differ by the way
     """Condition that a column is one of many numbers, as one parameter however many."""
     values = list(ids)
-    if connection.dialect.name == _POSTGRESQL:
+    if is_postgresql(connection):
         return column == sa.any_(sa.cast(values, postgresql.ARRAY(sa.BigInteger)))
     listed = sa.func.json_each(str(values)).table_valued("value")
     return column.in_(sa.select(listed.c.value))
@@ -156,7 +156,7 @@ def pairs(
     an index.
     """
     wanted = list(rows)
-    if connection.dialect.name == _POSTGRESQL:
+    if is_postgresql(connection):
         both = (
             sa.func.unnest(
                 sa.cast([one for one, _ in wanted], postgresql.ARRAY(first)),
@@ -207,7 +207,7 @@ def lists_word(
     connection: sa.Connection, column: sa.ColumnElement[Any], word: str
 ) -> sa.ColumnElement[bool]:
     """Condition that a column of JSON text lists a word; False where it is NULL."""
-    if connection.dialect.name == _POSTGRESQL:
+    if is_postgresql(connection):
         listed = sa.func.jsonb_exists(sa.cast(column, postgresql.JSONB), word)
         return sa.func.coalesce(listed, False)
     words = sa.func.json_each(column).table_valued("value")
@@ -220,7 +220,7 @@ def lock_devices(connection: sa.Connection, devices: sa.Table, ids: Iterable[int
     They lock in the order of the numbers, so that no two wait for each other. In SQLite a
     writer is alone anyway.
     """
-    if connection.dialect.name == _POSTGRESQL:
+    if is_postgresql(connection):
         connection.execute(
             sa.select(devices.c.id)
             .where(is_among(connection, devices.c.id, ids))
@@ -231,7 +231,7 @@ def lock_devices(connection: sa.Connection, devices: sa.Table, ids: Iterable[int
 
 def hold_schema(connection: sa.Connection) -> None:
     """Keep others from changing the schema until this transaction ends."""
-    if connection.dialect.name == _POSTGRESQL:
+    if is_postgresql(connection):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
     # SQLite's BEGIN IMMEDIATE keeps every other writer away.
 
