@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Sequence
+from operator import itemgetter
 
 import msgspec
 import sqlalchemy as sa
@@ -113,7 +114,7 @@ class Batch:
         for item in self._items:
             self._judge(item)
         # In the order of the index, so that neighbours in it are written one after the other.
-        insert_rows(self._connection, results, _RESULT, sorted(self._results, key=_place_of))
+        insert_rows(self._connection, results, _RESULT, sorted(self._results, key=itemgetter(0, 1)))
         insert_rows(self._connection, samples, _SAMPLES, self._samples)
         note_runs(self._connection, self._repeatable)
         stones = [(*key, reason, self._now) for key, reason in self._tombstones.items()]
@@ -150,13 +151,13 @@ class Batch:
                 self._outboxes.reject(outbox, one.place.seq, one.reason, is_live=is_live)
             return
         if device_id is not None:
-            self._accept(device_id, outbox, one, item.build_id)
+            self._accept(device_id, item, one)
 
-    def _accept(self, device_id: int, outbox: Outbox | None, one: Accepted, build_id: int) -> None:
-        message, delivery = one.message, one.delivery
+    def _accept(self, device_id: int, item: _Item, one: Accepted) -> None:
+        message, delivery, outbox = one.message, one.delivery, item.outbox
         match message:
             case Result() if outbox is not None:
-                self._result(device_id, outbox, message, delivery, build_id)
+                self._result(device_id, outbox, message, delivery, item.build_id)
             case Tombstone() if outbox is not None:
                 self._tombstone(outbox, message, delivery)
             case State():
@@ -378,10 +379,6 @@ class Batch:
             )
             for device_id, presence, boot_id, number, at, earlier, times, returned_at in rows
         }
-
-
-def _place_of(row: tuple[object, ...]) -> tuple[object, ...]:
-    return row[:2]
 
 
 def _name_in(one: Accepted | Refused) -> Name | None:
