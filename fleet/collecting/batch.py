@@ -21,7 +21,7 @@ from fleet.choosing.figures import pack_figures
 from fleet.choosing.interval import p95_interval
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
 from fleet.store.catalogue import Catalogue
-from fleet.store.dialect import insert_rows, is_among, pairs, update_rows
+from fleet.store.dialect import insert_rows, is_among, pairs, together, update_rows
 from fleet.store.outbox import MOST_OUTBOXES, Outbox, Outboxes
 from fleet.store.presence import Boot, Connection, next_connection
 from fleet.store.quarantine import put_in_quarantine
@@ -113,6 +113,13 @@ class Batch:
         """Judge every message, then write everything."""
         for item in self._items:
             self._judge(item)
+        with together(self._connection):
+            self._write_places()
+        put_in_quarantine(self._connection, self._refusals, now=self._now)
+        self._write_devices()
+        self._log_refusals()
+
+    def _write_places(self) -> None:
         # In the order of the index, so that neighbours in it are written one after the other.
         insert_rows(self._connection, results, _RESULT, sorted(self._results, key=itemgetter(0, 1)))
         insert_rows(self._connection, samples, _SAMPLES, self._samples)
@@ -120,9 +127,8 @@ class Batch:
         stones = [(*key, reason, self._now) for key, reason in self._tombstones.items()]
         insert_rows(self._connection, tombstones, _TOMBSTONE, stones)
         self._outboxes.save()
-        put_in_quarantine(self._connection, self._refusals, now=self._now)
-        self._write_devices()
-        self._log_refusals()
+        seen = [(at, device_id) for device_id, at in sorted(self._seen_at.items())]
+        update_rows(self._connection, devices, ("last_seen_at",), seen)
 
     def _item(self, one: Accepted | Refused, name: Name | None, epoch: str | None) -> _Item:
         if name is None:
@@ -287,8 +293,6 @@ class Batch:
         self.quarantined += 1
 
     def _write_devices(self) -> None:
-        seen = [(at, device_id) for device_id, at in sorted(self._seen_at.items())]
-        update_rows(self._connection, devices, ("last_seen_at",), seen)
         for device_id, values in sorted(self._changes.items()):
             self._connection.execute(
                 sa.update(devices).where(devices.c.id == device_id).values(**values)

@@ -29,8 +29,10 @@ from fleet.mqtt.link import Link, Session
 
 _log = logging.getLogger("fleet.mqtt.link")
 
-_AT_MOST = 2000
+_AT_MOST = 200
 _WAIT_S = 0.2
+#: Between frames: what comes meanwhile goes together, and paho has the interpreter for itself.
+_PAUSE_S = 0.002
 _FAILED = 1
 
 
@@ -138,6 +140,8 @@ def _forward(link: Carried, out: int, ending: threading.Event) -> None:
             write_all(out, frame(Trouble(told)))
         if waiting:
             write_all(out, frame(_arrived(waiting)))
+        if len(waiting) < _AT_MOST:
+            ending.wait(_PAUSE_S)
 
 
 def _forward_rest(link: Carried, out: int) -> None:

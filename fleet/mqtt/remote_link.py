@@ -37,6 +37,8 @@ _HEARD = msgspec.msgpack.Decoder(Arrived | Trouble)
 _PROGRAM = "fleet.mqtt.link_process"
 _RESTART_AFTER_S = 1.0
 _END_PATIENCE_S = 10.0
+#: After the first of a batch: a batch costs as much as many messages in it.
+_GATHER_S = 0.02
 #: One frame to the link process; it publishes them one by one.
 _SAID_AT_ONCE = 500
 
@@ -104,11 +106,13 @@ class RemoteLink:
         self._tell(self._order)
 
     def receive(self, *, at_most: int, wait_s: float) -> list[Delivery | Subscribed]:
-        """What is waiting, at most `at_most`; waits `wait_s` for the first, then for none."""
+        """What is waiting, at most `at_most`; waits `wait_s` for the first, then a moment more."""
         if not self._waiting:
             self._hear(wait_s)
-        while len(self._waiting) < at_most and self._hear(0.0):
-            pass
+        if self._waiting:
+            until = time.monotonic() + _GATHER_S
+            while len(self._waiting) < at_most and (left_s := until - time.monotonic()) > 0:
+                self._hear(left_s)
         count = min(at_most, len(self._waiting))
         return [self._waiting.popleft() for _ in range(count)]
 

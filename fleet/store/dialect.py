@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    import psycopg
 
 #: Any number that nobody else locks in the same database.
 _SCHEMA_LOCK = 0x6564676577
@@ -122,6 +126,26 @@ def delete_rows(
         _execute(connection, statement, columns, table, rows)
 
 
+@contextlib.contextmanager
+def together(connection: sa.Connection) -> Iterator[None]:
+    """Send what is written within the block to a server in one go: one round trip for all of it.
+
+    Nothing may be read within. What the server refuses of it is raised at the end.
+    """
+    if not is_postgresql(connection):
+        yield
+        return
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    errors = connection.dialect.loaded_dbapi.Error
+    try:
+        with driver.pipeline():
+            yield
+    except errors as error:
+        raise sa.exc.DBAPIError.instance(
+            None, None, error, errors, dialect=connection.dialect
+        ) from error
+
+
 def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> list[int]:
     """Numbers for new rows of a table, which this transaction alone gives."""
     if is_postgresql(connection):
@@ -142,6 +166,23 @@ def is_among(connection: sa.Connection, column: sa.Column[int], ids: Iterable[in
         return column == sa.any_(sa.cast(values, postgresql.ARRAY(sa.BigInteger)))
     listed = sa.func.json_each(str(values)).table_valued("value")
     return column.in_(sa.select(listed.c.value))
+
+
+def among(dialect: str, column: sa.Column[int], name: str) -> Any:  # noqa: ANN401 - as above
+    """The same as a parameter of that name, for a statement that is built once and used often.
+
+    `listed` makes its value.
+    """
+    if dialect == _POSTGRESQL:
+        return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(sa.BigInteger)))
+    numbers = sa.func.json_each(sa.bindparam(name, type_=sa.Text)).table_valued("value")
+    return column.in_(sa.select(numbers.c.value))
+
+
+def listed(connection: sa.Connection, ids: Iterable[int]) -> list[int] | str:
+    """Numbers as the value of a parameter of `among`."""
+    values = list(ids)
+    return values if is_postgresql(connection) else str(values)
 
 
 def pairs(
@@ -221,12 +262,7 @@ def lock_devices(connection: sa.Connection, devices: sa.Table, ids: Iterable[int
     writer is alone anyway.
     """
     if is_postgresql(connection):
-        connection.execute(
-            sa.select(devices.c.id)
-            .where(is_among(connection, devices.c.id, ids))
-            .order_by(devices.c.id)
-            .with_for_update()
-        ).all()
+        connection.execute(_locking(devices), {"ids": listed(connection, ids)}).all()
 
 
 def hold_schema(connection: sa.Connection) -> None:
@@ -252,6 +288,12 @@ def _execute(
             # A list has one type: whole numbers among others would be refused.
             lists[place] = [None if one is None else float(one) for one in lists[place]]
     connection.exec_driver_sql(statement, tuple(lists))
+
+
+@functools.cache
+def _locking(devices: sa.Table) -> sa.Select[Any]:
+    wanted = among(_POSTGRESQL, devices.c.id, "ids")
+    return sa.select(devices.c.id).where(wanted).order_by(devices.c.id).with_for_update()
 
 
 @functools.cache

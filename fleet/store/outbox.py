@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -12,10 +13,12 @@ import sqlalchemy as sa
 from fleet.store.acks import ACKED_REJECTIONS
 from fleet.store.dialect import (
     Combine,
+    among,
     delete_rows,
     insert_or_combine,
     insert_rows,
     is_among,
+    listed,
     update_rows,
 )
 from fleet.store.repeats import expect_repeats
@@ -179,18 +182,8 @@ class Outboxes:
         ids = {device_id for device_id, _ in keys}
         wanted = set(keys)
         rows = self._connection.execute(
-            sa.select(
-                epochs.c.id,
-                epochs.c.device_id,
-                epochs.c.epoch,
-                epochs.c.through,
-                epochs.c.islands,
-                epochs.c.revision,
-                epochs.c.first_seen_at,
-                epochs.c.advanced_at,
-                epochs.c.returns,
-                epochs.c.returned_at,
-            ).where(is_among(self._connection, epochs.c.device_id, ids)),
+            _of_devices(self._connection.dialect.name),
+            {"device_ids": listed(self._connection, ids)},
         ).all()
         counts = Counter(row[1] for row in rows)
         self._counts.update(counts - self._counts)
@@ -220,6 +213,23 @@ class Outboxes:
             )
             for device_id, mine in by_device.items()
         }
+
+
+@functools.cache
+def _of_devices(dialect: str) -> sa.Select[Any]:
+    """All outboxes of some devices: each batch asks."""
+    return sa.select(
+        epochs.c.id,
+        epochs.c.device_id,
+        epochs.c.epoch,
+        epochs.c.through,
+        epochs.c.islands,
+        epochs.c.revision,
+        epochs.c.first_seen_at,
+        epochs.c.advanced_at,
+        epochs.c.returns,
+        epochs.c.returned_at,
+    ).where(among(dialect, epochs.c.device_id, "device_ids"))
 
 
 def _forget_rejections(epoch_id: int) -> sa.Delete:
