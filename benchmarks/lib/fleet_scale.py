@@ -27,33 +27,43 @@ from builder.errors import BuilderError
 from fleet.store.database import open_database
 
 _COLLECTORS = (1, 2, 4)
-#: What is wanted, and one so long that the processor's cores are no limit.
-_WAITS_S = (0.005, 0.025)
-#: So small that storing it takes less time than the wait.
-BATCH = 10
 #: Not a multiple of any number of collectors: the broker deals results out in turn, and each
 #: device is to come to each collector. So many that two collectors seldom want the same device:
 #: of looks at the store, under 1 % saw one wait for another.
 _DEVICES = 1001
 #: Results for each collector while the clock runs.
-_EACH, _QUICK_EACH = 3000, 600
+_EACH, _QUICK_EACH = 1500, 400
 _ROUNDS, _QUICK_ROUNDS = 5, 1
-#: So many batches for each collector are published ahead of what is stored. The broker deals out
-#: in turn whoever is slow for a moment; with a third of this the others ran dry meanwhile.
-_AHEAD = 30
+#: So many batches for each collector wait behind those that are timed. The broker deals out in
+#: turn whoever is slow for a moment; with a third of this the others ran dry meanwhile.
+_BEHIND = 30
 _PATIENCE_S = 120.0
 #: Looking more often costs as much as storing.
 _LOOK_S = 0.02
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """How a collector is slowed down."""
+
+    #: Messages that it stores at once, at most.
+    batch: int
+    #: What it sleeps before each commit.
+    wait_s: float
+
+
+#: What is wanted, and a wait so long that the processor's cores are no limit. Batches are so small
+#: that storing one takes less time than the wait.
+SETTINGS = (Setting(batch=2, wait_s=0.005), Setting(batch=10, wait_s=0.025))
 
 
 class ScaleRun(msgspec.Struct, frozen=True, kw_only=True):
     """One run: results stored while the clock ran, and what it took."""
 
     collectors: int
-    wait_s: float
+    setting: Setting
     results: int
     seconds: float
-    #: Of collectors with their link processes, broker, store and publisher together.
+    #: Of collectors with their link processes, broker, store and what watches, together.
     cpu_s: float
     #: Messages that the collectors stored at once, on average over the whole run.
     mean_batch: float
@@ -65,10 +75,10 @@ class ScaleRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScaleRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Runs of as many collectors with the same wait; figures are medians over them."""
+    """Runs of as many collectors in one setting; figures are medians over them."""
 
     collectors: int
-    wait_s: float
+    setting: Setting
     runs: list[ScaleRun]
     rate: float
     #: By the rate of one collector.
@@ -85,7 +95,6 @@ class ScaleRow(msgspec.Struct, frozen=True, kw_only=True):
 class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """What the section found."""
 
-    batch: int
     devices: int
     cores: int
     broker_settings: list[str]
@@ -101,17 +110,16 @@ def measure_scale(occasion: FleetOccasion) -> Finding:
     """
     rounds = _QUICK_ROUNDS if occasion.quick else _ROUNDS
     each = _QUICK_EACH if occasion.quick else _EACH
-    kinds = list(itertools.product(range(rounds), _WAITS_S, _COLLECTORS))
+    kinds = list(itertools.product(range(rounds), SETTINGS, _COLLECTORS))
     runs: list[ScaleRun] = []
     with contextlib.closing(postgres.PostgresServer()) as server:
-        for number, (_, wait_s, collectors) in enumerate(kinds, start=1):
+        for number, (_, setting, collectors) in enumerate(kinds, start=1):
             folder = occasion.scratch / f"{number}"
             folder.mkdir()
-            runs.append(run_collectors(server, folder, collectors, wait_s, each * collectors))
+            runs.append(run_collectors(server, folder, collectors, setting, each * collectors))
             occasion.progress.update("running collectors", number, len(kinds))
     cores = psutil.cpu_count() or 1
     found = Scale(
-        batch=BATCH,
         devices=_DEVICES,
         cores=cores,
         broker_settings=list(mosquitto.SETTINGS),
@@ -123,21 +131,21 @@ def measure_scale(occasion: FleetOccasion) -> Finding:
         "while its transaction holds the batch's devices; they do not decide"
     )
     told = (
-        f"batches of at most {BATCH}, {_DEVICES} devices, QoS 1, $share; Mosquitto: "
+        f"the queue is filled before; {_DEVICES} devices, QoS 1, $share; Mosquitto: "
         f"{', '.join(mosquitto.SETTINGS)}; PostgreSQL: {', '.join(postgres.SETTINGS)}"
     )
     bound = (
-        f"all processes, the publisher too, share {cores} cores; the bound is what these store if "
-        "nothing waits; possible is the least of that and of so many times one collector's rate"
+        f"all processes share {cores} cores; the bound is what these store if nothing waits; "
+        "possible is the least of that and of so many times one collector's rate"
     )
-    tables = [_table(wait_s, found.rows) for wait_s in _WAITS_S]
+    tables = [_table(setting, found.rows) for setting in SETTINGS]
     return Finding(document=found, tables=tables, remarks=[simulated, told, bound])
 
 
 def run_collectors(
-    server: postgres.PostgresServer, folder: Path, collectors: int, wait_s: float, count: int
+    server: postgres.PostgresServer, folder: Path, collectors: int, setting: Setting, count: int
 ) -> ScaleRun:
-    """Start collectors on an empty store, and time `count` results once all is warm.
+    """Fill a queue for collectors on an empty store, and time `count` results once all is warm.
 
     Raises:
         BuilderError: something does not start, or what was published was not stored.
@@ -147,19 +155,21 @@ def run_collectors(
         open_database(store_url, create=True).close()
         broker_url = stack.enter_context(mosquitto.mosquitto(folder))
         children = [
-            stack.enter_context(_collecting(broker_url, store_url, wait_s, folder))
+            stack.enter_context(_collecting(broker_url, store_url, setting, folder))
             for _ in range(collectors)
         ]
         watch = stack.enter_context(psycopg.connect(store_url, autocommit=True))
-        ahead = _AHEAD * BATCH * collectors
         publisher = stack.enter_context(contextlib.closing(ResultPublisher(broker_url, _DEVICES)))
         publisher.open()
         # By then every collector has met every device.
-        _keep_ahead(publisher, watch, (collectors + 1) * _DEVICES, ahead)
-        began, began_at, cpu_s = _stored(watch), time.monotonic(), _cpu_s(server)
-        ended = _keep_ahead(publisher, watch, began + count, ahead)
+        warm = (collectors + 1) * _DEVICES
+        publisher.publish(warm + count + _BEHIND * setting.batch * collectors)
+        publisher.finish(_PATIENCE_S)
+        began = _await_stored(watch, warm)
+        began_at, cpu_s = time.monotonic(), _cpu_s(server)
+        ended = _await_stored(watch, min(began + count, publisher.published))
         seconds, cpu_s = time.monotonic() - began_at, _cpu_s(server) - cpu_s
-        _keep_ahead(publisher, watch, publisher.published, 0)
+        _await_stored(watch, publisher.published)
         done = [_ended(child) for child in children]
         rows = watch.execute("SELECT count(*) FROM results").fetchone()
     if rows is None or rows[0] != publisher.published:
@@ -167,7 +177,7 @@ def run_collectors(
         raise BuilderError(message)
     return ScaleRun(
         collectors=collectors,
-        wait_s=wait_s,
+        setting=setting,
         results=ended - began,
         seconds=seconds,
         cpu_s=cpu_s,
@@ -175,13 +185,10 @@ def run_collectors(
     )
 
 
-def _keep_ahead(
-    publisher: ResultPublisher, watch: psycopg.Connection, wanted: int, ahead: int
-) -> int:
-    """Publish until so many results are stored; gives how many are."""
+def _await_stored(watch: psycopg.Connection, wanted: int) -> int:
+    """Wait until so many results are stored; gives how many are."""
     deadline = time.monotonic() + _PATIENCE_S
     while (stored := _stored(watch)) < wanted:
-        publisher.publish(stored + ahead - publisher.published)
         if time.monotonic() > deadline:
             message = f"only {stored} of {wanted} results were stored within {_PATIENCE_S:g} s"
             raise BuilderError(message)
@@ -197,10 +204,10 @@ def _stored(watch: psycopg.Connection) -> int:
 
 @contextlib.contextmanager
 def _collecting(
-    broker_url: str, store_url: str, wait_s: float, folder: Path
+    broker_url: str, store_url: str, setting: Setting, folder: Path
 ) -> Iterator[subprocess.Popen[str]]:
     words = [sys.executable, "-m", waiting_collector.__name__]
-    words += [broker_url, store_url, str(BATCH), str(wait_s)]
+    words += [broker_url, store_url, str(setting.batch), str(setting.wait_s)]
     log = folder / "collectors.log"
     with log.open("ab") as errors:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -228,33 +235,36 @@ def _cpu_s(server: postgres.PostgresServer) -> float:
 
 
 def _rows(runs: list[ScaleRun], cores: int) -> list[ScaleRow]:
-    rates = {
-        key: statistics.median(one.rate for one in runs if (one.wait_s, one.collectors) == key)
-        for key in itertools.product(_WAITS_S, _COLLECTORS)
+    by_kind = {
+        (setting, collectors): [
+            one for one in runs if (one.setting, one.collectors) == (setting, collectors)
+        ]
+        for setting, collectors in itertools.product(SETTINGS, _COLLECTORS)
     }
+    rates = {key: statistics.median(one.rate for one in mine) for key, mine in by_kind.items()}
     rows = []
-    for (wait_s, collectors), rate in rates.items():
-        mine = [one for one in runs if (one.wait_s, one.collectors) == (wait_s, collectors)]
-        ratio = rate / rates[wait_s, 1]
+    for (setting, collectors), mine in by_kind.items():
+        rate, alone = rates[setting, collectors], rates[setting, 1]
         bound = statistics.median(cores * one.results / one.cpu_s for one in mine)
         row = ScaleRow(
             collectors=collectors,
-            wait_s=wait_s,
+            setting=setting,
             runs=mine,
             rate=rate,
-            ratio=ratio,
-            efficiency=ratio / collectors,
+            ratio=rate / alone,
+            efficiency=rate / alone / collectors,
             cores_busy=statistics.median(one.cpu_s / one.seconds for one in mine),
             cores_bound=bound,
-            of_possible=rate / min(bound, collectors * rates[wait_s, 1]),
+            of_possible=rate / min(bound, collectors * alone),
         )
         rows.append(row)
     return rows
 
 
-def _table(wait_s: float, rows: list[ScaleRow]) -> Table:
+def _table(setting: Setting, rows: list[ScaleRow]) -> Table:
     table = measured_table(
-        f"Collectors with {wait_s * 1000:g} ms of simulated commit wait",
+        f"Collectors with {setting.wait_s * 1000:g} ms of simulated commit wait, batches of "
+        f"{setting.batch} at most",
         (
             "results/s",
             "lowest",
@@ -268,7 +278,7 @@ def _table(wait_s: float, rows: list[ScaleRow]) -> Table:
         ),
     )
     for one in rows:
-        if one.wait_s == wait_s:
+        if one.setting == setting:
             rates = [run.rate for run in one.runs]
             table.add_row(
                 f"{one.collectors} collector{'' if one.collectors == 1 else 's'}",

@@ -27,6 +27,7 @@ class ResultPublisher:
         self._stream = results(devices, _ENDLESS)
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="devices")
         self._client.max_inflight_messages_set(_IN_FLIGHT)
+        self._last: mqtt.MQTTMessageInfo | None = None
 
     def open(self) -> None:
         """Connect."""
@@ -42,5 +43,10 @@ class ResultPublisher:
         """Publish the next so many; none for a negative count."""
         for _ in range(count):
             topic, payload = next(self._stream)
-            self._client.publish(topic, payload, 1)
+            self._last = self._client.publish(topic, payload, 1)
             self.published += 1
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait until the broker has all that was published."""
+        if self._last is not None:
+            self._last.wait_for_publish(timeout_s)

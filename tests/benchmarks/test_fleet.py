@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.lib.fleet_drain import drain_by_collector, drain_plainly
 from benchmarks.lib.fleet_freshness import watch_drain
-from benchmarks.lib.fleet_scale import BATCH, run_collectors
+from benchmarks.lib.fleet_scale import SETTINGS, run_collectors
 from benchmarks.lib.postgres import PostgresServer
 from benchmarks.lib.result_stream import result_of, results
 from contract.messages import Result, decode_message
@@ -53,10 +53,10 @@ def test_collectors_that_wait_store_all_that_is_published_in_small_batches(
     tmp_path: Path,
 ) -> None:
     with contextlib.closing(PostgresServer()) as server:
-        found = run_collectors(server, tmp_path, collectors=2, wait_s=0.01, count=200)
+        found = run_collectors(server, tmp_path, collectors=2, setting=SETTINGS[1], count=200)
     assert found.results >= 200
     assert found.cpu_s > 0
-    assert 0 < found.mean_batch <= BATCH
+    assert 0 < found.mean_batch <= SETTINGS[1].batch
 
 
 @pytest.mark.usefixtures("mosquitto_program")
