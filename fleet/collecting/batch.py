@@ -15,20 +15,19 @@ import msgspec
 import sqlalchemy as sa
 
 from contract.benchmark import BenchRun
-from contract.messages import Inventory, Presence, Result, State, Tombstone, Update
-from fleet.choosing.build import Build, build_of
+from contract.messages import Inventory, Result, State, Tombstone, Update
 from fleet.choosing.figures import pack_figures
 from fleet.choosing.interval import p95_interval
+from fleet.collecting.touched import Item, Touched
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
 from fleet.store.catalogue import Catalogue
-from fleet.store.dialect import insert_rows, is_among, pairs, together, update_rows
-from fleet.store.outbox import MOST_OUTBOXES, Outbox, Outboxes
-from fleet.store.presence import Boot, Connection, next_connection
+from fleet.store.dialect import insert_rows, together, update_rows
+from fleet.store.outbox import Outbox
+from fleet.store.presence import next_connection
 from fleet.store.quarantine import put_in_quarantine
-from fleet.store.registry import Name, Registry
-from fleet.store.repeats import Brought, RunKey, brought_before, note_runs
+from fleet.store.registry import Registry
+from fleet.store.repeats import note_runs
 from fleet.store.schema import devices, results, samples, tombstones
-from fleet.store.turns import Returns
 
 _log = logging.getLogger(__name__)
 
@@ -38,18 +37,6 @@ _RESULT = (
 )  # fmt: skip
 _SAMPLES = ("epoch_id", "seq", "latencies_ms")
 _TOMBSTONE = ("epoch_id", "seq", "last_seq", "reason", "received_at")
-
-_BOOTS = msgspec.json.Decoder(tuple[Boot, ...])
-
-
-class _Item(msgspec.Struct, gc=False):
-    """One message with what it is about: its device, and its outbox where it has a place."""
-
-    one: Accepted | Refused
-    device_id: int | None = None
-    outbox: Outbox | None = None
-    #: Number of the build that a result is of.
-    build_id: int = 0
 
 
 class Batch:
@@ -78,28 +65,14 @@ class Batch:
         self.quarantined = 0
         self._connection = connection
         self._now = now
-        about = [(one, _name_in(one), _epoch_in(one)) for one in read]
-        names = {name for _, name, _ in about if name is not None}
-        #: Number of every device that the batch names.
-        self.devices = registry.meet(connection, names, now=now)
-        keys = {
-            (self.devices[name], epoch)
-            for _, name, epoch in about
-            if name is not None and epoch is not None
-        }
-        self._outboxes = Outboxes(connection, keys, now)
-        #: Number of every build that the batch names.
-        tested = [_build_in(one) for one in read]
-        self.builds = catalogue.meet(connection, {build for build in tested if build})
-        self._items = [self._item(one, name, epoch) for one, name, epoch in about]
-        for item, build in zip(self._items, tested, strict=True):
-            if build is not None:
-                item.build_id = self.builds[build]
-        #: Digest of what is stored in places that this batch names, by outbox and place.
-        self._digests = self._stored_digests()
-        #: Outboxes that brought a run, and the run, of devices with several outboxes.
-        self._runs = self._stored_runs()
-        self._connections = self._stored_connections()
+        touched = Touched(connection, registry, catalogue, read, now)
+        #: Numbers of every device and of every build that the batch names.
+        self.devices, self.builds = touched.devices, touched.builds
+        self._items = touched.items
+        self._outboxes = touched.outboxes
+        self._digests = touched.digests
+        self._runs = touched.runs
+        self._connections = touched.connections
         #: Columns of devices that change, by number.
         self._changes: dict[int, dict[str, object]] = {}
         self._seen_at: dict[int, float] = {}
@@ -130,19 +103,7 @@ class Batch:
         seen = [(at, device_id) for device_id, at in sorted(self._seen_at.items())]
         update_rows(self._connection, devices, ("last_seen_at",), seen)
 
-    def _item(self, one: Accepted | Refused, name: Name | None, epoch: str | None) -> _Item:
-        if name is None:
-            return _Item(one)
-        device_id = self.devices[name]
-        if epoch is None:
-            return _Item(one, device_id)
-        outbox = self._outboxes.get((device_id, epoch))
-        if outbox is None and isinstance(one, Accepted):
-            reason = f"outbox '{epoch}': expected one of the {MOST_OUTBOXES} that this device had"
-            return _Item(refuse(one.delivery, reason), device_id)
-        return _Item(one, device_id, outbox)
-
-    def _judge(self, item: _Item) -> None:
+    def _judge(self, item: Item) -> None:
         one, device_id, outbox = item.one, item.device_id, item.outbox
         delivery = one.delivery
         if device_id is not None and not delivery.retained:
@@ -159,7 +120,7 @@ class Batch:
         if device_id is not None:
             self._accept(device_id, item, one)
 
-    def _accept(self, device_id: int, item: _Item, one: Accepted) -> None:
+    def _accept(self, device_id: int, item: Item, one: Accepted) -> None:
         message, delivery, outbox = one.message, one.delivery, item.outbox
         match message:
             case Result() if outbox is not None:
@@ -312,96 +273,6 @@ class Batch:
                 len(mine[-1].delivery.payload),
                 mine[-1].reason[:500],
             )
-
-    def _stored_digests(self) -> dict[tuple[int, int], str]:
-        """Digests of what is stored already in places of this batch: of repeated messages."""
-        places = {
-            (item.outbox.id, item.one.message.seq)
-            for item in self._items
-            if item.outbox is not None
-            and isinstance(item.one, Accepted)
-            and isinstance(item.one.message, Result)
-            and item.outbox.watermark.is_closed(item.one.message.seq)
-        }
-        if not places:
-            return {}
-        wanted = pairs(self._connection, sorted(places), sa.BigInteger(), sa.BigInteger())
-        rows = self._connection.execute(
-            sa.select(results.c.epoch_id, results.c.seq, results.c.body_sha256).join(
-                wanted,
-                sa.and_(wanted.c.first == results.c.epoch_id, wanted.c.second == results.c.seq),
-            )
-        ).all()
-        return {(epoch_id, seq): digest for epoch_id, seq, digest in rows}
-
-    def _stored_runs(self) -> dict[RunKey, list[Brought]]:
-        """What is stored of the runs that this batch brings, of devices with several outboxes."""
-        doubtful = self._outboxes.devices_with_several
-        return brought_before(
-            self._connection,
-            {
-                (item.device_id, item.one.message.run.run_id)
-                for item in self._items
-                if item.device_id is not None
-                and item.device_id in doubtful
-                and isinstance(item.one, Accepted)
-                and isinstance(item.one.message, Result)
-            },
-        )
-
-    def _stored_connections(self) -> dict[int, Connection]:
-        """Newest connection of the devices that tell of one in this batch."""
-        ids = {
-            item.device_id
-            for item in self._items
-            if item.device_id is not None
-            and isinstance(item.one, Accepted)
-            and isinstance(item.one.message, State)
-        }
-        if not ids:
-            return {}
-        rows = self._connection.execute(
-            sa.select(
-                devices.c.id,
-                devices.c.presence,
-                devices.c.boot_id,
-                devices.c.connection,
-                devices.c.state_at,
-                devices.c.earlier_boots,
-                devices.c.returns,
-                devices.c.returned_at,
-            ).where(is_among(self._connection, devices.c.id, ids), devices.c.presence.is_not(None))
-        ).all()
-        return {
-            device_id: Connection(
-                Presence(presence),
-                boot_id,
-                number,
-                at,
-                _BOOTS.decode(earlier or "[]"),
-                Returns(times or 0, returned_at),
-            )
-            for device_id, presence, boot_id, number, at, earlier, times, returned_at in rows
-        }
-
-
-def _name_in(one: Accepted | Refused) -> Name | None:
-    if isinstance(one, Accepted):
-        return one.message.site, one.message.device
-    return None if one.place is None else (one.place.site, one.place.device)
-
-
-def _epoch_in(one: Accepted | Refused) -> str | None:
-    if isinstance(one, Accepted):
-        message = one.message
-        return message.epoch if isinstance(message, Result | Tombstone) else None
-    return None if one.place is None else one.place.epoch
-
-
-def _build_in(one: Accepted | Refused) -> Build | None:
-    if isinstance(one, Accepted) and isinstance(one.message, Result):
-        return build_of(one.message.run)
-    return None
 
 
 def _without_samples(run: BenchRun) -> str:
