@@ -12,9 +12,9 @@ from fleet.mqtt.delivery import Delivery, Subscribed
 _LARGEST_BYTES = 16 * 1024 * 1024
 #: It is full, too, once the oldest item waits for so long: what is read earlier is late when it
 #: is stored, and lost to a collector that dies.
-_LONGEST_S = 0.25
+LONGEST_S = 0.25
 #: A batch, so that the store never waits, and a pause of the store leaves the connection alone.
-_FEWEST_ITEMS = 1000
+FEWEST_ITEMS = 1000
 #: What one item takes beside its payload, about.
 _ITEM_BYTES = 500
 
@@ -64,7 +64,7 @@ class Inbox:
     def _is_full(self, now: float) -> bool:
         if self._bytes >= _LARGEST_BYTES:
             return True
-        return len(self._items) >= _FEWEST_ITEMS and now - self._items[0][1] > _LONGEST_S
+        return len(self._items) >= FEWEST_ITEMS and now - self._items[0][1] > LONGEST_S
 
 
 def _size(item: Delivery | Subscribed) -> int:

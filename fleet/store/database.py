@@ -28,7 +28,7 @@ from fleet.store.upgrade import upgrade
 _LOCK_PATIENCE_S = 30
 _CONNECT_PATIENCE_S = 10
 #: A server's connection that was used within so long is used again unasked.
-_TRUSTED_S = 1.0
+TRUSTED_S = 1.0
 #: Pages that SQLite keeps in memory. Its own 2 MB do not hold the indexes of a million results,
 #: whose pages it then reads anew for every row.
 _CACHE_KIB = 64 * 1024
@@ -253,7 +253,7 @@ def _ask_whether_alive(
 
     SQLAlchemy's own way asks at every use, which takes three more round trips a batch.
     """
-    if time.monotonic() - record.info.get(_USED_AT, math.inf) < _TRUSTED_S:
+    if time.monotonic() - record.info.get(_USED_AT, math.inf) < TRUSTED_S:
         return
     try:
         connection.execute("SELECT 1")

@@ -24,7 +24,7 @@ COUNT = 3
 class Stream:
     """A source with results that it keeps until they are stored."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, count: int = COUNT) -> None:
         self._database = database
         self._waiting: list[Delivery | Subscribed] = [
             Delivery(
@@ -34,11 +34,12 @@ class Stream:
                 received_at=1.0,
                 ticket=seq,
             )
-            for seq in range(1, COUNT + 1)
+            for seq in range(1, count + 1)
         ]
         self.settled: list[int | None] = []
         self.stored_when_settled = 0
         self.through = 0
+        self.acks = 0
         self.stop = threading.Event()
 
     def open(self) -> None:
@@ -60,6 +61,7 @@ class Stream:
     def publish(self, messages: Sequence[Ack | Desired]) -> None:
         for message in messages:
             if isinstance(message, Ack):
+                self.acks += 1
                 self.through = message.epochs["e-1"].through
 
     def close(self) -> None:
@@ -72,6 +74,13 @@ def test_results_are_settled_once_they_are_stored(database: Database) -> None:
     assert source.settled == list(range(1, COUNT + 1))
     assert source.stored_when_settled == COUNT
     assert source.through == COUNT
+
+
+def test_while_results_come_a_device_is_told_less_often_than_it_sends(database: Database) -> None:
+    source = Stream(database, 100)
+    Collector(database, source, on_ready=lambda: None, batch=1).run(source.stop)
+    assert source.through == 100
+    assert 1 <= source.acks <= 50
 
 
 def test_what_could_not_be_stored_is_not_settled(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from fleet.mqtt.delivery import Delivery, Subscribed
-from fleet.mqtt.inbox import Inbox
+from fleet.mqtt.inbox import FEWEST_ITEMS, LONGEST_S, Inbox
 
 LARGE = bytes(1024 * 1024)
 
@@ -32,6 +33,17 @@ def test_it_is_full_after_so_many_bytes_and_has_room_again_when_they_are_taken()
     assert put > 1
     assert len(inbox.take(at_most=1, wait_s=0.0)) == 1
     assert inbox.put(delivery(put, LARGE), wait_s=0.0)
+
+
+def test_it_is_full_once_the_first_of_a_batch_has_waited_for_long() -> None:
+    inbox = Inbox()
+    for number in range(FEWEST_ITEMS - 1):
+        assert inbox.put(delivery(number), wait_s=0.0)
+    time.sleep(1.1 * LONGEST_S)
+    assert inbox.put(delivery(FEWEST_ITEMS), wait_s=0.0), "fewer than a batch"
+    assert not inbox.put(delivery(FEWEST_ITEMS + 1), wait_s=0.0)
+    assert len(inbox.take(at_most=1, wait_s=0.0)) == 1
+    assert inbox.put(delivery(FEWEST_ITEMS + 1), wait_s=0.0)
 
 
 def test_who_waits_for_the_first_gets_it_and_who_waits_for_room_gets_that() -> None:

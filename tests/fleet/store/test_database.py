@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from fleet.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
-from fleet.store.database import Database, open_database
+from fleet.store.database import TRUSTED_S, Database, open_database
+from fleet.store.dialect import insert_rows, together
 from fleet.store.schema import facts, metadata
 from support.brokers import free_port
 from support.postgres import PostgresServer
@@ -67,6 +69,22 @@ def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
         assert connection.scalar(sa.select(facts).where(facts.c.name == "x")) is None
 
 
+@ON_BOTH
+def test_what_is_refused_of_what_was_sent_together_leaves_nothing(database: Database) -> None:
+    def write_and_fail() -> None:
+        with database.writing() as connection, together(connection):
+            insert_rows(connection, facts, ("name", "value"), [("x", "1")])
+            insert_rows(connection, facts, ("name", "value"), [("x", "2")])
+
+    with pytest.raises(RowRefusedError, match=r"(?i)unique"):
+        write_and_fail()
+    with database.writing() as connection, together(connection):
+        insert_rows(connection, facts, ("name", "value"), [("y", "1"), ("z", "2")])
+    with database.reading() as connection:
+        names = set(connection.scalars(sa.select(facts.c.name)))
+    assert names & {"x", "y", "z"} == {"y", "z"}
+
+
 def test_a_missing_store_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(StoreMissingError, match="edgewright-fleet serve"):
         open_database(f"sqlite:///{tmp_path / 'none.db'}", create=False)
@@ -113,3 +131,21 @@ def test_a_server_without_a_store_says_how_to_make_one(postgres: PostgresServer)
         assert made.store_id() == again.store_id()
         for database in (made, again):
             database.close()
+
+
+def test_a_restarted_server_fails_one_transaction_at_most_and_none_after_a_rest() -> None:
+    with (
+        contextlib.closing(PostgresServer()) as server,
+        server.database() as url,
+        contextlib.closing(open_database(url, create=True)) as database,
+    ):
+        identity = database.store_id()
+        server.kill()
+        server.start()
+        time.sleep(TRUSTED_S)
+        assert database.store_id() == identity
+        server.kill()
+        server.start()
+        with contextlib.suppress(StoreUnavailableError):
+            database.store_id()
+        assert database.store_id() == identity
