@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Sequence
 from operator import itemgetter
 
 import msgspec
@@ -20,12 +19,10 @@ from fleet.choosing.figures import pack_figures
 from fleet.choosing.interval import p95_interval
 from fleet.collecting.touched import Item, Touched
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, refuse
-from fleet.store.catalogue import Catalogue
 from fleet.store.dialect import insert_rows, together, update_rows
 from fleet.store.outbox import Outbox
 from fleet.store.presence import next_connection
 from fleet.store.quarantine import put_in_quarantine
-from fleet.store.registry import Registry
 from fleet.store.repeats import note_runs
 from fleet.store.schema import devices, results, samples, tombstones
 
@@ -44,20 +41,11 @@ class Batch:
 
     Args:
         connection: within a writing transaction.
-        registry: knows the numbers of devices.
-        catalogue: knows the numbers of builds.
-        read: what reading each delivery gave, in the order of their arrival.
+        touched: what the messages are about, read in that transaction.
         now: seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        connection: sa.Connection,
-        registry: Registry,
-        catalogue: Catalogue,
-        read: Sequence[Accepted | Refused],
-        now: float,
-    ) -> None:
+    def __init__(self, connection: sa.Connection, touched: Touched, now: float) -> None:
         self.to_ack: set[int] = set()
         self.to_decide: set[int] = set()
         self.stored = 0
@@ -65,9 +53,6 @@ class Batch:
         self.quarantined = 0
         self._connection = connection
         self._now = now
-        touched = Touched(connection, registry, catalogue, read, now)
-        #: Numbers of every device and of every build that the batch names.
-        self.devices, self.builds = touched.devices, touched.builds
         self._items = touched.items
         self._outboxes = touched.outboxes
         self._digests = touched.digests

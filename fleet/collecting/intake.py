@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from contract.messages import Ack, Presence
 from fleet.collecting.batch import Batch
+from fleet.collecting.touched import Touched
 from fleet.errors import RowRefusedError
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, read_delivery, refuse
 from fleet.store.acks import acks_of
@@ -95,10 +96,11 @@ class Intake:
 
     def _store(self, read: Sequence[Accepted | Refused], now: float) -> Receipt:
         with self._database.writing() as connection:
-            batch = Batch(connection, self._registry, self._catalogue, read, now)
+            touched = Touched(connection, self._registry, self._catalogue, read, now)
+            batch = Batch(connection, touched, now)
             batch.write()
-        self._registry.remember(batch.devices)
-        self._catalogue.remember(batch.builds)
+        self._registry.remember(touched.devices)
+        self._catalogue.remember(touched.builds)
         return Receipt(
             to_ack=frozenset(batch.to_ack),
             to_decide=frozenset(batch.to_decide),
