@@ -24,7 +24,7 @@ from fleet.store.database import open_database
 _DEVICES = 1000
 #: What the collector takes at once under load; two results of every device, for as few to a place
 #: in the index are the most work.
-_BATCH = 2000
+_BATCH = 1000
 _SMALL = 1_000
 #: Stored results at which the large store is looked at; the quick run leaves out the last.
 _MARKS = (10_000, 100_000, 1_000_000)

@@ -6,6 +6,7 @@ import msgspec
 
 from contract.benchmark import BenchRun, RunStatus
 from contract.interval import Interval
+from fleet.choosing.build import Build, build_of
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,23 +20,16 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     processes: int | None
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of the latest current run that choosing looks at."""
+class Candidate(Build, frozen=True, kw_only=True):
+    """A build at one thread count, with the figures of its latest current run."""
 
-    variant: str
     threads: int
-    sha256: str
     run_id: str
     status: RunStatus
     #: Why the run failed; None where it did not.
     reason: str | None = None
     #: None where the golden vectors were not compared.
     golden_ok: bool | None = None
-
-    architecture: str
-    scheme: str
-    input_size: int
-    baseline: str
 
     n: int = 0
     p50_ms: float | None = None
@@ -50,18 +44,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     speedup: float | None = None
 
     peak_rss_bytes: int | None = None
-    bytes: int
-    macs: int
-    top1: float
-    top3: float
-    top1_drop: float | None = None
-    accuracy_images: int
     #: Measured on the device itself, where it was; choosing goes by the builder's, which is of
     #: more images.
     device_top1: float | None = None
     device_top3: float | None = None
     device_images: int | None = None
-    notes: list[str] = []
+    notes: list[str] = msgspec.field(default_factory=list)
     #: None where only the run is known, and not how it came here.
     provenance: Provenance | None = None
 
@@ -98,17 +86,12 @@ def candidate_of(
 ) -> Candidate:
     """Candidate that a run makes."""
     return Candidate(
-        variant=run.variant,
+        **msgspec.structs.asdict(build_of(run)),
         threads=run.threads,
-        sha256=run.sha256,
         run_id=run.run_id,
         status=run.status,
         reason=run.reason,
         golden_ok=None if run.golden is None else run.golden.ok,
-        architecture=run.architecture,
-        scheme=run.scheme,
-        input_size=run.input_size,
-        baseline=run.baseline,
         n=run.n,
         p50_ms=run.p50_ms,
         p95_ms=run.p95_ms,
@@ -120,12 +103,6 @@ def candidate_of(
         energy_mj=run.energy_mj,
         speedup=run.speedup,
         peak_rss_bytes=run.peak_rss_bytes,
-        bytes=run.bytes,
-        macs=run.macs,
-        top1=run.top1,
-        top3=run.top3,
-        top1_drop=run.top1_drop,
-        accuracy_images=run.accuracy_images,
         device_top1=run.device_top1,
         device_top3=run.device_top3,
         device_images=run.device_images,
