@@ -12,8 +12,9 @@ import pytest
 
 from support.brokers import Mosquitto
 from support.faults.table import fault, pytest_terminal_summary
+from support.fleet_fixtures import postgres
 
-__all__ = ["fault", "pytest_terminal_summary"]
+__all__ = ["fault", "postgres", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 PATIENCE_S = 120
+
+
+def children() -> set[psutil.Process]:
+    """What runs below this process: servers that all modules share, and what a test started."""
+    return set(psutil.Process().children())
 
 
 def program(name: str) -> str:
