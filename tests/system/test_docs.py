@@ -91,7 +91,7 @@ def place(
     run("edgewright-fleet", "enroll", "plant-7/press-03", "--out", folder)
     (folder / "agent.toml").write_text(
         re.sub(r"mqtts://[^\"]+", mosquitto.url, agent_toml).replace("[1, 4]", "[1]")
-        + "min_seconds = 0.1\n"
+        + "min_seconds = 0.1\nrounds = 1\n"
     )
     fleet = start_fleet(mosquitto.url)
     words = [program("edgewright-agent"), "run", "--config", str(folder / "agent.toml"), "--once"]
