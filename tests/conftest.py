@@ -12,8 +12,13 @@ import pytest
 
 from support.brokers import Mosquitto
 from support.faults.table import fault, pytest_terminal_summary
+from support.fleet_fixtures import postgres
 
-__all__ = ["fault", "pytest_terminal_summary"]
+_TESTS = Path(__file__).parent
+#: Folders with files that take a minute or two.
+_LONGEST = ["system", "benchmarks", "builder", "agent", "faults"]
+
+__all__ = ["fault", "postgres", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +29,19 @@ def _processes_can_be_interrupted() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files whose tests take longest first, for the last files decide how long a run takes.
+
+    Each file goes to one worker as a whole: a minute that begins last leaves the others idle.
+    """
+    order = [_TESTS / folder for folder in _LONGEST]
+
+    def place(item: pytest.Item) -> int:
+        return next((n for n, one in enumerate(order) if one in item.path.parents), len(order))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def _watch(
     """Last line on stderr of a search that has ended."""
     last_line, finished = "no reason given", 0
     with subprocess.Popen(
-        [*BUILDER, "search", architecture, *words(options), "--json"],
+        [*BUILDER, "search", architecture, *words(options), "--no-report", "--json"],
         stdout=printed,
         stderr=subprocess.PIPE,
         text=True,

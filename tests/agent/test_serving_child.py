@@ -6,12 +6,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from agent.serving.report import ServingReport
 from agent.serving_child import ServingChild
-from support.processes import wait_until
+from support.processes import children, wait_until
 
 Start = Callable[[str], list[ServingReport]]
 
@@ -21,6 +20,7 @@ _WAITS = "import sys; sys.stdin.read()"
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts a program as the server, and hears its reports."""
+    before = children()
     started: list[ServingChild] = []
 
     def run(program: str) -> list[ServingReport]:
@@ -32,7 +32,7 @@ def start() -> Iterator[Start]:
     yield run
     for child in started:
         child.stop()
-    assert not psutil.Process().children(), "a child was left behind"
+    assert children() == before, "a child was left behind"
 
 
 def test_what_the_server_reports_is_heard_and_it_ends_with_its_standard_input(start: Start) -> None:

@@ -28,6 +28,7 @@ from agent.protocol import (
 )
 from agent.supervisor import Limits, Outcome, Supervisor
 from contract.benchmark import LimitKind, RunStatus
+from support.processes import children
 from support.tiny_bundles import Endless, Hungry, Raising, SetMaker
 
 
@@ -77,12 +78,13 @@ def test_a_worker_over_its_memory_limit_is_an_oom(set_maker: Callable[[], SetMak
 
 def test_a_worker_without_an_answer_is_a_timeout_with_its_stage(endless: Path) -> None:
     """A hang is told with how far it got, and its process is gone."""
+    before = children()
     # Longer than importing torch takes on a busy box.
     outcome = bench(endless, timeout_s=15.0)
     assert outcome.status is RunStatus.TIMEOUT
     assert "within 15 s" in (outcome.reason or "")
     assert "first inference" in (outcome.reason or "")
-    assert not psutil.Process().children()
+    assert children() == before
 
 
 def test_a_network_that_raises_is_a_crash_in_its_own_words(
@@ -128,11 +130,12 @@ def test_engines_are_listed_by_a_process_of_its_own() -> None:
 
 def test_stopping_ends_the_worker_at_once(endless: Path) -> None:
     """The agent's own end does not wait for a bench."""
+    before = children()
     stop = threading.Event()
     threading.Timer(1.0, stop.set).start()
     with pytest.raises(StoppedError):
         Supervisor(Limits(timeout_s=60), stop=stop).perform(task(endless))
-    assert not psutil.Process().children()
+    assert children() == before
 
 
 def test_a_worker_dies_with_a_supervisor_that_was_killed(endless: Path) -> None:

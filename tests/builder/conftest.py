@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from builder.quantization.engine import host_engine
 from builder.recipe import load_recipe
 from builder.request import BuildRequest, Settings
 from contract.manifest import Preprocessing
+from support.commands import run_command
 
 NETWORKS = Path(__file__).with_name("own")
 SIZE = 16
@@ -128,16 +129,4 @@ def build(data: Path) -> Callable[..., list[Outcome]]:
 @pytest.fixture(scope="session")
 def command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `edgewright-builder` as a process, from the folder of `tiny_networks`."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        program = Path(sys.executable).with_name("edgewright-builder")
-        return subprocess.run(
-            [program, *(str(argument) for argument in arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=NETWORKS,
-            timeout=240,
-        )
-
-    return run
+    return functools.partial(run_command, "builder", folder=NETWORKS, timeout_s=240)

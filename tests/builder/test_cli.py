@@ -52,7 +52,7 @@ def test_resnet18_gets_the_five_variants_end_to_end(
 ) -> None:
     done = command(
         "build", "resnet18", "--data", data, "--out", tmp_path, "--weights", "none",
-        "--recipe", "five", "--input-size", 32, "--json",
+        "--recipe", "five", "--input-size", 32, "--no-report", "--json",
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
@@ -165,7 +165,7 @@ def test_train_then_build_from_its_weights(command: Command, data: Path, tmp_pat
     )  # fmt: skip
     built = command(
         "build", "tiny_networks:Joined", "--data", data, "--out", tmp_path / "set",
-        "--weights", weights, "--input-size", 16, "--json",
+        "--weights", weights, "--input-size", 16, "--no-report", "--json",
     )  # fmt: skip
 
     assert trained.returncode == 0, trained.stderr

@@ -111,6 +111,20 @@ def test_without_timing_nothing_runs_and_torch_is_not_even_imported(bundles: Pat
     assert "Nothing was timed on this host" in (bundles / "report.html").read_text()
 
 
+def test_a_build_ends_with_a_report_on_its_set(
+    command: Command, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "one.toml").write_text('name = "one"\n[[variants]]\n')
+
+    done = command(
+        "build", "tiny_networks:chain", "--data", data, "--out", tmp_path / "set",
+        "--recipe", tmp_path / "one.toml", "--weights", "none", "--input-size", 16,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert all((tmp_path / "set" / file).is_file() for file in FILES)
+
+
 def test_without_labels_the_report_speaks_of_agreement(
     command: Command, build: Callable[..., list[Outcome]], flat_data: Path, tmp_path: Path
 ) -> None:

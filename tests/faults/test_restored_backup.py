@@ -17,7 +17,6 @@ from support.brokers import Mosquitto
 from support.collectors import ServeProcess
 from support.faults.live import Box
 from support.faults.table import Row
-from support.postgres import PostgresServer
 from support.processes import run_json, wait_until
 
 MakeRow = Callable[..., Row]
@@ -30,7 +29,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'fleet.db'}"
         return
-    with contextlib.closing(PostgresServer()) as server, server.database() as url:
+    with request.getfixturevalue("postgres").database() as url:
         yield url
 
 

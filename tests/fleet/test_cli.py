@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database
 from support.brokers import Mosquitto
+from support.commands import run_command
 from support.devices import DeviceClient, eventually
 from support.filling import fill as store_runs
 from support.measurements import make_result, make_run
@@ -43,13 +43,8 @@ def ask(store_url: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command on this test's store."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "fleet", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ | {"EDGEWRIGHT_DB": store_url},
+        return run_command(
+            "fleet", *arguments, environment=os.environ | {"EDGEWRIGHT_DB": store_url}
         )
 
     return run

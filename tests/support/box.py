@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from support.commands import run_command
 from support.sshd import Sshd
 
 PATIENCE_S = 240
@@ -91,20 +91,12 @@ class Box:
         return is_at_work(self.pid)
 
     def deploy(self, *options: object) -> Done:
-        words = [
-            sys.executable, "-m", "fleet", "deploy", self.sshd.target,
-            "--ssh-config", str(self.sshd.client_config), *self.options,
-            *(str(option) for option in options),
-        ]  # fmt: skip
-        done = subprocess.run(
-            words,
-            env=os.environ | {"PATH": f"{self.tools}:{os.environ['PATH']}"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        words = ["deploy", self.sshd.target, "--ssh-config", self.sshd.client_config]
+        path = f"{self.tools}:{os.environ['PATH']}"
+        done = run_command(
+            "fleet", *words, *self.options, *options,
+            environment=os.environ | {"PATH": path}, timeout_s=PATIENCE_S,
+        )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
 
     def close(self) -> None:

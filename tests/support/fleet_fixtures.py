@@ -14,9 +14,12 @@ from support.devices import DeviceClient
 from support.postgres import PostgresServer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server of a module's own; other modules count the processes that are left."""
+    """One PostgreSQL server for all modules, started by the first that asks; each has databases.
+
+    Making a cluster takes seconds. A module that kills its server has a `postgres` of its own.
+    """
     with contextlib.closing(PostgresServer()) as server:
         yield server
 

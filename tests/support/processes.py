@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from support.commands import run_command
+
 PATIENCE_S = 120
+
+
+def children() -> set[psutil.Process]:
+    """What runs below this process: servers that all modules share, and what a test started."""
+    return set(psutil.Process().children())
 
 
 def program(name: str) -> str:
@@ -21,9 +30,8 @@ def program(name: str) -> str:
 
 def run(name: str, *arguments: object, expect: int = 0) -> str:
     """Standard output of a command that must end with the expected exit code."""
-    words = [program(name), *(str(a) for a in arguments)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    assert done.returncode == expect, f"{words}\n{done.stdout}\n{done.stderr}"
+    done = run_command(name.removeprefix("edgewright-"), *arguments, timeout_s=PATIENCE_S)
+    assert done.returncode == expect, f"{done.args}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from support.brokers import Mosquitto
+from support.commands import run_command
 from support.processes import PATIENCE_S, Fleet, Process, program, run
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,7 @@ def place(
     run("edgewright-fleet", "enroll", "plant-7/press-03", "--out", folder)
     (folder / "agent.toml").write_text(
         re.sub(r"mqtts://[^\"]+", mosquitto.url, agent_toml).replace("[1, 4]", "[1]")
-        + "min_seconds = 0.1\n"
+        + "min_seconds = 0.1\nrounds = 1\n"
     )
     fleet = start_fleet(mosquitto.url)
     words = [program("edgewright-agent"), "run", "--config", str(folder / "agent.toml"), "--once"]
@@ -104,18 +105,23 @@ def place(
 
 @pytest.mark.usefixtures("place")
 def test_the_pages_commands_run_as_they_stand_there() -> None:
-    ran = 0
-    for command in (command for page in PAGES for command in commands(page)):
+    ran: set[str] = set()
+    # Once each, for several pages name the same.
+    for command in dict.fromkeys(command for page in PAGES for command in commands(page)):
         if NOT_RUN.search(command):
             continue
-        words = shlex.split(command)
-        done = subprocess.run(
-            [program(words[0]), *words[1:]],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        name, *words = shlex.split(command)
+        if not any(one.startswith(name) for one in ran):
+            # Once as it was installed.
+            done = subprocess.run(
+                [program(name), *words],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                check=False,
+            )
+        else:
+            done = run_command(name.removeprefix("edgewright-"), *words)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        ran += 1
-    assert ran >= 8
+        ran.add(command)
+    assert len(ran) >= 8

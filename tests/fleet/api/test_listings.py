@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 from contract.messages import Presence, State, encode_message
 from contract.topics import Leaf
@@ -12,6 +10,7 @@ from fleet.collecting.intake import Intake
 from fleet.store.database import Database
 from fleet.store.tokens import Role
 from support.api import ApiServer
+from support.commands import run_command
 from support.filling import deliver, fill, refuse_one
 from support.measurements import make_result, make_run
 from support.stores import ON_BOTH
@@ -119,12 +118,7 @@ def test_recommendations_are_the_documents_of_the_command(
         fill(database, device, make_run("net-base"))
     pages = api.pages("/recommendations", limit=2)
     assert [len(page) for page in pages] == [2, 1]
-    done = subprocess.run(
-        [sys.executable, "-m", "fleet", "recommendations", "--json", "--db", store_url],
-        capture_output=True,
-        check=True,
-        timeout=60,
-    )
+    done = run_command("fleet", "recommendations", "--json", "--db", store_url)
     assert [one for page in pages for one in page] == json.loads(done.stdout)
 
 

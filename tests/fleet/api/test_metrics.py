@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.store.database import Database
@@ -10,6 +14,13 @@ from support.filling import fill, refuse_one
 from support.measurements import make_run
 from support.postgres import PostgresServer
 from support.stores import ON_BOTH, ON_POSTGRESQL
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A server of this module's own, for a test kills it."""
+    with contextlib.closing(PostgresServer()) as server:
+        yield server
 
 
 def figures(api: ApiServer) -> dict[str, float]:

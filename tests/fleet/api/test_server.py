@@ -16,6 +16,7 @@ import pytest
 from fleet.authority.authority import Authority
 from fleet.store.database import Database
 from support.api import ApiProcess
+from support.commands import run_command
 from support.devices import eventually
 from support.filling import fill
 from support.measurements import make_run
@@ -39,13 +40,7 @@ def start(tmp_path: Path, database: Database) -> Iterator[Callable[..., ApiProce
 
 
 def ask(database: Database, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "fleet", *words, "--db", database.url],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command("fleet", *words, "--db", database.url)
 
 
 def test_it_answers_until_it_is_told_to_stop_whoever_listens(

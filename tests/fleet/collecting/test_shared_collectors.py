@@ -35,6 +35,13 @@ DEVICES, EACH = 20, 100
 _EQUAL = "published, stored and acknowledged are equal"
 
 
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A server of this module's own, for a test kills it."""
+    with contextlib.closing(PostgresServer()) as server:
+        yield server
+
+
 @pytest.fixture
 def outboxes(mosquitto: Mosquitto) -> Iterator[Outboxes]:
     """Devices with results to deliver."""

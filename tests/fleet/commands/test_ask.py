@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database
 from fleet.store.quarantine import list_quarantine
 from support.brokers import Mosquitto, free_port
+from support.commands import run_command
 from support.measurements import make_inventory
 
 ANSWERS = topic_for("lab", "box", Leaf.ANSWER)
@@ -82,13 +82,14 @@ def ask(
     image.write_bytes(IMAGE)
 
     def run(*arguments: str, device: str = "lab/box") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "fleet", "ask", device, str(image), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ | {"EDGEWRIGHT_DB": store_url, "EDGEWRIGHT_BROKER": mosquitto.url},
+        return run_command(
+            "fleet",
+            "ask",
+            device,
+            str(image),
+            *arguments,
+            environment=os.environ
+            | {"EDGEWRIGHT_DB": store_url, "EDGEWRIGHT_BROKER": mosquitto.url},
         )
 
     return run

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from fleet.store.database import Database
+from support.commands import run_command
 from support.filled_store import fill
 
 
 def ask(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "fleet", *(str(one) for one in arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command("fleet", *arguments)
 
 
 def test_a_store_goes_into_a_file_and_back_and_nothing_is_overwritten(

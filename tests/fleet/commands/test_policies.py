@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from contract.topics import Leaf, topic_for
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database
+from support.commands import run_command
 from support.measurements import make_inventory
 
 Ask = Callable[..., subprocess.CompletedProcess[str]]
@@ -43,14 +43,12 @@ def ask(tmp_path: Path) -> Ask:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if name != "EDGEWRIGHT_DB"}
-        return subprocess.run(
-            [sys.executable, "-m", "fleet", "policies", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=environment | {"XDG_DATA_HOME": str(tmp_path / "data")},
-            cwd=tmp_path,
+        return run_command(
+            "fleet",
+            "policies",
+            *arguments,
+            environment=environment | {"XDG_DATA_HOME": str(tmp_path / "data")},
+            folder=tmp_path,
         )
 
     (tmp_path / "house.toml").write_text(HOUSE)

@@ -18,6 +18,7 @@ from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.predicting.fleet_model import FEWEST_TEACHERS
 from fleet.store.database import Database
+from support.commands import run_command
 from support.simulated_records import simulated_runs
 from support.stores import ON_BOTH
 
@@ -31,6 +32,9 @@ def ask(store_url: str) -> Ask:
     """Run `predict` on this test's store."""
 
     def run(*arguments: str, blocked: str = "") -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"EDGEWRIGHT_DB": store_url}
+        if not blocked:
+            return run_command("fleet", "predict", *arguments, environment=environment)
         code = (
             f"import sys; sys.modules.update(dict.fromkeys({blocked.split()!r})); "
             "from fleet.__main__ import main; main()"
@@ -41,7 +45,7 @@ def ask(store_url: str) -> Ask:
             text=True,
             timeout=120,
             check=False,
-            env=os.environ | {"EDGEWRIGHT_DB": store_url},
+            env=environment,
         )
 
     return run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 
 import msgspec
@@ -17,6 +16,7 @@ from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database
 from fleet.store.schema import quarantine, results
+from support.commands import run_command
 from support.measurements import make_result, make_run
 from support.stores import ON_BOTH
 
@@ -31,13 +31,8 @@ def ask(store_url: str) -> Ask:
     """Run `quarantine` on this test's store."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "fleet", "quarantine", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ | {"EDGEWRIGHT_DB": store_url},
+        return run_command(
+            "fleet", "quarantine", *arguments, environment=os.environ | {"EDGEWRIGHT_DB": store_url}
         )
 
     return run

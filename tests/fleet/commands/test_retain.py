@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +13,7 @@ from contract.messages import encode_message
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database
+from support.commands import run_command
 from support.measurements import make_result, make_run
 
 Ask = Callable[..., subprocess.CompletedProcess[str]]
@@ -24,13 +24,8 @@ def ask(store_url: str) -> Ask:
     """Run a command on this test's store."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "fleet", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ | {"EDGEWRIGHT_DB": store_url},
+        return run_command(
+            "fleet", *arguments, environment=os.environ | {"EDGEWRIGHT_DB": store_url}
         )
 
     return run

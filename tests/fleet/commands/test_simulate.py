@@ -19,6 +19,7 @@ from fleet.authority.rules import FLEET
 from fleet.simulating.plan import Mode
 from support.brokers import Mosquitto
 from support.collectors import ServeProcess
+from support.commands import run_command
 from support.devices import eventually
 
 StartServe = Callable[..., ServeProcess]
@@ -27,9 +28,7 @@ FEW = ("--devices", "6", "--rate", "100", "--results", "60")
 
 
 def simulate(*words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*SIMULATE, *words], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_command("fleet", "simulate", *words)
     assert done.returncode == expect, done.stdout + done.stderr
     return done
 

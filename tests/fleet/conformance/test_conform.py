@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from fleet.conformance.kit import CHECKS
 from fleet.conformance.stand import Stand
 from support.accounts import GuardedMosquitto
 from support.brokers import Mosquitto, free_port
+from support.commands import run_command
 from support.devices import PATIENCE_S
 from support.nats import nats_cluster
 
@@ -32,10 +32,7 @@ TIMEOUT_S = "2"
 
 
 def conform(*words: str, expect: int) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "fleet", "conform", "--timeout", TIMEOUT_S, *words],
-        check=False, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    done = run_command("fleet", "conform", "--timeout", TIMEOUT_S, *words)
     assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
     return done
 

@@ -29,6 +29,7 @@ from fleet.exporting.subject import (
 from fleet.store.database import Database
 from fleet.store.history import WhichRuns
 from fleet.store.roster import Which
+from support.commands import run_command
 from support.filling import deliver, fill
 from support.measurements import make_result, make_run
 
@@ -139,13 +140,7 @@ def test_the_form_follows_from_the_name() -> None:
 @pytest.fixture
 def export(database: Database) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "fleet", "export", *words, "--db", database.url],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_command("fleet", "export", *words, "--db", database.url)
 
     return run
 
