@@ -111,8 +111,8 @@ class RemoteLink:
             self._hear(wait_s)
         if self._waiting:
             until = time.monotonic() + _GATHER_S
-            while len(self._waiting) < at_most and (left_s := until - time.monotonic()) > 0:
-                self._hear(left_s)
+            while len(self._waiting) < at_most and self._hear(max(0.0, until - time.monotonic())):
+                pass
         count = min(at_most, len(self._waiting))
         return [self._waiting.popleft() for _ in range(count)]
 
