@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,12 @@ _CACHE_KIB = 64 * 1024
 #: Pages in the log before they are copied into the file: 32 MB. Pages of an index change with
 #: every batch; the longer they stay in the log, the fewer of their versions are copied.
 _LOG_PAGES = 8_000
+#: What to do about refusals of SQLite that do not say it themselves. Readers write too: they make
+#: the log's files beside the store where there are none.
+_ADVICE = {
+    "attempt to write a readonly database": "; let this user write the file and its folder",
+    "unable to open database file": "; let this user write its folder",
+}
 #: Marks connections that are going to write.
 _WRITES = "edgewright_writes"
 #: Marks connections without transactions.
@@ -169,7 +176,7 @@ def connect_database(url: str, *, create: bool) -> Database:
 
 def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
     path = Path(str(parsed.database))
-    is_new = not path.exists()
+    is_new = not _is_there(path)
     if is_new:
         if not create:
             message = (
@@ -188,6 +195,25 @@ def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
     sa.event.listen(engine, "connect", _set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a store's file exists.
+
+    Raises:
+        StoreError: it is no file, or this user may not look.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        message = f"{path}: {error.strerror}; name another place with --db"
+        raise StoreError(message) from error
+    if stat.S_ISDIR(mode):
+        message = f"{path}: expected a file, got a folder; name a file in it with --db"
+        raise StoreError(message)
+    return True
 
 
 def _server_engine(parsed: sa.URL) -> sa.Engine:
@@ -298,7 +324,7 @@ def _translated(url: str) -> Iterator[None]:
         if "not a database" in cause:
             message = f"{url}: {cause}; name another file with --db"
             raise StoreError(message) from error
-        message = f"{url}: {cause}"
+        message = f"{url}: {cause}{_ADVICE.get(cause, '')}"
         raise StoreUnavailableError(message) from error
 
 

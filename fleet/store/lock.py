@@ -7,7 +7,7 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleet.errors import StoreBusyError
+from fleet.errors import StoreBusyError, StoreError
 
 
 @contextlib.contextmanager
@@ -20,12 +20,18 @@ def sole_user(url: str, path: Path | None) -> Iterator[None]:
 
     Raises:
         StoreBusyError: somebody else holds it.
+        StoreError: this user may not hold it.
     """
     if path is None:
         yield
         return
     lock = Path(f"{path}.lock")
-    with lock.open("w") as file:
+    try:
+        opened = lock.open("w")
+    except OSError as error:
+        message = f"{lock}: {error.strerror}; let this user write it, or name another store"
+        raise StoreError(message) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -45,3 +45,14 @@ def test_what_cannot_be_done_is_one_line(store_url: str, tmp_path: Path) -> None
         done = ask(*words, "--db", store_url)
         assert (done.returncode, done.stdout) == (1, "")
         assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("database")
+def test_a_folder_never_makes_room_for_a_restored_store(store_url: str, tmp_path: Path) -> None:
+    file, folder = tmp_path / "backup.zip", tmp_path / "photos"
+    folder.mkdir()
+    assert ask("backup", file, "--db", store_url).returncode == 0
+    refused = ask("restore", file, "--db", f"sqlite:///{folder}", "--force")
+    assert refused.returncode == 1
+    assert "expected a file, got a folder" in refused.stderr
+    assert sorted(one.name for one in tmp_path.iterdir() if "photos" in one.name) == ["photos"]

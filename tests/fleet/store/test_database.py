@@ -19,6 +19,7 @@ from fleet.errors import (
 )
 from fleet.store.database import TRUSTED_S, Database, open_database
 from fleet.store.dialect import insert_rows, together
+from fleet.store.lock import sole_user
 from fleet.store.schema import facts, metadata
 from support.brokers import free_port
 from support.postgres import PostgresServer
@@ -96,6 +97,38 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_text("not a database " * 100)
     with pytest.raises(StoreError, match="not a database"):
         open_database(f"sqlite:///{path}", create=True)
+
+
+def test_a_folder_in_place_of_a_store_is_left_as_it_is(tmp_path: Path) -> None:
+    for create in (False, True):
+        with pytest.raises(StoreError, match="expected a file, got a folder"):
+            open_database(f"sqlite:///{tmp_path}", create=create)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    name = "x" * 300
+    for create in (False, True):
+        with pytest.raises(StoreError, match="File name too long; name another place with --db"):
+            open_database(f"sqlite:///{tmp_path / name}", create=create)
+
+
+def test_a_store_that_may_only_be_read_says_what_to_do(database: Database) -> None:
+    def write() -> None:
+        with database.writing() as connection:
+            # Answers as a file that this user may not write, whoever this user is.
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.execute(sa.insert(facts).values(name="x", value="1"))
+
+    with pytest.raises(StoreUnavailableError, match="let this user write the file and its folder"):
+        write()
+
+
+def test_a_collector_that_may_not_hold_the_store_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    Path(f"{path}.lock").mkdir()
+    with pytest.raises(StoreError, match="let this user write it"), sole_user("it", path):
+        pytest.fail("it was held")
 
 
 @ON_BOTH
