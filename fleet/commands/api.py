@@ -11,6 +11,7 @@ import click
 
 from contract.address import parse_broker_url
 from fleet.address import parse_http_address
+from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, db_option, log_format_option
 from fleet.logs import LogFormat, set_up_logging
 
@@ -48,7 +49,7 @@ _HOUR_S = 3600.0
 )
 @click.option(
     "--stale-after-hours",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=24.0,
     show_default=True,
     help="A device that was silent for so long counts as stale in /metrics.",

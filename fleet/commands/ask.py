@@ -13,6 +13,7 @@ from contract.exits import Exit
 from contract.question import MAX_DEADLINE_S, MAX_IMAGE_BYTES, Answer, AnswerStatus, Request
 from contract.topics import parse_name
 from fleet.authority.authority import fleet_access
+from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, db_option, json_option
 from fleet.commands.printing import print_json
 from fleet.mqtt.asking import ask
@@ -36,7 +37,7 @@ from fleet.store.roster import find_device, list_devices
 )
 @click.option(
     "--deadline-s",
-    type=click.FloatRange(0, MAX_DEADLINE_S, min_open=True),
+    type=FiniteRange(0, MAX_DEADLINE_S, min_open=True),
     default=60.0,
     show_default=True,
     help="What is not answered by then is given up, by the device as well.",

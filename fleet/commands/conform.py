@@ -10,6 +10,7 @@ from contract.access import Access
 from contract.address import parse_broker_url
 from contract.exits import Exit
 from fleet.authority.authority import fleet_access
+from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, json_option
 from fleet.commands.printing import console, print_json
 from fleet.conformance.check import Check
@@ -33,7 +34,7 @@ from fleet.reports.conformance import conformance_lines, conformance_table
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0.5),
+    type=FiniteRange(min=0.5),
     default=10.0,
     show_default=True,
     metavar="SECONDS",

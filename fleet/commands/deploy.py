@@ -13,6 +13,7 @@ import msgspec
 
 from contract.address import DEFAULT_TLS_PORT
 from fleet.authority.authority import Authority, fleet_access
+from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, json_option
 from fleet.deploy.announcement import listening
 from fleet.deploy.credentials import accept, credentials_for
@@ -124,7 +125,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
     "--timeout-s",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     default=180.0,
     show_default=True,
     help="How long to wait for the device's announcement.",

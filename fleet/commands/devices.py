@@ -7,6 +7,7 @@ import time
 import click
 
 from contract.messages import Presence
+from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option
 from fleet.commands.printing import console, print_json
 from fleet.reports.roster import report_devices
@@ -23,7 +24,7 @@ from fleet.store.roster import Which, page_of_devices
     "--presence", type=click.Choice([one.value for one in Presence]), help="Those that are so."
 )
 @click.option("--incomplete", is_flag=True, help="Those of which results are missing.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many.  [default: all]")
+@click.option("--limit", type=RowNumber(), help="At most so many.  [default: all]")
 @db_option
 @json_option
 def devices(

@@ -7,6 +7,7 @@ import time
 import click
 
 from fleet.choosing.policy import load_policy
+from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option, policy_option
 from fleet.commands.printing import console, print_json
 from fleet.reports.report import ExplanationReport, report_explanation
@@ -22,7 +23,7 @@ from fleet.store.roster import devices_named
 @policy_option
 @click.option(
     "--decision",
-    type=click.IntRange(min=1),
+    type=RowNumber(),
     metavar="NUMBER",
     help="A stored decision, by its decision_id.",
 )

@@ -9,6 +9,7 @@ import click
 
 from contract.exits import Exit
 from fleet.collecting.replay import replay
+from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option
 from fleet.commands.printing import console, print_json
 from fleet.errors import UnknownMessageError
@@ -18,7 +19,13 @@ from fleet.store.quarantine import find_quarantined, list_quarantine, payload_of
 
 
 @click.group(invoke_without_command=True)
-@click.option("--limit", default=50, show_default=True, help="At most this many, newest first.")
+@click.option(
+    "--limit",
+    type=RowNumber(),
+    default=50,
+    show_default=True,
+    help="At most this many, newest first.",
+)
 @db_option
 @json_option
 @click.pass_context
@@ -38,7 +45,7 @@ def quarantine(context: click.Context, limit: int, store_url: str, *, as_json: b
 
 
 @quarantine.command()
-@click.argument("number", type=int)
+@click.argument("number", type=RowNumber())
 @click.option("--raw", is_flag=True, help="Print the message's bytes as they came, and no more.")
 @db_option
 @json_option
@@ -55,11 +62,12 @@ def show(number: int, store_url: str, *, raw: bool, as_json: bool) -> None:
         print_json({"message": found, "payload": text})
         return
     click.echo(f"topic   {found.topic}\nreason  {found.reason}")
-    click.echo(f"came    {found.times} times, {found.payload_bytes} bytes\n\n{text}")
+    times = "once" if found.times == 1 else f"{found.times} times"
+    click.echo(f"came    {times}, {found.payload_bytes} bytes\n\n{text}")
 
 
 @quarantine.command("replay")
-@click.argument("numbers", metavar="[NUMBER]...", type=int, nargs=-1)
+@click.argument("numbers", metavar="[NUMBER]...", type=RowNumber(), nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that is in quarantine.")
 @db_option
 @json_option

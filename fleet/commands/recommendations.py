@@ -8,6 +8,7 @@ import click
 
 from fleet.choosing.decision import Status
 from fleet.choosing.policy import load_policy
+from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option, policy_option
 from fleet.commands.printing import console, print_json
 from fleet.reports.report import report_recommendation
@@ -20,7 +21,7 @@ from fleet.store.roster import Which, page_of_devices
 @click.command()
 @click.option("--site", metavar="SITE", help="For the devices of one site.")
 @click.option("--group", "group_name", metavar="NAME", help="For those in a group.")
-@click.option("--limit", type=click.IntRange(min=1), help="For at most so many.  [default: all]")
+@click.option("--limit", type=RowNumber(), help="For at most so many.  [default: all]")
 @policy_option
 @db_option
 @json_option

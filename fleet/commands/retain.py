@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import click
 import msgspec
 
+from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import db_option, json_option
 from fleet.commands.printing import print_json
 from fleet.store.database import open_database
@@ -33,13 +34,13 @@ class Retained(msgspec.Struct, frozen=True, kw_only=True):
 @click.command()
 @click.option(
     "--samples-days",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="DAYS",
     help="Keep raw samples of runs for so long, then only their roll-up.",
 )
 @click.option(
     "--quarantine-days",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="DAYS",
     help="Keep refused messages for so long after they came last.",
 )

@@ -13,6 +13,7 @@ import click
 from contract.address import parse_broker_url
 from fleet.address import parse_http_address, parse_listen_address
 from fleet.collecting.service import Ready, ServiceOptions, run_service
+from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, db_option, log_format_option, policy_option
 from fleet.garbage import expect_many_objects
 from fleet.jetstream.servers import parse_servers
@@ -51,7 +52,7 @@ from fleet.logs import LogFormat, set_up_logging
 @click.option(
     "--keep-samples",
     "keep_samples_days",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="DAYS",
     help="Roll raw samples up after so many days, beside collecting, as 'edgewright-fleet retain' "
     "does.  [default: keep them]",

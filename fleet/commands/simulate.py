@@ -17,6 +17,7 @@ from rich.progress import Progress as Bar
 from contract.address import parse_broker_url
 from contract.benchmark import MAX_SAMPLES
 from contract.exits import Exit
+from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, json_option
 from fleet.commands.printing import console, print_json
 from fleet.errors import PlanError
@@ -30,14 +31,14 @@ _CONNECTIONS = 200
 _DURATION_S = 30.0
 #: Files that are open beside the connections, generously.
 _OTHER_FILES = 64
-_SHARE = click.FloatRange(0.0, 1.0)
+_SHARE = FiniteRange(0.0, 1.0)
 
 
 @click.command()
 @click.option("--devices", type=click.IntRange(1, MOST_DEVICES), default=50, show_default=True)
 @click.option(
     "--rate",
-    type=click.FloatRange(0.0, min_open=True),
+    type=FiniteRange(0.0, min_open=True),
     default=50.0,
     show_default=True,
     help="Results a second of all devices together.",
@@ -45,7 +46,7 @@ _SHARE = click.FloatRange(0.0, 1.0)
 @click.option(
     "--duration",
     "duration_s",
-    type=click.FloatRange(0.0, min_open=True),
+    type=FiniteRange(0.0, min_open=True),
     metavar="SECONDS",
     help=f"How long results are made.  [default: {_DURATION_S:g}, or until --results]",
 )
@@ -78,7 +79,7 @@ _SHARE = click.FloatRange(0.0, 1.0)
 )
 @click.option(
     "--churn",
-    type=click.FloatRange(0.0),
+    type=FiniteRange(0.0),
     default=0.0,
     help="How often a device goes away in a minute, for 2 to 20 s; 0.1: one in ten does. Half of "
     "them say nothing, where the connection is their own.",
@@ -101,7 +102,7 @@ _SHARE = click.FloatRange(0.0, 1.0)
 @click.option(
     "--storm",
     "storms_s",
-    type=click.FloatRange(0.0),
+    type=FiniteRange(0.0),
     multiple=True,
     metavar="SECONDS",
     help="So long after the start, break all connections and make them again at once; repeatable.",
@@ -109,7 +110,7 @@ _SHARE = click.FloatRange(0.0, 1.0)
 @click.option(
     "--grace",
     "grace_s",
-    type=click.FloatRange(0.0),
+    type=FiniteRange(0.0),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
