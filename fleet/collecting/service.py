@@ -29,7 +29,7 @@ from fleet.logs import LogFormat
 from fleet.mqtt.frames import StreamOrder
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
-from fleet.store.database import Database, open_database
+from fleet.store.database import Database, is_file_url, open_database
 from fleet.store.lock import sole_user
 
 #: What listens on every address is reached from this machine at these.
@@ -79,7 +79,8 @@ def run_service(
 
     Raises:
         PortInUseError: the embedded broker cannot listen.
-        AddressError: to share without a broker, in two ways at once, or metrics for others.
+        AddressError: to share without a broker or in a file, in two ways at once, or metrics for
+            others.
         AuthorityError: TLS is asked for, and the authority cannot be used.
         StoreError: the store cannot be opened, or another collector uses it.
     """
@@ -113,6 +114,12 @@ def run_service(
 def _check(options: ServiceOptions) -> None:
     if (options.shared or options.jetstream) and options.broker is None:
         message = "collectors share the results of a broker of their own: name it with --broker"
+        raise AddressError(message)
+    if options.shared and is_file_url(options.store_url):
+        message = (
+            "collectors that share results share their store, a PostgreSQL: name it with --db, "
+            f"got {options.store_url}"
+        )
         raise AddressError(message)
     if options.metrics is not None and not options.metrics.is_loopback:
         message = (

@@ -9,8 +9,9 @@ import threading
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from contract.address import parse_broker_url
+from contract.address import BrokerAddress, parse_broker_url
 from fleet.address import parse_http_address, parse_listen_address
 from fleet.collecting.service import Ready, ServiceOptions, run_service
 from fleet.commands.numbers import FiniteRange
@@ -26,7 +27,8 @@ from fleet.logs import LogFormat, set_up_logging
     "broker_url",
     envvar="EDGEWRIGHT_BROKER",
     metavar="URL",
-    help="Use the broker at mqtt[s]://HOST:PORT instead of bringing one.  [env: EDGEWRIGHT_BROKER]",
+    help="Use the broker at mqtt[s]://HOST:PORT instead of bringing one.  [env: EDGEWRIGHT_BROKER, "
+    "where --listen is not given]",
 )
 @click.option(
     "--listen",
@@ -68,7 +70,9 @@ from fleet.logs import LogFormat, set_up_logging
 @db_option
 @log_format_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every stored batch.")
+@click.pass_context
 def serve(
+    context: click.Context,
     *,
     broker_url: str | None,
     listen: str,
@@ -98,7 +102,7 @@ def serve(
     _set_up_logging(log_format, verbose=verbose)
     options = ServiceOptions(
         store_url=store_url,
-        broker=parse_broker_url(broker_url) if broker_url else None,
+        broker=_named_broker(context, broker_url),
         listen=parse_listen_address(listen),
         authority=authority_folder,
         shared=shared,
@@ -113,6 +117,17 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     run_service(options, stop=stop, on_ready=_say_ready)
+
+
+def _named_broker(context: click.Context, url: str | None) -> BrokerAddress | None:
+    """The broker to use; None: bring one. What was typed counts more than a variable."""
+    typed = ParameterSource.COMMANDLINE
+    if context.get_parameter_source("listen") is typed:
+        if context.get_parameter_source("broker_url") is typed:
+            message = "expected one of --broker and --listen: the broker there, or one of its own"
+            raise click.UsageError(message)
+        return None
+    return parse_broker_url(url) if url else None
 
 
 def _set_up_logging(log_format: LogFormat, *, verbose: bool) -> None:

@@ -174,6 +174,15 @@ def connect_database(url: str, *, create: bool) -> Database:
     return Database(engine)
 
 
+def is_file_url(url: str) -> bool:
+    """Whether a store's URL names a file, which is one process's to collect into.
+
+    Raises:
+        AddressError: not a URL of a supported database.
+    """
+    return _is_file(_parse(url))
+
+
 def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
     path = Path(str(parsed.database))
     is_new = not _is_there(path)

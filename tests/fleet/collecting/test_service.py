@@ -344,3 +344,31 @@ def test_a_store_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     code, said = refused_serve("--db", f"sqlite:///{tmp_path / 'file' / 'fleet.db'}")
     assert (code, said.count("\n")) == (1, 1)
     assert "--db" in said
+
+
+def test_a_place_to_listen_that_was_typed_counts_more_than_a_broker_in_the_environment(
+    start_serve: StartServe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = free_port()
+    monkeypatch.setenv("EDGEWRIGHT_BROKER", f"mqtt://127.0.0.1:{elsewhere}")
+    serve = start_serve("--listen", "127.0.0.1:0")
+    assert str(elsewhere) not in serve.url
+
+
+def test_a_broker_and_a_place_to_listen_are_wrong_use_together(tmp_path: Path) -> None:
+    code, said = refused_serve(
+        "--listen", "127.0.0.1:0", "--broker", "mqtt://127.0.0.1:1",
+        "--db", str(tmp_path / "fleet.db"),
+    )  # fmt: skip
+    assert code == 2
+    assert "expected one of --broker and --listen" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_are_not_shared_by_collectors_with_files_of_their_own(tmp_path: Path) -> None:
+    code, said = refused_serve(
+        "--broker", "mqtt://127.0.0.1:1", "--shared", "--db", str(tmp_path / "fleet.db")
+    )
+    assert (code, said.count("\n")) == (2, 1)
+    assert "a PostgreSQL: name it with --db" in said
+    assert not list(tmp_path.iterdir())
