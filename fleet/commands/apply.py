@@ -19,7 +19,7 @@ from fleet.commands.options import (
     json_option,
     policy_option,
 )
-from fleet.commands.printing import print_json
+from fleet.commands.printing import print_json, print_lines
 from fleet.errors import FleetError
 from fleet.mqtt.link import publish_once
 from fleet.reports.telling import rollout_lines
@@ -80,7 +80,7 @@ def apply_command(
     if as_json:
         print_json(rollouts)
     else:
-        click.echo("\n".join(rollout_lines(rollouts, dry_run=dry_run)))
+        print_lines(rollout_lines(rollouts, dry_run=dry_run))
     left_alone = [rollout for rollout in rollouts if rollout.desired is None]
     if not wanted or (device_names and left_alone):
         raise SystemExit(int(Exit.FAILED))

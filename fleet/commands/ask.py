@@ -15,7 +15,7 @@ from contract.topics import parse_name
 from fleet.authority.authority import fleet_access
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, db_option, json_option
-from fleet.commands.printing import print_json
+from fleet.commands.printing import print_json, print_lines
 from fleet.mqtt.asking import ask
 from fleet.store.database import open_database
 from fleet.store.roster import find_device, list_devices
@@ -86,7 +86,7 @@ def ask_command(
     for answer in ask(address, access, request, client_id=client_id):
         answers.append(answer)
         if not as_json:
-            click.echo(_line(answer))
+            print_lines([_line(answer)])
     if as_json:
         print_json(answers)
     silence = _silence(f"{site}/{device}", answers, deadline_s)

@@ -9,7 +9,7 @@ import click
 from contract.messages import Presence
 from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import console, print_json
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.reports.roster import report_devices
 from fleet.reports.table import devices_table
 from fleet.reports.telling import identity_lines
@@ -50,11 +50,10 @@ def devices(
     if as_json:
         print_json(rows)
     elif rows:
-        out = console()
-        out.print(devices_table(rows))
+        print_table(devices_table(rows))
         for line in identity_lines(rows):
-            out.print(f"\n{line}", markup=False, highlight=False)
+            print_lines(["", line])
     elif which != Which():
-        console().print("No device is so.")
+        click.echo("No device is so.")
     else:
-        console().print("No device has reported yet.")
+        click.echo("No device has reported yet.")

@@ -9,7 +9,7 @@ import click
 from fleet.choosing.policy import load_policy
 from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option, policy_option
-from fleet.commands.printing import console, print_json
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.reports.report import ExplanationReport, report_explanation
 from fleet.reports.table import candidates_table
 from fleet.reports.telling import explanation_lines
@@ -62,8 +62,7 @@ def explain(
 
 
 def _print_explanation(name: str, document: ExplanationReport) -> None:
-    out = console()
-    out.print("\n".join(explanation_lines(name, document)), markup=False, highlight=False)
+    print_lines(explanation_lines(name, document))
     if document.candidates:
-        out.print()
-        out.print(candidates_table(document.candidates))
+        click.echo()
+        print_table(candidates_table(document.candidates))

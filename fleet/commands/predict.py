@@ -9,7 +9,7 @@ import click
 
 from fleet.choosing.policy import load_policy
 from fleet.commands.options import db_option, json_option, policy_option
-from fleet.commands.printing import console, print_json
+from fleet.commands.printing import print_json, print_table
 from fleet.errors import MissingExtraError
 from fleet.predicting.forecast import Forecast
 from fleet.reports.forecast import forecast_lines, forecasts_table, predictions_table
@@ -47,14 +47,13 @@ def predict(
     if not forecasts:
         click.echo("No device has reported yet.")
         return
-    out = console()
     if not device_names:
-        out.print(forecasts_table(forecasts))
+        print_table(forecasts_table(forecasts))
         return
     for one in forecasts:
         click.echo("\n".join(forecast_lines(one)))
         if one.predictions:
-            out.print(predictions_table(one))
+            print_table(predictions_table(one))
 
 
 def _forecasts(peers: Sequence[Peers], seed: int) -> Iterator[Forecast]:

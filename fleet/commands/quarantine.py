@@ -11,9 +11,10 @@ from contract.exits import Exit
 from fleet.collecting.replay import replay
 from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import console, print_json
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.errors import UnknownMessageError
 from fleet.reports.table import quarantine_table
+from fleet.reports.visible import visible
 from fleet.store.database import open_database
 from fleet.store.quarantine import find_quarantined, list_quarantine, payload_of
 
@@ -39,9 +40,9 @@ def quarantine(context: click.Context, limit: int, store_url: str, *, as_json: b
     if as_json:
         print_json(rows)
     elif rows:
-        console().print(quarantine_table(rows))
+        print_table(quarantine_table(rows))
     else:
-        console().print("Nothing was refused.")
+        click.echo("Nothing was refused.")
 
 
 @quarantine.command()
@@ -61,9 +62,10 @@ def show(number: int, store_url: str, *, raw: bool, as_json: bool) -> None:
     if as_json:
         print_json({"message": found, "payload": text})
         return
-    click.echo(f"topic   {found.topic}\nreason  {found.reason}")
+    print_lines([f"topic   {found.topic}", f"reason  {found.reason}"])
     times = "once" if found.times == 1 else f"{found.times} times"
-    click.echo(f"came    {times}, {found.payload_bytes} bytes\n\n{text}")
+    print_lines([f"came    {times}, {found.payload_bytes} bytes", ""])
+    click.echo(visible(text))
 
 
 @quarantine.command("replay")
@@ -87,6 +89,6 @@ def replay_command(numbers: tuple[int, ...], store_url: str, *, every: bool, as_
         print_json(replayed)
     for one in [] if as_json else replayed:
         told = "stored" if one.problem is None else f"stays: {one.problem}"
-        click.echo(f"{one.number}: {told}")
+        print_lines([f"{one.number}: {told}"])
     if any(one.problem is not None for one in replayed):
         raise SystemExit(int(Exit.FAILED))

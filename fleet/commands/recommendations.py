@@ -10,7 +10,7 @@ from fleet.choosing.decision import Status
 from fleet.choosing.policy import load_policy
 from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option, policy_option
-from fleet.commands.printing import console, print_json
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.reports.report import report_recommendation
 from fleet.reports.table import recommendations_table
 from fleet.store.database import open_database
@@ -49,11 +49,10 @@ def recommendations(
     if as_json:
         print_json(rows)
         return
-    out = console()
     if not rows:
-        out.print("No device has reported yet." if which == Which() else "No device is so.")
+        click.echo("No device has reported yet." if which == Which() else "No device is so.")
         return
-    out.print(recommendations_table(rows))
+    print_table(recommendations_table(rows))
     said = finding(row.variant for row in rows if row.variant and row.status is Status.CHOSEN)
     if said:
-        out.print(f"\n{said}", highlight=False)
+        print_lines(["", said])

@@ -8,7 +8,7 @@ import time
 import click
 
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import console, print_json
+from fleet.commands.printing import print_json, print_table
 from fleet.reports.table import tokens_table
 from fleet.store.database import open_database
 from fleet.store.tokens import Role, create_token, list_tokens, revoke_token
@@ -53,7 +53,7 @@ def list_command(store_url: str, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     elif found:
-        console().print(tokens_table(found, now=time.time()))
+        print_table(tokens_table(found, now=time.time()))
     else:
         click.echo("There is no token.")
 

@@ -8,7 +8,7 @@ import click
 
 from fleet.choosing.policy import load_policy
 from fleet.commands.options import db_option, json_option, policy_option
-from fleet.commands.printing import console, print_json
+from fleet.commands.printing import print_json, print_table
 from fleet.reports.whatif import report_what_if, what_if_lines, what_if_table
 from fleet.store.database import open_database
 from fleet.store.roster import devices_named
@@ -32,7 +32,8 @@ def whatif(
     database = open_database(store_url, create=False)
     with database.reading() as connection:
         chosen = [one.id for one in devices_named(connection, device_names)]
-    report = report_what_if(policy.name, what_if(database, policy, chosen, now=time.time()))
+    found = what_if(database, policy, chosen, now=time.time())
+    report = report_what_if(policy.name, sorted(found, key=lambda one: (one.site, one.device)))
     if as_json:
         print_json(report)
         return
@@ -41,4 +42,4 @@ def whatif(
         return
     click.echo("\n".join(what_if_lines(report)))
     if report.would_change or report.left_alone:
-        console().print(what_if_table(report))
+        print_table(what_if_table(report))

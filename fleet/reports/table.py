@@ -151,16 +151,16 @@ def distributions_table(
 
 def quarantine_table(rows: Sequence[Quarantined]) -> Table:
     """Refused messages and the reasons."""
-    table = plain_table("#no.", "last", "#times", "#bytes", "topic", "reason", "begins with")
+    table = plain_table("#no.", "last", "#times", "#bytes", "begins with", "topic", "reason")
     for row in rows:
         table.add_row(
             str(row.number),
             _clock(row.last_at),
             str(row.times),
             str(row.payload_bytes),
+            escape(row.excerpt[:60]),
             escape(row.topic),
             escape(row.reason),
-            escape(row.excerpt[:60]),
         )
     return table
 
