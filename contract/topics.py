@@ -68,10 +68,7 @@ def check_id(kind: str, value: str) -> str:
         TopicError: anything but 1 to 64 of a-z, 0-9, underscore and hyphen.
     """
     if _ID.fullmatch(value) is None:
-        message = (
-            f"{kind} '{value[:80]}': expected 1 to 64 of a-z, 0-9, '_' and '-'; "
-            "rename it in the configuration"
-        )
+        message = f"{kind} '{value[:80]}': expected 1 to 64 of a-z, 0-9, '_' and '-'; rename it"
         raise TopicError(message)
     return value
 

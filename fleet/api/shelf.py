@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from pathlib import Path
 
@@ -34,6 +35,14 @@ class PolicyShelf:
     def names(self) -> list[str]:
         """Every policy, by name."""
         return sorted({*ready_policies(), *self._files()})
+
+    def texts(self) -> list[PolicyText]:
+        """Every policy that can be read, by name; a damaged file does not hide the others."""
+        found = []
+        for name in self.names():
+            with contextlib.suppress(PolicyError):
+                found.append(self.text(name))
+        return found
 
     def text(self, name: str) -> PolicyText:
         """A policy's TOML.

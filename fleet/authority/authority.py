@@ -267,5 +267,6 @@ def _translated(folder: Path) -> Iterator[None]:
         message = f"{folder}: {error}"
         raise AuthorityError(message) from error
     except (OSError, ValueError) as error:
-        message = f"{folder}: {error}; restore the folder, or name another with --authority"
+        cause = getattr(error, "strerror", None) or error
+        message = f"{folder}: {cause}; restore the folder, or name another with --authority"
         raise AuthorityError(message) from error

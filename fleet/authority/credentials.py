@@ -39,6 +39,6 @@ def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:
         write_atomically(ca_file, credentials.ca_pem)
         write_private(password_file, f"{credentials.password}\n".encode())
     except OSError as error:
-        message = f"{folder}: {error}; expected a folder that can be written"
+        message = f"{folder}: {error.strerror or error}; expected a folder that can be written"
         raise AuthorityError(message) from error
     return [ca_file, password_file]

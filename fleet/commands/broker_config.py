@@ -73,7 +73,7 @@ def broker_config(
         config_file = folder / "mosquitto.conf"
         write_atomically(config_file, config.encode())
     except OSError as error:
-        message = f"{folder}: {error}; name another folder with --out"
+        message = f"{folder}: {error.strerror or error}; name another folder with --out"
         raise AuthorityError(message) from error
     click.echo(f"""\
 {config_file} refers to

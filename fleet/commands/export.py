@@ -55,7 +55,7 @@ def _moment(_context: click.Context, _option: click.Parameter, given: str | None
     help="What the file is.  [default: by the end of its name]",
 )
 @click.option("--site", help="Of one site.")
-@click.option("--device", help="Of the device of that name at its site.")
+@click.option("--device", help="Of the device of that name at its site, or SITE/DEVICE.")
 @click.option("--variant", help="Results of one variant.")
 @click.option(
     "--since",
@@ -89,7 +89,8 @@ def export(
     if output == _STDOUT and form_name is None:
         message = "standard output has no name to tell by; say which --format"
         raise click.UsageError(message)
-    form = Form(form_name) if form_name else form_of(output)
+    form = Form(form_name) if form_name else _form_by_name(output)
+    site, device = _one_site(site, device)
     if output == _STDOUT and form is Form.PARQUET:
         message = "Parquet is written to a file, not to standard output"
         raise click.UsageError(message)
@@ -100,6 +101,24 @@ def export(
     else:
         source = _of_devices(database, subject, Which(site=site, device=device), policy_name)
     _write(source, form, output)
+
+
+def _form_by_name(output: str) -> Form:
+    try:
+        return form_of(output)
+    except ExportError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _one_site(site: str | None, device: str | None) -> tuple[str | None, str | None]:
+    """Site and device, where the device's name may have brought its site along."""
+    if device is None or "/" not in device:
+        return site, device
+    of_device, _, name = device.partition("/")
+    if site not in (None, of_device):
+        message = f"expected one site, got --site {site} and --device {device}"
+        raise click.UsageError(message)
+    return of_device, name
 
 
 def _of_devices(database: Database, subject: Subject, which: Which, policy_name: str) -> Source:

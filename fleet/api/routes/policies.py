@@ -48,7 +48,7 @@ async def toml_in(request: Request) -> str:
 @router.get("/policies", responses=responses(schema_of(list[PolicyText]), "By name."))
 def list_policies(service: Given) -> Response:
     """The policies that requests may name."""
-    return answer([service.shelf.text(name) for name in service.shelf.names()])
+    return answer(service.shelf.texts())
 
 
 @router.get("/policies/{name}", responses=responses(schema_of(PolicyText), "It.", 404))

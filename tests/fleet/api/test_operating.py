@@ -118,3 +118,13 @@ def test_policies_of_a_folder_are_offered_beside_the_ready_ones(
         assert (names["fastest"], names["ours"]) == (True, False)
         (row,) = api.get("/recommendations", policy="ours")["items"]
     assert (row["policy"], row["variant"]) == ("ours", "net-fast")
+
+
+def test_a_damaged_policy_does_not_hide_the_others(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "ours.toml").write_text('name = "ours"\nobjectives = ["min p95_ms"]\n')
+    with contextlib.closing(ApiServer(database, shelf=PolicyShelf(tmp_path))) as api:
+        names = [one["name"] for one in api.get("/policies")]
+        assert api.client.get("/api/v1/policies/bytes").status_code == 422
+    assert "ours" in names
+    assert "bytes" not in names

@@ -159,6 +159,29 @@ def test_the_command_writes_a_file_whole_or_not_at_all(
     assert sorted(one.name for one in tmp_path.iterdir() if "db" not in one.name) == ["out.csv"]
 
 
+def test_a_device_is_named_with_its_site_or_beside_it(
+    database: Database, export: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    fill(database, "box", make_run())
+    fill(database, "box", make_run(), site="plant")
+    to = ("results", "--output", "-", "--format", "ndjson")
+    for words, sites in (
+        (("--device", "plant/box"), ["plant"]),
+        (("--device", "plant/box", "--site", "plant"), ["plant"]),
+        (("--device", "box"), ["lab", "plant"]),
+    ):
+        rows = [json.loads(line) for line in export(*to, *words).stdout.splitlines()]
+        assert [one["site"] for one in rows] == sites
+    assert export(*to, "--device", "plant/box", "--site", "lab").returncode == 2
+
+
+def test_a_name_that_tells_of_no_form_is_wrong_use(
+    export: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = export("results", "--output", str(tmp_path / "out.xlsx"))
+    assert (done.returncode, ".parquet, or --format" in done.stderr) == (2, True)
+
+
 def test_standard_output_gets_what_can_go_there(
     database: Database, export: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
