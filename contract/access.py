@@ -76,8 +76,12 @@ def username_of(site: str, device: str) -> str:
 
 
 def client_name_of(site: str, device: str) -> str:
-    """What a device's MQTT client id begins with; no other device's id does."""
-    return f"edgewright.{site}.{device}"
+    """What a device's MQTT client id begins with; no other device's id does.
+
+    Its parts are apart by what stands in no identifier, and what every broker takes: NATS takes
+    no dots.
+    """
+    return f"edgewright:{site}:{device}"
 
 
 def client_id_of(name: str, password: str | None) -> str:
@@ -89,7 +93,7 @@ def client_id_of(name: str, password: str | None) -> str:
     if password is None:
         return name
     digest = hashlib.sha256(f"edgewright client id\n{name}\n{password}".encode()).hexdigest()
-    return f"{name}.{digest[:_SUFFIX_DIGITS]}"
+    return f"{name}:{digest[:_SUFFIX_DIGITS]}"
 
 
 def why_tls_failed(address: BrokerAddress, error: ssl.SSLError) -> str:

@@ -10,13 +10,15 @@ import msgspec
 
 from contract.errors import TopicError
 
-ID_PATTERN = r"^[a-z0-9_-]{1,64}$"
+#: Characters of a site or device identifier, at most.
+LONGEST_ID = 64
+ID_PATTERN = rf"^[a-z0-9_-]{{1,{LONGEST_ID}}}$"
 
 #: A site or device identifier; it equals the one in the topic of the message it stands in.
 Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 
 _PREFIX = "edgewright/v1"
-_ID = re.compile(r"[a-z0-9_-]{1,64}")
+_ID = re.compile(rf"[a-z0-9_-]{{1,{LONGEST_ID}}}")
 _PARTS = 5
 
 
@@ -45,7 +47,7 @@ class Leaf(enum.StrEnum):
 
 _LEAVES = {leaf.value: leaf for leaf in Leaf}
 _TOPIC = re.compile(
-    rf"{_PREFIX}/([a-z0-9_-]{{1,64}})/([a-z0-9_-]{{1,64}})/({'|'.join(_LEAVES)})",
+    rf"{_PREFIX}/({_ID.pattern})/({_ID.pattern})/({'|'.join(_LEAVES)})",
 )
 
 

@@ -123,7 +123,11 @@ def _stamps(authority: Authority) -> list[tuple[int, int] | None]:
 def _is_own_id(account: str, client_id: str) -> bool:
     site, _, device = account.partition("/")
     own = client_name_of(site, device)
-    return client_id == own or client_id.startswith(f"{own}.")
+    # Agents had dots in it once; those that are out there still have.
+    return any(
+        client_id == name or client_id.startswith(f"{name}{mark}")
+        for name, mark in ((own, ":"), (f"edgewright.{site}.{device}", "."))
+    )
 
 
 def _refuse(caller: Caller, refusal: Refusal, reason: str) -> Refusal:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from contract.access import client_id_of, client_name_of
 from contract.messages import MAX_MESSAGE_BYTES
-from contract.topics import Leaf
+from contract.topics import LONGEST_ID, Leaf
 from fleet.conformance.check import Check
 from fleet.conformance.finding import UnmetError
 from fleet.conformance.stand import Stand
@@ -19,6 +20,13 @@ _REPORTED = (Leaf.STATE, Leaf.INVENTORY, Leaf.RESULT, Leaf.UPDATE)
 def _connects(stand: Stand) -> str:
     stand.probe("device")
     return f"connected to {stand.address}"
+
+
+def _client_ids(stand: Stand) -> str:
+    longest = client_name_of("-" * LONGEST_ID, "_" * LONGEST_ID)
+    client_id = client_id_of(longest, "nobody's")
+    stand.probe("device", client_id=client_id)
+    return f"{len(client_id)} characters, with the colons that agents have in theirs"
 
 
 def _goes_round(stand: Stand) -> str:
@@ -108,6 +116,13 @@ DELIVERING = (
         asks="a connection with MQTT 3.1.1",
         means="agents and collectors cannot use this broker",
         attempt=_connects,
+    ),
+    Check(
+        name="client-ids",
+        required=True,
+        asks="client ids as long as any agent's, and of the same characters",
+        means="agents cannot connect",
+        attempt=_client_ids,
     ),
     Check(
         name="qos-1",

@@ -54,14 +54,16 @@ class Stand:
         """The same filter, shared by the members of a group of this check's own."""
         return f"$share/{TOPICS}-{self._name}/{topic_filter}"
 
-    def probe(self, name: str, habits: Habits | None = None) -> Probe:
-        """A connected client of its own id; the same name has the same id.
+    def probe(
+        self, name: str, habits: Habits | None = None, *, client_id: str | None = None
+    ) -> Probe:
+        """A connected client of its own id, or of a given one; the same name has the same id.
 
         Raises:
             UnmetError: the broker did not let it in.
         """
         chosen = habits or Habits()
-        client_id = f"{TOPICS}-{self._name}-{name}"
+        client_id = client_id or f"{TOPICS}-{self._name}-{name}"
         if not chosen.clean:
             self._kept_sessions[client_id] = chosen
         try:

@@ -65,7 +65,7 @@ def test_no_devices_id_begins_like_anothers(site: str, device: str, at: str, who
     one, another = client_name_of(site, device), client_name_of(at, who)
     is_same = (site, device) == (at, who)
     assert (one == another) is is_same
-    assert is_same or not one.startswith(f"{another}.")
+    assert is_same or not one.startswith(f"{another}:")
 
 
 def test_an_id_is_the_same_at_every_connection_and_another_with_another_password() -> None:
@@ -73,7 +73,7 @@ def test_an_id_is_the_same_at_every_connection_and_another_with_another_password
     name = client_name_of("lab", "box")
     assert client_id_of(name, None) == name
     assert client_id_of(name, "one") == client_id_of(name, "one") != client_id_of(name, "two")
-    assert client_id_of(name, "one").startswith(f"{name}.")
+    assert client_id_of(name, "one").startswith(f"{name}:")
     assert "one" not in client_id_of(name, "one")
 
 

@@ -88,6 +88,8 @@ class Fleet:
     folder: Path
     broker_url: str
     embedded: bool
+    #: More that `serve` is told.
+    more: tuple[str, ...] = ()
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +99,7 @@ class Fleet:
             else ("--broker", self.broker_url)
         )
         self.process = Process(
-            [program("edgewright-fleet"), "serve", *where, "--db", self.database],
+            [program("edgewright-fleet"), "serve", *where, "--db", self.database, *self.more],
             self.folder / "fleet.log",
         )
 

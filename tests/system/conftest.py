@@ -58,8 +58,8 @@ def bundles(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     started: list[Fleet] = []
 
-    def start(broker_url: str, *, embedded: bool = False) -> Fleet:
-        fleet = Fleet(tmp_path, broker_url, embedded)
+    def start(broker_url: str, *more: str, embedded: bool = False) -> Fleet:
+        fleet = Fleet(tmp_path, broker_url, embedded, more)
         fleet.start()
         started.append(fleet)
         return fleet

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.brokers import Mosquitto, free_port
+from support.nats import nats_cluster
 from support.processes import Fleet, Process, wait_until
 
 VARIANTS = {"resnet18-base", "resnet18-dq8", "resnet18-sq8"}
@@ -23,6 +24,14 @@ def fleet(request: pytest.FixtureRequest, start_fleet: Callable[..., Fleet]) -> 
     return start_fleet(request.getfixturevalue("mosquitto").url)
 
 
+@pytest.fixture
+def fleet_on_nats(start_fleet: Callable[..., Fleet], tmp_path: Path) -> Iterator[Fleet]:
+    """A collector on a cluster's stream; devices speak to the gateway of one server."""
+    with nats_cluster(tmp_path) as cluster:
+        gateway = cluster.servers[0].mqtt_url
+        yield start_fleet(gateway, "--jetstream", cluster.urls)
+
+
 def measured(fleet: Fleet) -> list[str]:
     """Variants of the stored results; one that is stored twice stands in it twice."""
     devices = {device["device"] for device in fleet.ask("devices")}
@@ -34,6 +43,17 @@ def measured(fleet: Fleet) -> list[str]:
 def test_an_agents_measurements_become_a_choice_that_it_obeys(
     fleet: Fleet, make_agent: MakeAgent, data: Path
 ) -> None:
+    becomes_a_choice(fleet, make_agent, data)
+
+
+def test_an_agent_obeys_its_fleet_over_a_nats_cluster_too(
+    fleet_on_nats: Fleet, make_agent: MakeAgent, data: Path
+) -> None:
+    becomes_a_choice(fleet_on_nats, make_agent, data)
+
+
+def becomes_a_choice(fleet: Fleet, make_agent: MakeAgent, data: Path) -> None:
+    """An agent measures, the fleet chooses, and the agent serves what was chosen."""
     agent = make_agent(fleet.broker_url)
     agent.start()
     wait_until("all results are stored", lambda: measured(fleet) == sorted(VARIANTS))

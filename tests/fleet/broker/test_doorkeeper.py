@@ -51,12 +51,22 @@ def test_an_enrolled_device_gets_a_pass(doorkeeper: Doorkeeper, password: str) -
 
 @pytest.mark.parametrize(
     "client_id",
-    ["", "anything", "edgewright.lab.box2", "edgewright.lab.other", "edgewright.lab", "lab/box"],
-)
+    [
+        "", "anything", "lab/box", "edgewright:lab:box2", "edgewright:lab:other", "edgewright:lab",
+        "edgewright.lab.box2", "edgewright.lab.other", "edgewright.lab",
+    ],
+)  # fmt: skip
 def test_a_device_has_no_id_but_its_own(
     doorkeeper: Doorkeeper, password: str, client_id: str
 ) -> None:
     assert doorkeeper.admit(caller(password, client_id=client_id)) is Refusal.IDENTIFIER
+
+
+@pytest.mark.parametrize("client_id", ["edgewright.lab.box", "edgewright.lab.box.0123456789abcdef"])
+def test_an_agent_of_before_comes_in_with_dots_in_its_id(
+    doorkeeper: Doorkeeper, password: str, client_id: str
+) -> None:
+    assert isinstance(doorkeeper.admit(caller(password, client_id=client_id)), Pass)
 
 
 def test_not_even_who_knows_anothers_id_can_take_it(
