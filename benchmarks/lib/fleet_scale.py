@@ -230,8 +230,13 @@ def _cpu_s(server: postgres.PostgresServer) -> float:
     """Processor time so far of everything that takes part: this process, and those below it."""
     own = psutil.Process()
     every = {one.pid: one for one in (own, *own.children(recursive=True), *server.family())}
-    times = [one.cpu_times() for one in every.values()]
-    return float(sum(one.user + one.system for one in times))
+    total = 0.0
+    for one in every.values():
+        # PostgreSQL's helpers come and go.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def _rows(runs: list[ScaleRun], cores: int) -> list[ScaleRow]:

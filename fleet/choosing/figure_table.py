@@ -66,6 +66,8 @@ class FigureTable:
         self._at = rows, columns
         self._flat = flat
         self.shape = len(entries), int(counts.max(initial=0))
+        #: Whether every device has as many candidates, as most fleets' have.
+        self._is_full = len(flat) == self.shape[0] * self.shape[1]
         numbers, which = np.unique(flat["build_id"], return_inverse=True)
         #: Builds that occur here, and for each candidate its place among them.
         self.builds = [builds[number] for number in numbers.tolist()]
@@ -115,6 +117,8 @@ class FigureTable:
         return self._spread(usable, 0)
 
     def _spread(self, flat: npt.NDArray[_Scalar], fill: float) -> npt.NDArray[_Scalar]:
+        if self._is_full:
+            return np.ascontiguousarray(flat).reshape(self.shape)
         table = np.full(self.shape, fill, dtype=flat.dtype)
         table[self._at] = flat
         return table

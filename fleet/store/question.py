@@ -15,6 +15,8 @@ from fleet.store.dialect import is_among
 from fleet.store.schema import memberships
 from fleet.store.standing import Standing
 
+_NO_GROUPS: frozenset[str] = frozenset()
+
 
 class Question(msgspec.Struct, frozen=True, gc=False):
     """All that a choice for one device depends on, but for its present choice."""
@@ -36,18 +38,21 @@ def questions_of(
     known: dict[tuple[str | None, frozenset[str], str | None], tuple[Terms, str]] = {}
     questions = []
     for one in standings:
-        told = {*one.told_groups, *given.get(one.device_id, ())} if policy.groups else set()
-        groups = frozenset(policy.groups.keys() & told)
+        groups = _NO_GROUPS
+        if policy.groups:
+            told = {*one.told_groups, *given.get(one.device_id, ())}
+            groups = frozenset(policy.groups.keys() & told)
         name = f"{one.site}/{one.device}" if policy.devices else None
         key = (
             one.site if one.site in policy.sites else None,
             groups,
             name if name in policy.devices else None,
         )
-        if key not in known:
+        found = known.get(key)
+        if found is None:
             terms = policy.terms_for(one.site, one.device, groups)
-            known[key] = terms, digest_of_terms(terms)
-        terms, terms_digest = known[key]
+            found = known[key] = terms, digest_of_terms(terms)
+        terms, terms_digest = found
         too_old = expired(one.entries, terms.asked, now=now)
         digest = digest_of_question(terms_digest, one.stale_runs, one.entries, too_old)
         questions.append(Question(one, terms, terms_digest, digest))
@@ -60,10 +65,9 @@ def digest_of_question(terms_digest: str, stale_runs: int, entries: bytes, too_o
     With `too_old` (see `sufficiency.expired`) it changes when a run passes the age that is asked
     for, and not with the time itself.
     """
-    told = hashlib.sha256(f"{terms_digest} {stale_runs} ".encode())
-    told.update(entries)
-    told.update(too_old)
-    return told.hexdigest()
+    return hashlib.sha256(
+        b"%b %d %b%b" % (terms_digest.encode(), stale_runs, entries, too_old)
+    ).hexdigest()
 
 
 def terms_text(terms: Terms) -> str:
