@@ -115,23 +115,23 @@ def _check(options: ServiceOptions) -> None:
     if (options.shared or options.jetstream) and options.broker is None:
         message = "collectors share the results of a broker of their own: name it with --broker"
         raise AddressError(message)
-    if options.shared and is_file_url(options.store_url):
-        message = (
-            "collectors that share results share their store, a PostgreSQL: name it with --db, "
-            f"got {options.store_url}"
-        )
-        raise AddressError(message)
     if options.metrics is not None and not options.metrics.is_loopback:
         message = (
             f"metrics address '{options.metrics.host}': expected a loopback one, for nobody is "
             "asked for a token there; put a proxy in front for other machines"
         )
         raise AddressError(message)
-    if options.jetstream is None:
-        return
-    if options.shared:
+    if options.shared and options.jetstream is not None:
         message = "expected one of --shared and --jetstream: results come in one of both ways"
         raise AddressError(message)
+    if options.shared and is_file_url(options.store_url):
+        message = (
+            "collectors that share results share their store, a PostgreSQL: name it with --db, "
+            f"got {options.store_url}"
+        )
+        raise AddressError(message)
+    if options.jetstream is None:
+        return
     if options.broker is not None and options.broker.tls != options.jetstream.tls:
         message = (
             f"expected TLS for both or neither, got --broker {options.broker} and --jetstream "
