@@ -12,13 +12,13 @@ from contract.errors import TopicError
 
 #: Characters of a site or device identifier, at most.
 LONGEST_ID = 64
-ID_PATTERN = rf"^[a-z0-9_-]{{1,{LONGEST_ID}}}$"
+_ID = rf"[a-z0-9_-]{{1,{LONGEST_ID}}}"
+ID_PATTERN = f"^{_ID}$"
 
 #: A site or device identifier; it equals the one in the topic of the message it stands in.
 Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 
 _PREFIX = "edgewright/v1"
-_ID = re.compile(rf"[a-z0-9_-]{{1,{LONGEST_ID}}}")
 _PARTS = 5
 
 
@@ -47,7 +47,7 @@ class Leaf(enum.StrEnum):
 
 _LEAVES = {leaf.value: leaf for leaf in Leaf}
 _TOPIC = re.compile(
-    rf"{_PREFIX}/({_ID.pattern})/({_ID.pattern})/({'|'.join(_LEAVES)})",
+    rf"{_PREFIX}/({_ID})/({_ID})/({'|'.join(_LEAVES)})",
 )
 
 
@@ -69,7 +69,7 @@ def check_id(kind: str, value: str) -> str:
     Raises:
         TopicError: anything but 1 to 64 of a-z, 0-9, underscore and hyphen.
     """
-    if _ID.fullmatch(value) is None:
+    if re.fullmatch(_ID, value) is None:
         message = f"{kind} '{value[:80]}': expected 1 to 64 of a-z, 0-9, '_' and '-'; rename it"
         raise TopicError(message)
     return value

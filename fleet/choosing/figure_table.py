@@ -61,13 +61,14 @@ class FigureTable:
     def __init__(self, entries: Sequence[bytes], builds: Mapping[int, Build]) -> None:
         flat = np.frombuffer(b"".join(entries), dtype=ENTRY)
         counts = np.array([len(one) // ENTRY.itemsize for one in entries], dtype=np.intp)
-        rows = np.repeat(np.arange(len(entries)), counts)
-        columns = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-        self._at = rows, columns
         self._flat = flat
         self.shape = len(entries), int(counts.max(initial=0))
-        #: Whether every device has as many candidates, as most fleets' have.
-        self._is_full = len(flat) == self.shape[0] * self.shape[1]
+        #: Row and column of each candidate; None where every device has as many, as in most fleets.
+        self._at: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None = None
+        if len(flat) != self.shape[0] * self.shape[1]:
+            rows = np.repeat(np.arange(len(entries)), counts)
+            columns = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+            self._at = rows, columns
         numbers, which = np.unique(flat["build_id"], return_inverse=True)
         #: Builds that occur here, and for each candidate its place among them.
         self.builds = [builds[number] for number in numbers.tolist()]
@@ -117,7 +118,7 @@ class FigureTable:
         return self._spread(usable, 0)
 
     def _spread(self, flat: npt.NDArray[_Scalar], fill: float) -> npt.NDArray[_Scalar]:
-        if self._is_full:
+        if self._at is None:
             return np.ascontiguousarray(flat).reshape(self.shape)
         table = np.full(self.shape, fill, dtype=flat.dtype)
         table[self._at] = flat

@@ -35,8 +35,9 @@ def print_table(table: Table) -> None:
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print sentences, folded between words on a terminal alone."""
+    out = console()
     for line in lines:
-        console().print(visible(line), markup=False, highlight=False)
+        out.print(visible(line), markup=False, highlight=False)
 
 
 def print_json(document: object) -> None:

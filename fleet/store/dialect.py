@@ -161,11 +161,10 @@ def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> list[int
 
 def is_among(connection: sa.Connection, column: sa.Column[int], ids: Iterable[int]) -> Any:  # noqa: ANN401 - SQLAlchemy's expressions differ by the way
     """Condition that a column is one of many numbers, as one parameter however many."""
-    values = list(ids)
-    if is_postgresql(connection):
-        return column == sa.any_(sa.cast(values, postgresql.ARRAY(sa.BigInteger)))
-    listed = sa.func.json_each(str(values)).table_valued("value")
-    return column.in_(sa.select(listed.c.value))
+    dialect = connection.dialect.name
+    type_ = _type_of_listed(dialect)
+    given = sa.bindparam("ids", listed(connection, ids), type_=type_, unique=True)
+    return _is_one_of(dialect, column, given)
 
 
 def among(dialect: str, column: sa.Column[int], name: str) -> Any:  # noqa: ANN401 - as above
@@ -173,10 +172,7 @@ def among(dialect: str, column: sa.Column[int], name: str) -> Any:  # noqa: ANN4
 
     `listed` makes its value.
     """
-    if dialect == _POSTGRESQL:
-        return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(sa.BigInteger)))
-    numbers = sa.func.json_each(sa.bindparam(name, type_=sa.Text)).table_valued("value")
-    return column.in_(sa.select(numbers.c.value))
+    return _is_one_of(dialect, column, sa.bindparam(name, type_=_type_of_listed(dialect)))
 
 
 def listed(connection: sa.Connection, ids: Iterable[int]) -> list[int] | str:
@@ -288,6 +284,16 @@ def _execute(
             # A list has one type: whole numbers among others would be refused.
             lists[place] = [None if one is None else float(one) for one in lists[place]]
     connection.exec_driver_sql(statement, tuple(lists))
+
+
+def _type_of_listed(dialect: str) -> sa.types.TypeEngine[Any]:
+    return postgresql.ARRAY(sa.BigInteger) if dialect == _POSTGRESQL else sa.Text()
+
+
+def _is_one_of(dialect: str, column: sa.Column[int], given: sa.BindParameter[Any]) -> Any:  # noqa: ANN401 - as above
+    if dialect == _POSTGRESQL:
+        return column == sa.any_(given)
+    return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
 
 
 @functools.cache
