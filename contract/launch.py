@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import NoReturn
 
-_OURS = frozenset({"contract", "builder", "agent", "fleet"})
+_OURS = frozenset({"contract", "edgewright", "builder", "agent", "fleet"})
 
 
 def launch(module: str, *, extra: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 #: What the project itself brings: where one of these is not found, something is broken.
-_OWN = frozenset({"", "agent", "benchmarks", "builder", "contract", "scripts"})
+_OWN = frozenset({"", "agent", "benchmarks", "builder", "contract", "edgewright", "scripts"})
 
 
 def run(module: str) -> None:

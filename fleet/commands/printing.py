@@ -10,8 +10,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from edgewright.terminal import visible
 from fleet.reports.fitting import fitted
-from fleet.reports.visible import visible
 
 #: Where output goes to a file or a pipe there is no terminal whose width would matter: a row is a
 #: line, however long, so that other programs can work on it.

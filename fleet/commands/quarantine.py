@@ -8,13 +8,13 @@ import time
 import click
 
 from contract.exits import Exit
+from edgewright.terminal import visible
 from fleet.collecting.replay import replay
 from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option
 from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.errors import UnknownMessageError
 from fleet.reports.table import quarantine_table
-from fleet.reports.visible import visible
 from fleet.store.database import open_database
 from fleet.store.quarantine import find_quarantined, list_quarantine, payload_of
 

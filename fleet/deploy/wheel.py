@@ -17,7 +17,7 @@ from pathlib import Path
 from fleet.errors import DeployError
 
 _DISTRIBUTION = "edgewright"
-_PACKAGES = ("contract", "builder", "agent", "fleet")
+_PACKAGES = ("contract", "edgewright", "builder", "agent", "fleet")
 _ABOUT = ("METADATA", "entry_points.txt", "licenses/LICENSE")
 _TAG = "py3-none-any"
 #: The same files give the same bytes, so that nothing is installed twice. ZIP begins in 1980.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Column, Table
 from rich.text import Text
 
-from fleet.reports.visible import visible
+from edgewright.terminal import visible
 
 _GAP = 2
 #: Room that the last column, mostly a sentence, is folded into before others are left out.

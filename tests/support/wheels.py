@@ -14,7 +14,7 @@ _ROOT = Path(__file__).parents[2]
 def other_wheel(folder: Path, additions: Mapping[str, str]) -> Path:
     """A wheel in `folder` whose files end with other lines than here."""
     root = folder / "source"
-    for package in ("contract", "builder", "agent", "fleet"):
+    for package in ("contract", "edgewright", "builder", "agent", "fleet"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(_ROOT / package, root / package, ignore=ignored)
     for name, text in additions.items():
