@@ -283,6 +283,6 @@ def _check_names(names: Sequence[str]) -> None:
         if names.count(name) > 1:
             message = f"two variants would be named '{name}'; build them into separate folders"
             raise UsageError(message)
-        if re.match(VARIANT_PATTERN, name) is None:
+        if re.fullmatch(VARIANT_PATTERN, name) is None:
             message = f"variant name '{name}': expected {VARIANT_PATTERN}; shorten it"
             raise UsageError(message)

@@ -20,7 +20,7 @@ _REFERENCE_SIZE = 224
 _FULL_RATE_RATIO = 0.5
 
 Ratio = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
-Suffix = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
+Suffix = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$(?!\n)")]
 Rate = Annotated[float, msgspec.Meta(gt=0.0)]
 EngineName = Literal["x86", "onednn", "qnnpack"]
 Side = Annotated[int, msgspec.Meta(ge=_SIZE_STEP)]

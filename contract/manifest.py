@@ -12,7 +12,8 @@ from contract.errors import BundleDamagedError, NewerSchemaError
 SCHEMA = 1
 
 VARIANT_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,127}$"
-Variant = Annotated[str, msgspec.Meta(pattern=VARIANT_PATTERN)]
+#: In Python `$` alone takes a line feed at the end.
+Variant = Annotated[str, msgspec.Meta(pattern=rf"{VARIANT_PATTERN}(?!\n)")]
 #: What a database's column of integers holds.
 _MOST = 2**63 - 1
 Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]

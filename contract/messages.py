@@ -17,7 +17,7 @@ from contract.topics import Id, Leaf, Topic, parse_topic
 MAX_MESSAGE_BYTES = 256 * 1024
 
 Seq = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-Epoch = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,64}$")]
+Epoch = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,64}$(?!\n)")]
 
 
 class Presence(enum.StrEnum):

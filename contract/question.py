@@ -15,7 +15,7 @@ MAX_IMAGE_BYTES = 184 * 1024
 MAX_VARIANTS = 64
 MAX_DEADLINE_S = 3600.0
 
-QuestionId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,64}$")]
+QuestionId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,64}$(?!\n)")]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,8 @@ _ID = rf"[a-z0-9_-]{{1,{LONGEST_ID}}}"
 ID_PATTERN = f"^{_ID}$"
 
 #: A site or device identifier; it equals the one in the topic of the message it stands in.
-Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+#: In Python `$` alone takes a line feed at the end.
+Id = Annotated[str, msgspec.Meta(pattern=rf"{ID_PATTERN}(?!\n)")]
 
 _PREFIX = "edgewright/v1"
 _PARTS = 5

@@ -42,6 +42,13 @@ class StoreUnavailableError(StoreError):
     """
 
 
+class StoreFailedError(StoreUnavailableError):
+    """The store failed for a reason of which nobody knows whether it passes, or which row has it.
+
+    Nothing of the failed transaction was kept.
+    """
+
+
 class StoreExistsError(StoreError):
     """There is a store already where another one is to be made."""
 

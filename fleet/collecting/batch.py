@@ -13,7 +13,6 @@ from operator import itemgetter
 import msgspec
 import sqlalchemy as sa
 
-from contract.benchmark import BenchRun
 from contract.messages import Inventory, Result, State, Tombstone, Update
 from fleet.choosing.figures import pack_figures
 from fleet.choosing.interval import p95_interval
@@ -46,7 +45,8 @@ class Batch:
     """
 
     def __init__(self, connection: sa.Connection, touched: Touched, now: float) -> None:
-        self.to_ack: set[int] = set()
+        #: Outboxes of each device that wait for an acknowledgement.
+        self.to_ack: dict[int, set[int]] = {}
         self.to_decide: set[int] = set()
         self.stored = 0
         self.duplicates = 0
@@ -95,7 +95,7 @@ class Batch:
             # Only a live message is a sign of life.
             self._seen_at[device_id] = delivery.received_at
         if device_id is not None and outbox is not None:
-            self.to_ack.add(device_id)
+            self.to_ack.setdefault(device_id, set()).add(outbox.id)
         if isinstance(one, Refused):
             self._put_away(one)
             if outbox is not None and one.place is not None:
@@ -109,7 +109,7 @@ class Batch:
         message, delivery, outbox = one.message, one.delivery, item.outbox
         match message:
             case Result() if outbox is not None:
-                self._result(device_id, outbox, message, delivery, item.build_id)
+                self._result(device_id, outbox, message, one, item.build_id)
             case Tombstone() if outbox is not None:
                 self._tombstone(outbox, message, delivery)
             case State():
@@ -120,8 +120,9 @@ class Batch:
                 self._change(device_id, progress=msgspec.json.encode(message).decode())
 
     def _result(
-        self, device_id: int, outbox: Outbox, result: Result, delivery: Delivery, build_id: int
+        self, device_id: int, outbox: Outbox, result: Result, one: Accepted, build_id: int
     ) -> None:
+        delivery = one.delivery
         seq, run, digest = result.seq, result.run, delivery.sha256
         if outbox.watermark.is_closed(seq):
             known = self._digests.get((outbox.id, seq))
@@ -139,7 +140,7 @@ class Batch:
             self._outboxes.unreject(outbox, seq)
         elif not self._takes(outbox, seq, seq, delivery):
             return
-        text = _without_samples(run)
+        text = one.run_text
         brought = self._runs.setdefault((device_id, run.run_id), [])
         if any(epoch_id != outbox.id and other == text for epoch_id, other in brought):
             # A device whose disk was restored or replaced sends again, from a new outbox, what
@@ -258,8 +259,3 @@ class Batch:
                 len(mine[-1].delivery.payload),
                 mine[-1].reason[:500],
             )
-
-
-def _without_samples(run: BenchRun) -> str:
-    lean = msgspec.structs.replace(run, samples_ms=[]) if run.samples_ms else run
-    return msgspec.json.encode(lean).decode()

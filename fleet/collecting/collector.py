@@ -12,7 +12,7 @@ import msgspec
 from fleet.collecting.decider import Decider
 from fleet.collecting.intake import Intake, Receipt
 from fleet.collecting.source import Source
-from fleet.errors import StoreUnavailableError
+from fleet.errors import StoreFailedError, StoreUnavailableError
 from fleet.mqtt.delivery import Delivery, Subscribed
 from fleet.store.acks import acks_of
 from fleet.store.database import Database
@@ -31,6 +31,8 @@ _ACK_EVERY_S, _MOMENT_S = 1.0, 0.02
 #: Acknowledged before the source closes at a stop; a device that floods cannot prolong it.
 _LAST_BATCHES = 10
 _STORE_RETRY_S = 1.0
+#: A store that fails so often at one batch, and does not say why, is taken to fail at a message.
+_UNEXPLAINED_FAILURES = 3
 #: Devices are decided on once in so long, not after each batch.
 _DECIDE_EVERY_S = 0.5
 #: Devices decided on in one go. Nothing is stored meanwhile: a fraction of a second, or a few
@@ -85,7 +87,8 @@ class Collector:
         self._on_turn = on_turn
         self._failures = 0
         self._is_ready = False
-        self._to_ack: set[int] = set()
+        #: Outboxes of devices that wait for an acknowledgement.
+        self._to_ack: dict[int, set[int]] = {}
         self._acked_at = 0.0
         self._decider = decider
         self._batch = batch
@@ -121,7 +124,8 @@ class Collector:
             receipt = self._store(deliveries, stop)
             if receipt is not None:
                 self._source.settle(deliveries)
-                self._to_ack |= receipt.to_ack
+                for device_id, outboxes in receipt.to_ack.items():
+                    self._to_ack.setdefault(device_id, set()).update(outboxes)
                 if self._decider is not None:
                     self._decider.touch(receipt.to_decide)
             self._tell(deliveries, receipt)
@@ -148,7 +152,7 @@ class Collector:
 
     def _acknowledge(self) -> None:
         try:
-            acks = self._intake.acks(frozenset(self._to_ack), now=self._clock())
+            acks = self._intake.acks(self._to_ack, now=self._clock())
         except StoreUnavailableError as error:
             # They stay to be acknowledged; devices wait.
             _log.error("store out of order, trying again reason=%s", error)
@@ -162,10 +166,16 @@ class Collector:
 
         What is given up at a stop was not acknowledged: devices send it again.
         """
+        unexplained = 0
         while True:
             try:
-                receipt = self._intake.take(deliveries, now=self._clock())
+                receipt = self._intake.take(
+                    deliveries,
+                    now=self._clock(),
+                    isolates_failures=unexplained >= _UNEXPLAINED_FAILURES,
+                )
             except StoreUnavailableError as error:
+                unexplained += isinstance(error, StoreFailedError)
                 self._failures += 1
                 _log.error("store out of order, trying again reason=%s", error)
                 if stop.wait(_STORE_RETRY_S):

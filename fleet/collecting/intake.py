@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from contract.messages import Ack, Presence
 from fleet.collecting.batch import Batch
 from fleet.collecting.touched import Touched
-from fleet.errors import RowRefusedError
+from fleet.errors import FleetError, RowRefusedError, StoreError, StoreFailedError
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, read_delivery, refuse
 from fleet.store.acks import acks_of
 from fleet.store.catalogue import Catalogue
@@ -18,17 +19,36 @@ from fleet.store.database import Database
 from fleet.store.registry import Registry
 from fleet.store.schema import devices
 
+_log = logging.getLogger(__name__)
+
+_NONE: frozenset[int] = frozenset()
+_SHOWN_CHARACTERS = 200
+
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one batch, once it is durable."""
 
-    #: Numbers of the devices that wait for an acknowledgement.
-    to_ack: frozenset[int]
+    #: Numbers of the devices that wait for an acknowledgement, each with the outboxes that
+    #: something came of.
+    to_ack: Mapping[int, frozenset[int]] = {}
     #: Numbers of the devices of which something came that bears on a choice.
-    to_decide: frozenset[int]
-    stored: int
-    duplicates: int
-    quarantined: int
+    to_decide: frozenset[int] = frozenset()
+    stored: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+
+    def joined_with(self, other: Receipt) -> Receipt:
+        """Both batches taken together."""
+        return Receipt(
+            to_ack={
+                device_id: self.to_ack.get(device_id, _NONE) | other.to_ack.get(device_id, _NONE)
+                for device_id in {*self.to_ack, *other.to_ack}
+            },
+            to_decide=self.to_decide | other.to_decide,
+            stored=self.stored + other.stored,
+            duplicates=self.duplicates + other.duplicates,
+            quarantined=self.quarantined + other.quarantined,
+        )
 
 
 class Intake:
@@ -39,25 +59,36 @@ class Intake:
         self._registry = Registry()
         self._catalogue = Catalogue()
 
-    def take(self, deliveries: Sequence[Delivery], *, now: float) -> Receipt:
+    def take(
+        self, deliveries: Sequence[Delivery], *, now: float, isolates_failures: bool = False
+    ) -> Receipt:
         """Store a batch; everything in it is durable when this returns.
 
         A message that the contract or the database refuses goes to quarantine, and the rest
         is stored all the same.
 
-        Raises:
-            StoreUnavailableError: nothing of the batch was stored; give it again.
-        """
-        return self._take([read_delivery(delivery) for delivery in deliveries], now)
+        Args:
+            deliveries: the batch.
+            now: seconds since the epoch.
+            isolates_failures: treat a failure that may or may not come from a message as coming
+                from one, and find it.
 
-    def acks(self, device_ids: frozenset[int], *, now: float) -> list[Ack]:
-        """What is safe by now of each of these devices' outboxes.
+        Raises:
+            StoreFailedError: nobody knows why, and `isolates_failures` is false.
+            StoreUnavailableError: nothing, or not all, of the batch was stored; give it again.
+        """
+        read = [read_delivery(delivery) for delivery in deliveries]
+        return self._take(read, now, isolates_failures=isolates_failures)
+
+    def acks(self, to_ack: Mapping[int, Collection[int]], *, now: float) -> list[Ack]:
+        """What is safe by now of these devices' outboxes; those that are given for each come first.
 
         Raises:
             StoreUnavailableError: the store cannot be read.
         """
+        named_first = {outbox for outboxes in to_ack.values() for outbox in outboxes}
         with self._database.reading() as connection:
-            return acks_of(connection, device_ids, now)
+            return acks_of(connection, to_ack, now, named_first=named_first)
 
     def disconnect_all(self) -> None:
         """Mark every device offline: the broker they were connected to is gone."""
@@ -68,31 +99,51 @@ class Intake:
                 .values(presence=Presence.OFFLINE.value),
             )
 
-    def _take(self, read: Sequence[Accepted | Refused], now: float) -> Receipt:
+    def _take(
+        self, read: Sequence[Accepted | Refused], now: float, *, isolates_failures: bool
+    ) -> Receipt:
         try:
             return self._store(read, now)
-        except RowRefusedError:
+        except Exception as error:
+            if not _may_be_of_a_message(error, isolates_failures=isolates_failures):
+                raise
             # Perhaps a device was removed from the store since.
             self._registry.forget()
             self._catalogue.forget()
         if len(read) == 1:
-            return self._store_alone(read[0], now)
+            return self._store_alone(read[0], now, isolates_failures=isolates_failures)
         # By halves: one bad message among many costs a few tries, not one each.
         middle = len(read) // 2
-        first, second = self._take(read[:middle], now), self._take(read[middle:], now)
-        return Receipt(
-            to_ack=first.to_ack | second.to_ack,
-            to_decide=first.to_decide | second.to_decide,
-            stored=first.stored + second.stored,
-            duplicates=first.duplicates + second.duplicates,
-            quarantined=first.quarantined + second.quarantined,
+        halves = read[:middle], read[middle:]
+        first, second = (
+            self._take(half, now, isolates_failures=isolates_failures) for half in halves
         )
+        return first.joined_with(second)
 
-    def _store_alone(self, one: Accepted | Refused, now: float) -> Receipt:
+    def _store_alone(
+        self, one: Accepted | Refused, now: float, *, isolates_failures: bool
+    ) -> Receipt:
+        """Store a message that made a batch fail; where it fails again, put it away."""
         try:
             return self._store([one], now)
+        except Exception as error:
+            if not _may_be_of_a_message(error, isolates_failures=isolates_failures):
+                raise
+            reason = f"the store cannot hold it: {error}"
+            # With its traceback where it is a fault of our own.
+            is_ours = not isinstance(error, StoreError)
+            _log.error(
+                "message refused by the store topic=%a reason=%s",
+                one.delivery.topic[:_SHOWN_CHARACTERS],
+                error,
+                exc_info=is_ours,
+            )
+        try:
+            return self._store([refuse(one.delivery, reason)], now)
         except RowRefusedError as error:
-            return self._store([refuse(one.delivery, f"the store cannot hold it: {error}")], now)
+            # Not acknowledged, so that nobody takes it for stored; and nobody waits for it.
+            _log.error("message dropped, quarantine refuses it reason=%s", error)
+            return Receipt()
 
     def _store(self, read: Sequence[Accepted | Refused], now: float) -> Receipt:
         with self._database.writing() as connection:
@@ -102,9 +153,16 @@ class Intake:
         self._registry.remember(touched.devices)
         self._catalogue.remember(touched.builds)
         return Receipt(
-            to_ack=frozenset(batch.to_ack),
+            to_ack={device_id: frozenset(ids) for device_id, ids in batch.to_ack.items()},
             to_decide=frozenset(batch.to_decide),
             stored=batch.stored,
             duplicates=batch.duplicates,
             quarantined=batch.quarantined,
         )
+
+
+def _may_be_of_a_message(error: Exception, *, isolates_failures: bool) -> bool:
+    """Whether a message may be the cause of a failure: of the store, or of our own code."""
+    if isinstance(error, StoreFailedError):
+        return isolates_failures
+    return isinstance(error, RowRefusedError) or not isinstance(error, FleetError)

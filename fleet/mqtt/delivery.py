@@ -7,8 +7,9 @@ import hashlib
 import msgspec
 
 from contract.errors import ContractError
-from contract.messages import Epoch, Message, Seq, Tombstone, decode_message
+from contract.messages import Epoch, Message, Result, Seq, Tombstone, decode_message
 from contract.topics import Leaf, Topic, parse_topic
+from fleet.mqtt.long_texts import LONGEST_TEXT, with_short_texts
 
 #: Beyond this not even the outbox place is looked for in a message that is too large.
 _READABLE_BYTES = 4 * 1024 * 1024
@@ -56,6 +57,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
     delivery: Delivery
     message: Message
+    #: Of a result: its run without the raw samples, as it is stored; else empty.
+    run_text: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -100,7 +103,23 @@ def read_delivery(delivery: Delivery) -> Accepted | Refused:
     if _NUL in delivery.payload and _has_nul(msgspec.to_builtins(message)):
         # PostgreSQL would say so too, but of a whole batch.
         return refuse(delivery, "a text holds U+0000: expected none, for no database keeps it")
+    if isinstance(message, Result):
+        return _accepted_result(delivery, message)
+    if len(delivery.payload) > LONGEST_TEXT:
+        message = with_short_texts(message)
     return Accepted(delivery, message)
+
+
+def _accepted_result(delivery: Delivery, result: Result) -> Accepted:
+    samples_ms = result.run.samples_ms
+    lean = msgspec.structs.replace(result.run, samples_ms=[]) if samples_ms else result.run
+    text = msgspec.json.encode(lean)
+    if len(text) > LONGEST_TEXT:
+        lean = with_short_texts(lean)
+        text = msgspec.json.encode(lean)
+        run = msgspec.structs.replace(lean, samples_ms=samples_ms)
+        result = msgspec.structs.replace(result, run=run)
+    return Accepted(delivery, result, text.decode())
 
 
 def refuse(delivery: Delivery, reason: str) -> Refused:

@@ -17,11 +17,10 @@ import sqlalchemy as sa
 from contract.files import make_folder
 from fleet.errors import (
     AddressError,
-    RowRefusedError,
     StoreError,
     StoreMissingError,
-    StoreUnavailableError,
 )
+from fleet.store.failures import translated
 from fleet.store.schema import facts
 from fleet.store.upgrade import upgrade
 
@@ -36,12 +35,6 @@ _CACHE_KIB = 64 * 1024
 #: Pages in the log before they are copied into the file: 32 MB. Pages of an index change with
 #: every batch; the longer they stay in the log, the fewer of their versions are copied.
 _LOG_PAGES = 8_000
-#: What to do about refusals of SQLite that do not say it themselves. Readers write too: they make
-#: the log's files beside the store where there are none.
-_ADVICE = {
-    "attempt to write a readonly database": "; let this user write the file and its folder",
-    "unable to open database file": "; let this user write its folder",
-}
 #: Marks connections that are going to write.
 _WRITES = "edgewright_writes"
 #: Marks connections without transactions.
@@ -76,7 +69,7 @@ class Database:
             StoreUnavailableError: disk full, locked or unreadable; try again later.
             RowRefusedError: a value that the database cannot represent.
         """
-        with _translated(self.url), self._engine.connect() as connection:
+        with translated(self.url), self._engine.connect() as connection:
             writer = connection.execution_options(**{_WRITES: True})
             with writer.begin():
                 yield writer
@@ -88,7 +81,7 @@ class Database:
         Raises:
             StoreUnavailableError: locked or unreadable.
         """
-        with _translated(self.url), self._engine.begin() as connection:
+        with translated(self.url), self._engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -98,7 +91,7 @@ class Database:
         Raises:
             StoreUnavailableError: locked, disk full or unreadable.
         """
-        with _translated(self.url), self._engine.connect() as connection:
+        with translated(self.url), self._engine.connect() as connection:
             bare = connection.execution_options(**{_BARE: True})
             # SQLite's driver would afterwards begin transactions of its own.
             yield bare if self.path else bare.execution_options(isolation_level="AUTOCOMMIT")
@@ -116,7 +109,7 @@ class Database:
             with self.reading() as connection:
                 yield connection
             return
-        with _translated(self.url), self._engine.connect() as connection:
+        with translated(self.url), self._engine.connect() as connection:
             unchanging = connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
@@ -319,26 +312,3 @@ def _begin(connection: sa.Connection) -> None:
         return
     writes = options.get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextlib.contextmanager
-def _translated(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.DataError, sa.exc.IntegrityError, OverflowError, UnicodeError) as error:
-        message = f"{url}: {_cause(error)}"
-        raise RowRefusedError(message) from error
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
-        cause = _cause(error)
-        if "not a database" in cause:
-            message = f"{url}: {cause}; name another file with --db"
-            raise StoreError(message) from error
-        message = f"{url}: {cause}{_ADVICE.get(cause, '')}"
-        raise StoreUnavailableError(message) from error
-
-
-def _cause(error: BaseException) -> str:
-    original = getattr(error, "orig", None)
-    text = str(original if original is not None else error)
-    # PostgreSQL goes on over several lines.
-    return " ".join(text.split())

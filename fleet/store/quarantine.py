@@ -20,7 +20,8 @@ from fleet.store.schema import quarantine
 #: must not fill the store.
 MOST_MESSAGES = 1_000
 MOST_BYTES = 16 * 1024 * 1024
-_TOPIC_CHARACTERS = 1000
+#: PostgreSQL's index holds no key over 2,704 bytes; a topic has up to 65,535.
+_TOPIC_BYTES = 1000
 _REASON_CHARACTERS = 2000
 _EXCERPT_BYTES = 200
 _KEY = ("topic", "payload_sha256")
@@ -202,7 +203,7 @@ def _known(connection: sa.Connection, keys: Iterable[tuple[str, str]]) -> set[tu
 def _row(refused: Refused, now: float) -> dict[str, Any]:
     payload = refused.delivery.payload
     return {
-        "topic": storable(refused.delivery.topic)[:_TOPIC_CHARACTERS],
+        "topic": _beginning(storable(refused.delivery.topic)),
         "site": refused.site,
         "device": refused.device,
         "reason": refused.reason[:_REASON_CHARACTERS],
@@ -213,6 +214,10 @@ def _row(refused: Refused, now: float) -> dict[str, Any]:
         "first_at": now,
         "last_at": now,
     }
+
+
+def _beginning(topic: str) -> str:
+    return topic.encode()[:_TOPIC_BYTES].decode(errors="ignore")
 
 
 def _rest(row: dict[str, Any], now: float) -> dict[str, Any]:

@@ -6,6 +6,7 @@ know to be stored. Most devices keep their first outbox for ever, and take no pa
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
@@ -17,6 +18,10 @@ from fleet.store.schema import epochs, repeatable, results
 RunKey = tuple[int, str]
 #: Number of an outbox, and the run without its samples as it is stored.
 Brought = tuple[int, str]
+
+#: Agents give their runs 32 digits. A longer id stands here as its digest: PostgreSQL's index
+#: holds no key over 2,704 bytes.
+_LONGEST_RUN_ID = 64
 
 
 def expect_repeats(connection: sa.Connection, device_ids: Collection[int]) -> None:
@@ -34,8 +39,15 @@ def expect_repeats(connection: sa.Connection, device_ids: Collection[int]) -> No
 def note_runs(connection: sa.Connection, runs: Sequence[tuple[int, str, int, int]]) -> None:
     """Note stored runs of such devices: device, run, outbox and place."""
     if runs:
-        names = ("device_id", "run_id", "epoch_id", "seq")
-        rows = [dict(zip(names, run, strict=True)) for run in runs]
+        rows = [
+            {
+                "device_id": device_id,
+                "run_id": _key(run_id),
+                "epoch_id": epoch_id,
+                "seq": seq,
+            }
+            for device_id, run_id, epoch_id, seq in runs
+        ]
         insert_unless_there(connection, repeatable, rows)
 
 
@@ -45,7 +57,13 @@ def brought_before(
     """Which outboxes have brought these runs already, and what is stored of them."""
     if not keys:
         return {}
-    wanted = pairs(connection, keys, sa.BigInteger(), sa.Text())
+    by_key = {
+        (device_id, text): (device_id, run_id)
+        for device_id, run_id in keys
+        # Rows of before have long ids as they are.
+        for text in (run_id, _key(run_id))
+    }
+    wanted = pairs(connection, by_key, sa.BigInteger(), sa.Text())
     rows = connection.execute(
         sa.select(repeatable.c.device_id, repeatable.c.run_id, repeatable.c.epoch_id, results.c.run)
         .join(
@@ -60,6 +78,13 @@ def brought_before(
         )
     ).all()
     found: dict[RunKey, list[Brought]] = {}
-    for device_id, run_id, epoch_id, text in rows:
-        found.setdefault((device_id, run_id), []).append((epoch_id, text))
+    for device_id, key, epoch_id, text in rows:
+        found.setdefault(by_key[device_id, key], []).append((epoch_id, text))
     return found
+
+
+def _key(run_id: str) -> str:
+    """A run's id as it stands in the index."""
+    if len(run_id) <= _LONGEST_RUN_ID:
+        return run_id
+    return hashlib.sha256(run_id.encode()).hexdigest()
