@@ -91,7 +91,7 @@ class Batch:
     def _judge(self, item: Item) -> None:
         one, device_id, outbox = item.one, item.device_id, item.outbox
         delivery = one.delivery
-        if device_id is not None and not delivery.retained:
+        if device_id is not None and delivery.is_live:
             # Only a live message is a sign of life.
             self._seen_at[device_id] = delivery.received_at
         if device_id is not None and outbox is not None:
@@ -99,8 +99,7 @@ class Batch:
         if isinstance(one, Refused):
             self._put_away(one)
             if outbox is not None and one.place is not None:
-                is_live = not delivery.retained
-                self._outboxes.reject(outbox, one.place.seq, one.reason, is_live=is_live)
+                self._outboxes.reject(outbox, one.place.seq, one.reason, is_live=delivery.is_live)
             return
         if device_id is not None:
             self._accept(device_id, item, one)
@@ -145,7 +144,7 @@ class Batch:
         if any(epoch_id != outbox.id and other == text for epoch_id, other in brought):
             # A device whose disk was restored or replaced sends again, from a new outbox, what
             # it cannot know to be stored.
-            outbox.close(seq, seq, is_live=not delivery.retained)
+            outbox.close(seq, seq, is_live=delivery.is_live)
             self.duplicates += 1
             return
         brought.append((outbox.id, text))
@@ -171,7 +170,7 @@ class Batch:
         if run.samples_ms:
             packed = struct.pack(f"<{len(run.samples_ms)}d", *run.samples_ms)
             self._samples.append((outbox.id, seq, packed))
-        outbox.close(seq, seq, is_live=not delivery.retained)
+        outbox.close(seq, seq, is_live=delivery.is_live)
         self._digests[outbox.id, seq] = digest
         self.to_decide.add(device_id)
         self.stored += 1
@@ -184,7 +183,7 @@ class Batch:
         if not self._takes(outbox, stone.seq, stone.last_seq, delivery):
             return
         self._tombstones[key] = stone.reason
-        outbox.close(stone.seq, stone.last_seq, is_live=not delivery.retained)
+        outbox.close(stone.seq, stone.last_seq, is_live=delivery.is_live)
         self.stored += 1
 
     def _takes(self, outbox: Outbox, seq: int, last_seq: int, delivery: Delivery) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fleet.choosing.policy import load_policy
+from fleet.collecting.halving import by_halves
 from fleet.errors import PolicyError
 from fleet.store.database import Database
 from fleet.store.deciding import choose
+from fleet.store.decision import Decided
 from fleet.store.roster import device_ids
 
 _log = logging.getLogger(__name__)
@@ -76,8 +78,15 @@ class Decider:
         for _ in chosen:
             others.popleft()
 
-    def _choose(self, devices: list[int], now: float) -> None:
-        decided = choose(self._database, self._policy, devices, now=now)
+    def _choose(self, devices: Sequence[int], now: float) -> None:
+        if not devices:
+            return
+        parts = by_halves(
+            devices,
+            lambda part: choose(self._database, self._policy, part, now=now),
+            set_aside=_not_decided,
+        )
+        decided = list(itertools.chain.from_iterable(parts))
         if decided:
             changed = sum(one.pick != one.present for one in decided)
             _log.debug("decided devices=%d changed=%d", len(decided), changed)
@@ -104,6 +113,12 @@ class Decider:
             _log.info("policy changed name=%s", policy.name)
             self._policy = policy
             self._others = None
+
+
+def _not_decided(device_id: int, error: Exception) -> list[Decided]:
+    """Leave a device as it is: until something comes from it, nobody decides on it again."""
+    _log.error("device not decided on number=%d reason=%r", device_id, error, exc_info=error)
+    return []
 
 
 def _version_of(policy_name: str) -> tuple[int, int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Collection, Mapping, Sequence
 
@@ -10,8 +11,9 @@ import sqlalchemy as sa
 
 from contract.messages import Ack, Presence
 from fleet.collecting.batch import Batch
+from fleet.collecting.halving import by_halves
 from fleet.collecting.touched import Touched
-from fleet.errors import FleetError, RowRefusedError, StoreError, StoreFailedError
+from fleet.errors import RowRefusedError, StoreError
 from fleet.mqtt.delivery import Accepted, Delivery, Refused, read_delivery, refuse
 from fleet.store.acks import acks_of
 from fleet.store.catalogue import Catalogue
@@ -78,7 +80,13 @@ class Intake:
             StoreUnavailableError: nothing, or not all, of the batch was stored; give it again.
         """
         read = [read_delivery(delivery) for delivery in deliveries]
-        return self._take(read, now, isolates_failures=isolates_failures)
+        receipts = by_halves(
+            read,
+            lambda part: self._store(part, now),
+            set_aside=lambda one, error: self._set_aside(one, error, now),
+            isolates_failures=isolates_failures,
+        )
+        return functools.reduce(Receipt.joined_with, receipts)
 
     def acks(self, to_ack: Mapping[int, Collection[int]], *, now: float) -> list[Ack]:
         """What is safe by now of these devices' outboxes; those that are given for each come first.
@@ -99,53 +107,32 @@ class Intake:
                 .values(presence=Presence.OFFLINE.value),
             )
 
-    def _take(
-        self, read: Sequence[Accepted | Refused], now: float, *, isolates_failures: bool
-    ) -> Receipt:
-        try:
-            return self._store(read, now)
-        except Exception as error:
-            if not _may_be_of_a_message(error, isolates_failures=isolates_failures):
-                raise
-            # Perhaps a device was removed from the store since.
-            self._registry.forget()
-            self._catalogue.forget()
-        if len(read) == 1:
-            return self._store_alone(read[0], now, isolates_failures=isolates_failures)
-        # By halves: one bad message among many costs a few tries, not one each.
-        middle = len(read) // 2
-        halves = read[:middle], read[middle:]
-        first, second = (
-            self._take(half, now, isolates_failures=isolates_failures) for half in halves
-        )
-        return first.joined_with(second)
-
-    def _store_alone(
-        self, one: Accepted | Refused, now: float, *, isolates_failures: bool
-    ) -> Receipt:
-        """Store a message that made a batch fail; where it fails again, put it away."""
-        try:
-            return self._store([one], now)
-        except Exception as error:
-            if not _may_be_of_a_message(error, isolates_failures=isolates_failures):
-                raise
-            reason = f"the store cannot hold it: {error}"
+    def _set_aside(self, one: Accepted | Refused, error: Exception, now: float) -> Receipt:
+        """Put a message into quarantine that the store does not take."""
+        _log.error(
+            "message refused by the store topic=%a reason=%s",
+            one.delivery.topic[:_SHOWN_CHARACTERS],
+            error,
             # With its traceback where it is a fault of our own.
-            is_ours = not isinstance(error, StoreError)
-            _log.error(
-                "message refused by the store topic=%a reason=%s",
-                one.delivery.topic[:_SHOWN_CHARACTERS],
-                error,
-                exc_info=is_ours,
-            )
+            exc_info=None if isinstance(error, StoreError) else error,
+        )
         try:
-            return self._store([refuse(one.delivery, reason)], now)
-        except RowRefusedError as error:
+            return self._store([refuse(one.delivery, f"the store cannot hold it: {error}")], now)
+        except RowRefusedError as again:
             # Not acknowledged, so that nobody takes it for stored; and nobody waits for it.
-            _log.error("message dropped, quarantine refuses it reason=%s", error)
+            _log.error("message dropped, quarantine refuses it reason=%s", again)
             return Receipt()
 
     def _store(self, read: Sequence[Accepted | Refused], now: float) -> Receipt:
+        try:
+            return self._stored(read, now)
+        except RowRefusedError:
+            # Perhaps a device was removed from the store since it was looked up.
+            self._registry.forget()
+            self._catalogue.forget()
+        return self._stored(read, now)
+
+    def _stored(self, read: Sequence[Accepted | Refused], now: float) -> Receipt:
         with self._database.writing() as connection:
             touched = Touched(connection, self._registry, self._catalogue, read, now)
             batch = Batch(connection, touched, now)
@@ -159,10 +146,3 @@ class Intake:
             duplicates=batch.duplicates,
             quarantined=batch.quarantined,
         )
-
-
-def _may_be_of_a_message(error: Exception, *, isolates_failures: bool) -> bool:
-    """Whether a message may be the cause of a failure: of the store, or of our own code."""
-    if isinstance(error, StoreFailedError):
-        return isolates_failures
-    return isinstance(error, RowRefusedError) or not isinstance(error, FleetError)

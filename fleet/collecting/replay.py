@@ -58,8 +58,13 @@ def _take(intake: Intake, kept: Quarantined, payload: bytes, now: float) -> str 
     """Why a message is refused again, or None."""
     if len(payload) < kept.payload_bytes:
         return f"only {len(payload)} of its {kept.payload_bytes} bytes were kept"
-    # As a broker's retained message: it came before, so it is no sign of life now.
-    delivery = Delivery(topic=kept.topic, payload=payload, retained=True, received_at=kept.last_at)
+    delivery = Delivery(
+        topic=kept.topic,
+        payload=payload,
+        retained=False,
+        received_at=kept.last_at,
+        replayed=True,
+    )
     read = read_delivery(delivery)
     if isinstance(read, Refused):
         return read.reason

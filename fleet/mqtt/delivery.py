@@ -18,8 +18,9 @@ _READABLE_BYTES = 4 * 1024 * 1024
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Topic and bytes of one message; `received_at` is the fleet's clock.
 
-    `retained` marks a message that the broker had kept: the device may be long gone. `ticket`
-    is the number under which its source waits to hear that it is stored; None where none waits.
+    `retained` marks a message that the broker had kept: the device may be long gone, as with one
+    that is replayed. `ticket` is the number under which its source waits to hear that it is
+    stored; None where none waits.
     """
 
     topic: str
@@ -27,6 +28,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     retained: bool
     received_at: float
     ticket: int | None = None
+    #: A person gives it again, out of quarantine.
+    replayed: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the device sent it just now: whether it says anything about the device."""
+        return not self.retained and not self.replayed
 
     @property
     def sha256(self) -> str:
@@ -95,19 +103,28 @@ def read_delivery(delivery: Delivery) -> Accepted | Refused:
         return refuse(delivery, str(error))
     except RecursionError:
         return refuse(delivery, "nested too deeply")
-    if isinstance(message, Tombstone) and message.last_seq < message.seq:
-        return refuse(
-            delivery,
-            f"tombstone from {message.seq} to {message.last_seq}: expected last_seq >= seq",
-        )
-    if _NUL in delivery.payload and _has_nul(msgspec.to_builtins(message)):
-        # PostgreSQL would say so too, but of a whole batch.
-        return refuse(delivery, "a text holds U+0000: expected none, for no database keeps it")
+    if delivery.retained and isinstance(message, Result | Tombstone):
+        reason = "a result was published retained: expected it without, it is for the store alone"
+        # Its place stays open for the message as it should be.
+        return msgspec.structs.replace(refuse(delivery, reason), place=None)
+    fault = _fault_in(message, delivery.payload)
+    if fault is not None:
+        return refuse(delivery, fault)
     if isinstance(message, Result):
         return _accepted_result(delivery, message)
     if len(delivery.payload) > LONGEST_TEXT:
         message = with_short_texts(message)
     return Accepted(delivery, message)
+
+
+def _fault_in(message: Message, payload: bytes) -> str | None:
+    """What is wrong with a message although it decodes."""
+    if isinstance(message, Tombstone) and message.last_seq < message.seq:
+        return f"tombstone from {message.seq} to {message.last_seq}: expected last_seq >= seq"
+    if _NUL in payload and _has_nul(msgspec.to_builtins(message)):
+        # PostgreSQL would say so too, but of a whole batch.
+        return "a text holds U+0000: expected none, for no database keeps it"
+    return None
 
 
 def _accepted_result(delivery: Delivery, result: Result) -> Accepted:

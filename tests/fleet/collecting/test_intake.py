@@ -342,6 +342,20 @@ def test_retained_messages_are_no_sign_of_life(database: Database) -> None:
     assert the_device(database).last_seen_at == 50.0
 
 
+def test_a_result_that_was_published_retained_is_put_away_and_its_place_stays_open(
+    database: Database,
+) -> None:
+    result = encode_message(make_result(1))
+    kept = take(database, deliver(result, retained=True))
+    (refusal,) = refused(database)
+    with database.reading() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(rejections)) == 0
+    live = take(database, deliver(result))
+    assert (kept.stored, kept.quarantined, live.stored) == (0, 1, 1)
+    assert "published retained" in refusal.reason
+    assert live.acks[0].epochs["e-1"].through == 1
+
+
 def test_a_broker_that_is_gone_leaves_nobody_online(database: Database) -> None:
     birth = State(
         site="lab", device="box", presence=Presence.ONLINE, boot_id="b", connection=1, at=1

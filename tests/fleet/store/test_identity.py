@@ -26,7 +26,7 @@ class Site:
         self.now = START
         self._intake = Intake(database)
 
-    def hear(self, *messages: Message, retained: bool = False) -> None:
+    def hear(self, *messages: Message, replayed: bool = False) -> None:
         """Store messages as one batch, a minute and a half after what came before."""
         self.now += 90.0
         leaves = [Leaf.STATE if isinstance(one, State) else Leaf.RESULT for one in messages]
@@ -35,7 +35,8 @@ class Site:
                 Delivery(
                     topic=topic_for("lab", "box", leaf),
                     payload=encode_message(one),
-                    retained=retained,
+                    retained=False,
+                    replayed=replayed,
                     received_at=self.now,
                 )
                 for one, leaf in zip(messages, leaves, strict=True)
@@ -43,10 +44,10 @@ class Site:
             now=self.now,
         )
 
-    def runs(self, epoch: str, *seqs: int, retained: bool = False) -> None:
+    def runs(self, epoch: str, *seqs: int, replayed: bool = False) -> None:
         """Hear results of an outbox."""
         results = [make_result(seq, make_run(run_id=f"{epoch}-{seq}"), epoch=epoch) for seq in seqs]
-        self.hear(*results, retained=retained)
+        self.hear(*results, replayed=replayed)
 
     @property
     def identity(self) -> Identity:
@@ -149,7 +150,7 @@ def test_refused_messages_that_are_replayed_are_no_second_box(site: Site) -> Non
     site.runs("e-1", 1)
     for seq in (1, 2, 3):
         site.runs("e-2", seq)
-        site.runs("e-1", 1 + seq, retained=True)
+        site.runs("e-1", 1 + seq, replayed=True)
     assert site.identity.outbox_returns == 0
 
 
