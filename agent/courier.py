@@ -7,12 +7,13 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from agent.bell import Bell
 from agent.errors import JournalError, LinkError
+from agent.ignored_outbox import IgnoredAfter, IgnoredOutbox
 from agent.letters import Letters
 from agent.link import Link
 from agent.logs import fields
@@ -52,6 +53,8 @@ class Patience:
     #: A message that the fleet did not acknowledge is sent again, later each time.
     resend_first_s: float = 5.0
     resend_most_s: float = 60.0
+    #: An outbox that the fleet never names is given up then.
+    ignored_after: IgnoredAfter = field(default_factory=IgnoredAfter)
     #: Longest sleep with nothing to do: well within the keepalive, which is sent when awake.
     idle_s: float = 10.0
 
@@ -112,6 +115,7 @@ class Courier:
         self._trips: dict[int, _Trip] = {}
         self._crowd: set[int] = set()
         self._epoch = ""
+        self._ignored = IgnoredOutbox(self._patience.ignored_after)
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
     def start(
@@ -218,6 +222,7 @@ class Courier:
         self._said.clear()
         self._trips.clear()
         self._crowd.clear()
+        self._ignored.connected()
         self._letters.connection_lost()
         # The retained acknowledgement comes first, lest stored results are sent again.
         topics = [self._topic(leaf) for leaf in (Leaf.ACK, Leaf.DESIRED, Leaf.REQUEST)]
@@ -232,6 +237,7 @@ class Courier:
             link.step(self._deliver(link), bell=self._bell)
             delivered = link.take_delivered()
             self._crowd -= delivered
+            self._ignored.confirmed(delivered)
             self._letters.delivered(delivered)
         self._post(link)
         self._part(link)
@@ -259,6 +265,7 @@ class Courier:
             if epoch != self._epoch:
                 self._epoch = epoch
                 self._trips.clear()
+                self._ignored.reset()
             waiting = [seq for seq, trip in self._trips.items() if trip.due_at > now]
             parcels = self._outbox.pending(room, besides=waiting)
         except JournalError as error:
@@ -268,6 +275,7 @@ class Courier:
             mid = link.publish(self._topic(Leaf.RESULT), parcel.payload, retain=False)
             self._crowd.add(mid)
             last = self._trips.get(parcel.seq)
+            self._ignored.sent(mid, is_resend=last is not None)
             wait_s = min(last.wait_s * 2, self._patience.resend_most_s) if last else 0.0
             wait_s = wait_s or self._patience.resend_first_s
             self._trips[parcel.seq] = _Trip(due_at=now + wait_s, wait_s=wait_s)
@@ -287,7 +295,7 @@ class Courier:
             _log.warning("message_of_another_device", extra=fields(topic=topic))
             return
         if isinstance(message, Ack):
-            self._acknowledge(message)
+            self._acknowledge(message, is_retained=is_retained)
         elif isinstance(message, Desired):
             self._on_desired(message)
         elif isinstance(message, Request) and is_retained:
@@ -296,11 +304,16 @@ class Courier:
         elif isinstance(message, Request):
             self._on_request(message)
 
-    def _acknowledge(self, message: Ack) -> None:
+    def _acknowledge(self, message: Ack, *, is_retained: bool) -> None:
         try:
             mine = message.epochs.get(self._outbox.epoch)
             if mine is None:
+                # A retained one may be older than what was sent.
+                is_about_others = bool(message.epochs) and not is_retained
+                if is_about_others and self._ignored.passed_over(now=time.monotonic()):
+                    self._outbox.give_up(now=time.time())
                 return
+            self._ignored.reset()
             self._outbox.acknowledge(mine)
             left = self._outbox.unacknowledged()
         except JournalError as error:

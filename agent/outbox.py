@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 _KEPT_ACKED = 512
 #: Some at a time, so that a full outbox is not swept for every single result.
 _DROPPED_AT_ONCE = 8
+#: An outbox is given up at most once in so long: each one stays in the fleet's store.
+_GIVEN_UP_EVERY_S = 86_400.0
 _EPOCH = re.compile("[0-9a-f]{32}")
 
 
@@ -131,6 +133,26 @@ class Outbox:
             _set_meta(connection, "through", str(ack.through))
             _forget_acked(connection, ack.through, keep=_KEPT_ACKED)
 
+    def give_up(self, *, now: float) -> bool:
+        """Start a new epoch with what the fleet has not acknowledged; whether it was done.
+
+        For an outbox that the fleet does not name any more. At most once a day, by the device's
+        clock.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        with self._journal.transaction() as connection:
+            before = float(_meta(connection, "given_up_at") or "-inf")
+            # A clock may have been set since, either way.
+            if abs(now - before) < _GIVEN_UP_EVERY_S:
+                return False
+            _log.warning("outbox_given_up", extra=fields(reason="the fleet names others only"))
+            connection.execute("DELETE FROM outbox WHERE is_acked")
+            self._move_to_new_epoch(connection)
+            _set_meta(connection, "given_up_at", repr(now))
+            return True
+
     def make_room(self) -> None:
         """Drop what is needed least: acknowledged, then superseded, then oldest results.
 
@@ -225,6 +247,10 @@ class Outbox:
     def _start_over(self, connection: sqlite3.Connection, through: int) -> None:
         _log.warning("outbox_of_another_history", extra=fields(through=through))
         # What was acknowledged may have been another's; the fleet knows its own runs by their id.
+        self._move_to_new_epoch(connection)
+
+    def _move_to_new_epoch(self, connection: sqlite3.Connection) -> None:
+        """Count the places of all results anew, in an outbox of another name."""
         kept = connection.execute(
             "SELECT seq, payload, crc32 FROM outbox WHERE NOT is_tombstone ORDER BY seq",
         ).fetchall()

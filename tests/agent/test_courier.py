@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.courier import Courier, Patience
+from agent.ignored_outbox import IgnoredAfter
 from agent.journal import Journal
 from agent.outbox import Outbox
 from agent.questions import dismissal
@@ -23,6 +24,12 @@ from support.measurements import make_run
 
 IMPATIENT = Patience(
     reconnect_first_s=0.05, reconnect_most_s=0.1, resend_first_s=0.3, resend_most_s=0.6
+)
+#: Gives an outbox up at once that acknowledgements pass over.
+NEVER_NAMED = Patience(
+    resend_first_s=0.05,
+    resend_most_s=0.05,
+    ignored_after=IgnoredAfter(seconds=0.2, resends=3),
 )
 #: What it hears in time then, it did not find by looking.
 SLEEPY = Patience(
@@ -156,6 +163,51 @@ def test_another_epochs_acknowledgement_says_nothing(
     start_courier()
     fleet_end.await_until("all came", lambda: set(seqs(fleet_end)) == {1, 2, 3, 4, 5})
     assert outbox.unacknowledged() == 5
+
+
+def test_an_outbox_that_acknowledgements_never_name_is_given_up_once(
+    fleet_end: FleetEnd,
+    start_courier: Callable[[Patience], Courier],
+    outbox: Outbox,
+) -> None:
+    """What was not acknowledged moves into a new one; a second time waits for a day."""
+    before = outbox.epoch
+    fleet_end.acknowledge(before, 2)
+    start_courier(NEVER_NAMED)
+    fleet_end.await_until("results came", lambda: len(seqs(fleet_end)) >= 3)
+
+    def passed_over_until(condition: Callable[[], bool]) -> Callable[[], bool]:
+        def is_so() -> bool:
+            fleet_end.acknowledge("another", 7)
+            return condition()
+
+        return is_so
+
+    fleet_end.await_until("another", passed_over_until(lambda: outbox.epoch != before))
+    after = outbox.epoch
+
+    def runs_after() -> list[str]:
+        return [one.run.run_id for one in fleet_end.results() if one.epoch == after]
+
+    fleet_end.await_until("they came", passed_over_until(lambda: len(set(runs_after())) == 3))
+    assert runs_after()[:3] == ["run-2", "run-3", "run-4"]
+    fleet_end.await_until("resent", passed_over_until(lambda: runs_after().count("run-2") > 5))
+    assert outbox.epoch == after
+    fleet_end.acknowledge(after, 3)
+    fleet_end.await_until("they are free", lambda: outbox.unacknowledged() == 0)
+
+
+def test_an_outbox_that_nobody_answers_is_kept(
+    fleet_end: FleetEnd,
+    start_courier: Callable[[Patience], Courier],
+    outbox: Outbox,
+) -> None:
+    before = outbox.epoch
+    fleet_end.acknowledge("another", 7)
+    fleet_end.await_taken()
+    start_courier(NEVER_NAMED)
+    fleet_end.await_until("they came often", lambda: seqs(fleet_end).count(1) > 8)
+    assert outbox.epoch == before
 
 
 def test_a_broker_that_restarts_gets_everything_again(

@@ -171,6 +171,31 @@ def test_an_outbox_that_is_behind_the_fleet_starts_a_new_epoch(tmp_path: Path) -
     assert (result.epoch, result.seq, result.run.run_id) == (outbox.epoch, 1, "run-1")
 
 
+def test_a_given_up_outbox_moves_what_is_not_acknowledged_and_that_once_a_day(
+    tmp_path: Path,
+) -> None:
+    journal, outbox = open_outbox(tmp_path)
+    for number in range(4):
+        append(journal, outbox, f"run-{number}")
+    outbox.acknowledge(EpochAck(through=1, rejected=[Rejection(seq=3, reason="no")]))
+    before = outbox.epoch
+    assert outbox.give_up(now=1_000.0)
+    moved = [decoded(one.payload) for one in outbox.pending(10)]
+    assert [(one.seq, one.run.run_id) for one in moved if isinstance(one, Result)] == [
+        (1, "run-1"),
+        (2, "run-3"),
+    ]
+    after = outbox.epoch
+    journal.close()
+    # The clock was set back by an hour, and the agent started again.
+    journal, outbox = open_outbox(tmp_path)
+    assert not outbox.give_up(now=1_000.0 - 3_600.0)
+    assert not outbox.give_up(now=1_000.0 + 86_399.0)
+    assert (before != after, outbox.epoch == after) == (True, True)
+    assert outbox.give_up(now=1_000.0 + 86_400.0)
+    journal.close()
+
+
 def test_a_full_outbox_drops_superseded_results_first_and_says_so(tmp_path: Path) -> None:
     """The newest result of every variant stays; a tombstone stands for what went."""
     journal, outbox = open_outbox(tmp_path)

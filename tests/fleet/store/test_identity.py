@@ -146,6 +146,21 @@ def test_what_a_broker_held_for_long_is_no_second_box(site: Site) -> None:
     assert site.identity.status is IdentityStatus.RESET
 
 
+def test_an_outbox_that_its_agent_gave_up_is_a_reset(site: Site) -> None:
+    """What was stored and never acknowledged comes again from the new one."""
+    site.runs("e-1", 1, 2, 3)
+    site.hear(
+        *(make_result(seq, make_run(run_id=f"e-1-{seq + 1}"), epoch="e-2") for seq in (1, 2)),
+        make_result(3, make_run(run_id="new"), epoch="e-2"),
+    )
+    site.now += HOUR_S
+    # The broker still held one of the old outbox.
+    site.runs("e-1", 3)
+    site.runs("e-2", 4)
+    assert site.identity.status is IdentityStatus.RESET
+    assert "share" not in site.words
+
+
 def test_refused_messages_that_are_replayed_are_no_second_box(site: Site) -> None:
     site.runs("e-1", 1)
     for seq in (1, 2, 3):
