@@ -23,8 +23,15 @@ SETTINGS = ("allow_anonymous true", "persistence false", "max_queued_messages 0"
 
 
 @contextlib.contextmanager
-def mosquitto(scratch: Path) -> Iterator[str]:
+def mosquitto(
+    scratch: Path, *, config: Path | None = None, port: int | None = None
+) -> Iterator[str]:
     """Run it within the block; gives its URL.
+
+    Args:
+        scratch: for its log, and its configuration where none is given.
+        config: a configuration to use; `port` is where it listens then.
+        port: where to listen; by default anywhere.
 
     Raises:
         BuilderError: it is not installed, or does not start.
@@ -33,9 +40,10 @@ def mosquitto(scratch: Path) -> Iterator[str]:
     if program is None:
         message = "mosquitto is not installed: apt install mosquitto"
         raise BuilderError(message)
-    port = free_port()
-    config, log = scratch / "mosquitto.conf", scratch / "mosquitto.log"
-    config.write_text("\n".join((f"listener {port} 127.0.0.1", *SETTINGS, "")))
+    port, log = port or free_port(), scratch / "mosquitto.log"
+    if config is None:
+        config = scratch / "mosquitto.conf"
+        config.write_text("\n".join((f"listener {port} 127.0.0.1", *SETTINGS, "")))
     with log.open("wb") as log_file:
         process = subprocess.Popen([program, "-c", str(config)], stdout=log_file, stderr=log_file)
     try:

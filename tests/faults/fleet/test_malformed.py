@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.lib.malformed import Message, mutated
 from contract.topics import Leaf, topic_for
 from fleet.store.database import Database
 from fleet.store.roster import list_devices
@@ -17,7 +18,7 @@ from fleet.store.schema import quarantine, results
 from support.brokers import Mosquitto
 from support.collectors import ServeProcess
 from support.devices import DeviceClient, eventually
-from support.faults.malformed import Message, drawn, mutated
+from support.faults.malformed import drawn
 from support.faults.table import Row
 from support.measurements import make_result
 from support.outboxes import Outboxes
