@@ -14,7 +14,7 @@ from fleet.store.catalogue import builds_of
 from fleet.store.database import Database, open_database
 from fleet.store.decision import choices_of
 from fleet.store.roster import device_ids
-from fleet.store.schema import decisions
+from fleet.store.schema import decisions, standings
 from support.collectors import ServeProcess
 from support.devices import DeviceClient, eventually
 from support.filling import fill
@@ -78,6 +78,23 @@ def test_an_edited_policy_holds_for_every_device_and_a_malformed_one_for_none(
     policy.write_text(QUICK)
     settle(decider)
     assert set(chosen(database).values()) == {"fast"}
+
+
+def test_a_device_that_cannot_be_decided_on_costs_no_other_its_decision(
+    database: Database, policy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in "abc":
+        fill(database, name, SLOW, FAST)
+    decider = Decider(database, str(policy))
+    settle(decider)
+    with database.writing() as connection:
+        damaged = sa.update(standings).where(standings.c.device_id == 2)
+        connection.execute(damaged.values(entries=b"no entry"))
+    policy.write_text(QUICK)
+    decider.work(now=2.0, at_most=10)
+    assert chosen(database) == {1: "fast", 2: "slow", 3: "fast"}
+    assert decider.is_idle(now=2.0)
+    assert "device not decided on number=2" in caplog.text
 
 
 def test_runs_that_grow_too_old_are_noticed_though_nothing_comes(
