@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import ssl
+import subprocess
 import threading
 import uuid
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from fleet.broker.embedded import EmbeddedBroker
 from fleet.cli import cli
 from support.brokers import Mosquitto, free_port
 from support.devices import PATIENCE_S, eventually
+from support.nats import nats_server_program
 
 SITE = "lab"
 
@@ -82,18 +84,79 @@ class GuardedMosquitto:
         self._mosquitto.process.send_signal(signal.SIGHUP)
 
     def _write(self) -> None:
-        # In this process: it is written again at every enrolment, and starting one costs seconds.
-        words = [
+        run_fleet(
             "broker-config", "--out", self._folder,
             "--listen", f"{self.address.host}:{self.address.port}",
             "--authority", self.authority.folder,
-        ]  # fmt: skip
-        done = CliRunner().invoke(cli, [str(word) for word in words])
-        assert done.exit_code == 0, done.output
+        )  # fmt: skip
         if os.geteuid() == 0:
             # Else it would become a user that may not look into the folder of these tests.
             with (self._folder / "mosquitto.conf").open("a") as config:
                 config.write("user root\n")
+
+
+class GuardedNats:
+    """A NATS server with what `broker-config --kind nats` wrote; devices use its gateway."""
+
+    def __init__(self, authority: Authority, folder: Path) -> None:
+        self.authority = authority
+        self.address = BrokerAddress("127.0.0.1", free_port(), tls=True)
+        self.nats_port = free_port()
+        self._folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def nats_url(self) -> str:
+        """What `--jetstream` takes."""
+        return f"tls://127.0.0.1:{self.nats_port}"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[GuardedNats]:
+        self._write()
+        with (self._folder / "nats.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [nats_server_program(), "-c", str(self._folder / "nats.conf")],
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            # The gateway takes connections once its own streams are there.
+            assert eventually(lambda: self._lets_in(FLEET)), (self._folder / "nats.log").read_text()
+            yield self
+        finally:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def take_up(self) -> None:
+        self._write()
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
+    def _lets_in(self, account: str) -> bool:
+        password = self.authority.fleet_access.password()
+        try:
+            client = Client(
+                self.address, self.authority.ca_file, username=account, password=password
+            )
+        except OSError:
+            return False
+        client.close()
+        return client.is_in
+
+    def _write(self) -> None:
+        run_fleet(
+            "broker-config", "--kind", "nats", "--out", self._folder,
+            "--listen", f"{self.address.host}:{self.address.port}",
+            "--nats-listen", f"127.0.0.1:{self.nats_port}",
+            "--store-dir", self._folder / "store",
+            "--authority", self.authority.folder,
+        )  # fmt: skip
+
+
+def run_fleet(*words: object) -> None:
+    """Run a command in this process: one is run at every enrolment, and starting costs seconds."""
+    done = CliRunner().invoke(cli, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
 
 
 class Client:
@@ -184,6 +247,7 @@ class Cast:
         self.guarded = guarded
         self._passwords: dict[str, str] = {}
         self._clients: list[Client] = []
+        self._by_id: dict[str, Client] = {}
 
     def enroll(self, device: str) -> str:
         """A device's password, new at every call."""
@@ -195,15 +259,20 @@ class Cast:
     def device(
         self, device: str, *, client_id: str | None = None, will: tuple[str, bytes] | None = None
     ) -> Client:
-        """A client with a device's credentials, by default with its usual id."""
+        """A client with a device's credentials, by default with its usual id.
+
+        The one before with this id leaves first: a gateway of NATS holds off who takes over an
+        id twice within seconds.
+        """
         password = self._passwords[device]
-        usual = client_id_of(client_name_of(SITE, device), password)
-        return self.attempt(
-            username=f"{SITE}/{device}",
-            password=password,
-            client_id=client_id or usual,
-            will=will,
+        chosen = client_id or client_id_of(client_name_of(SITE, device), password)
+        before = self._by_id.pop(chosen, None)
+        if before is not None:
+            before.close()
+        client = self._by_id[chosen] = self.attempt(
+            username=f"{SITE}/{device}", password=password, client_id=chosen, will=will
         )
+        return client
 
     def fleet(self) -> Client:
         """A client with the fleet's own account."""

@@ -1,4 +1,4 @@
-"""The same attempts on the embedded broker and on Mosquitto as `broker-config` sets it up."""
+"""The same attempts on the embedded broker, and on those that `broker-config` sets up."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ from contract.access import client_name_of
 from contract.address import BrokerAddress
 from contract.topics import Leaf, device_filters, topics_of_all
 from fleet.authority.authority import Authority
-from support.accounts import Cast, Client, Guarded, GuardedEmbedded, GuardedMosquitto, fence, own
+from support.accounts import (
+    Cast,
+    Client,
+    Guarded,
+    GuardedEmbedded,
+    GuardedMosquitto,
+    GuardedNats,
+    fence,
+    own,
+)
 from support.devices import eventually
 
 FROM_DEVICE = [leaf for leaf in Leaf if leaf.from_device]
 TO_DEVICE = [leaf for leaf in Leaf if not leaf.from_device]
 
 
-@pytest.fixture(scope="module", params=["embedded", "mosquitto"])
+@pytest.fixture(scope="module", params=["embedded", "mosquitto", "nats"])
 def guarded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Guarded]:
@@ -30,6 +39,9 @@ def guarded(
     if request.param == "embedded":
         with GuardedEmbedded(authority).running() as embedded:
             yield embedded
+    elif request.param == "nats":
+        with GuardedNats(authority, folder / "etc").running() as nats:
+            yield nats
     else:
         program = request.getfixturevalue("mosquitto_program")
         with GuardedMosquitto(authority, folder / "etc", program).running() as mosquitto:
