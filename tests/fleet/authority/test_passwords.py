@@ -19,7 +19,6 @@ from fleet.authority.passwords import (
 )
 from fleet.errors import AuthorityError
 
-
 #: HMAC fills keys up with zeros, so a password is no other one with zeros behind it (RFC 2104).
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 
