@@ -98,12 +98,14 @@ class GuardedMosquitto:
 class GuardedNats:
     """A NATS server with what `broker-config --kind nats` wrote; devices use its gateway."""
 
-    def __init__(self, authority: Authority, folder: Path) -> None:
+    def __init__(self, authority: Authority, folder: Path, name: str = "n1") -> None:
         self.authority = authority
         self.address = BrokerAddress("127.0.0.1", free_port(), tls=True)
-        self.nats_port = free_port()
-        self._folder = folder
+        self.nats_port, self.route_port = free_port(), free_port()
+        #: Ports of all servers of its cluster; none where it is alone.
+        self.routes: list[int] = []
         self.process: subprocess.Popen[bytes] | None = None
+        self._name, self._folder = name, folder
 
     @property
     def nats_url(self) -> str:
@@ -112,19 +114,29 @@ class GuardedNats:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[GuardedNats]:
+        self.start()
+        try:
+            self.await_ready()
+            yield self
+        finally:
+            self.stop()
+
+    def start(self) -> None:
         self._write()
-        with (self._folder / "nats.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [nats_server_program(), "-c", str(self._folder / "nats.conf")],
                 stdout=log,
                 stderr=log,
             )
-        try:
-            # The gateway takes connections once its own streams are there.
-            assert eventually(lambda: self._lets_in(FLEET)), (self._folder / "nats.log").read_text()
-            yield self
-        finally:
-            self.process.terminate()
+
+    def await_ready(self) -> None:
+        """Until its gateway has its own streams and lets the fleet in."""
+        assert eventually(self._lets_the_fleet_in), self._log.read_text()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
             self.process.wait(30)
 
     def take_up(self) -> None:
@@ -132,11 +144,15 @@ class GuardedNats:
         assert self.process is not None
         self.process.send_signal(signal.SIGHUP)
 
-    def _lets_in(self, account: str) -> bool:
-        password = self.authority.fleet_access.password()
+    @property
+    def _log(self) -> Path:
+        return self._folder / "nats.log"
+
+    def _lets_the_fleet_in(self) -> bool:
+        access = self.authority.fleet_access
         try:
             client = Client(
-                self.address, self.authority.ca_file, username=account, password=password
+                self.address, access.ca_file, username=FLEET, password=access.password()
             )
         except OSError:
             return False
@@ -144,13 +160,31 @@ class GuardedNats:
         return client.is_in
 
     def _write(self) -> None:
+        routes = [word for port in self.routes for word in ("--route", f"127.0.0.1:{port}")]
         run_fleet(
-            "broker-config", "--kind", "nats", "--out", self._folder,
+            "broker-config", "--kind", "nats", "--out", self._folder, "--server-name", self._name,
             "--listen", f"{self.address.host}:{self.address.port}",
             "--nats-listen", f"127.0.0.1:{self.nats_port}",
+            "--cluster-listen", f"127.0.0.1:{self.route_port}", *routes,
             "--store-dir", self._folder / "store",
             "--authority", self.authority.folder,
         )  # fmt: skip
+
+
+@contextlib.contextmanager
+def guarded_cluster(authority: Authority, folder: Path) -> Iterator[list[GuardedNats]]:
+    """Three servers that prove themselves to each other, too."""
+    servers = [GuardedNats(authority, folder / name, name) for name in ("n1", "n2", "n3")]
+    try:
+        for server in servers:
+            server.routes = [one.route_port for one in servers]
+            server.start()
+        for server in servers:
+            server.await_ready()
+        yield servers
+    finally:
+        for server in servers:
+            server.stop()
 
 
 def run_fleet(*words: object) -> None:
