@@ -80,6 +80,10 @@ class GuardedMosquitto:
 
     def take_up(self) -> None:
         self._write()
+        self.send_hangup()
+
+    def send_hangup(self) -> None:
+        """Let it read its files again, as they are."""
         assert self._mosquitto.process is not None
         self._mosquitto.process.send_signal(signal.SIGHUP)
 
@@ -187,6 +191,21 @@ def guarded_cluster(authority: Authority, folder: Path) -> Iterator[list[Guarded
             server.stop()
 
 
+@contextlib.contextmanager
+def guarded_broker(kind: str, folder: Path, mosquitto_program: str) -> Iterator[Guarded]:
+    """A broker with TLS and accounts: `embedded`, `mosquitto` or `nats`."""
+    authority = Authority.open(folder / "authority")
+    if kind == "embedded":
+        with GuardedEmbedded(authority).running() as embedded:
+            yield embedded
+    elif kind == "nats":
+        with GuardedNats(authority, folder / "etc").running() as nats:
+            yield nats
+    else:
+        with GuardedMosquitto(authority, folder / "etc", mosquitto_program).running() as mosquitto:
+            yield mosquitto
+
+
 def run_fleet(*words: object) -> None:
     """Run a command in this process: one is run at every enrolment, and starting costs seconds."""
     done = CliRunner().invoke(cli, [str(word) for word in words])
@@ -212,6 +231,7 @@ class Client:
         self.losses = 0
         self._answered, self._subscribed = threading.Event(), threading.Event()
         self._granted: list[bool] = []
+        self._last: mqtt.MQTTMessageInfo | None = None
         self._client = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2,
             client_id=client_id or f"try-{uuid.uuid4().hex}",
@@ -242,8 +262,19 @@ class Client:
         assert self._subscribed.wait(PATIENCE_S)
         return self._granted
 
+    def attempt_to_subscribe(self, topic_filter: str) -> bool | None:
+        """Whether the broker granted it; None where it ended the connection instead."""
+        self._subscribed.clear()
+        self._client.subscribe(topic_filter, 1)
+        assert eventually(lambda: self._subscribed.is_set() or self.losses > 0)
+        return self._granted[0] if self._subscribed.is_set() else None
+
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._client.publish(topic, payload, 1, retain=retain)
+        self._last = self._client.publish(topic, payload, 1, retain=retain)
+
+    def is_answered(self) -> bool:
+        """Whether the broker acknowledged what was published last; it need not have taken it."""
+        return self._last is not None and self._last.is_published()
 
     def has_heard(self, payload: bytes) -> bool:
         return any(heard == payload for _, heard in list(self.heard))
