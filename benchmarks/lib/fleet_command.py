@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks.lib.findings import Finding, print_findings
 from benchmarks.lib.fleet_choosing import measure_choosing
+from benchmarks.lib.fleet_cluster import measure_cluster
 from benchmarks.lib.fleet_decision import measure_decision
 from benchmarks.lib.fleet_drain import measure_drain
 from benchmarks.lib.fleet_freshness import measure_freshness
@@ -31,6 +32,7 @@ _SECTIONS: Mapping[str, Callable[[FleetOccasion], Finding]] = {
     "choosing": measure_choosing,
     "freshness": measure_freshness,
     "scale": measure_scale,
+    "cluster": measure_cluster,
 }
 
 
