@@ -55,6 +55,9 @@ class Patience:
     resend_most_s: float = 60.0
     #: An outbox that the fleet never names is given up then.
     ignored_after: IgnoredAfter = field(default_factory=IgnoredAfter)
+    #: The retained desired state is read again, in case the broker lost it on the way. An
+    #: acknowledgement comes again after every resend, and a question when it is asked again.
+    reread_s: float = 600.0
     #: Longest sleep with nothing to do: well within the keepalive, which is sent when awake.
     idle_s: float = 10.0
 
@@ -105,6 +108,8 @@ class Courier:
         self._patience = patience or Patience()
         self._pulse = pulse or Pulse()
         self._connection_number = 0
+        #: Connections in a row that were not made, or not of use.
+        self._failures = 0
         self._stopping = threading.Event()
         self._bell = Bell()
         self._letters = Letters()
@@ -172,15 +177,13 @@ class Courier:
         self._bell.ring()
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopping.is_set():
             try:
                 with self._connect() as link:
-                    failures = 0
                     self._attend(link)
             except LinkError as error:
-                failures += 1
-                wait_s = self._reconnect_wait_s(failures)
+                self._failures += 1
+                wait_s = self._reconnect_wait_s(self._failures)
                 extra = fields(broker=self._address, error=error, again_in_s=wait_s)
                 _log.info("broker_away", extra=extra)
                 self._pause(wait_s)
@@ -227,11 +230,17 @@ class Courier:
         # The retained acknowledgement comes first, lest stored results are sent again.
         topics = [self._topic(leaf) for leaf in (Leaf.ACK, Leaf.DESIRED, Leaf.REQUEST)]
         link.subscribe(topics, should_stop=self._stopping.is_set)
+        # Not before: a broker that lets devices in and refuses this has too many already.
+        self._failures = 0
+        reread_at = time.monotonic() + self._patience.reread_s
         online = encode_message(self._state(Presence.ONLINE))
         link.publish(self._topic(Leaf.STATE), online, retain=True)
         link.step()
         while not self._stopping.is_set():
             self._pulse.beat()
+            if time.monotonic() >= reread_at:
+                link.subscribe([self._topic(Leaf.DESIRED)], should_stop=self._stopping.is_set)
+                reread_at = time.monotonic() + self._patience.reread_s
             self._speak(link)
             self._post(link)
             link.step(self._deliver(link), bell=self._bell)

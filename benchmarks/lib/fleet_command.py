@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks.lib.findings import Finding, print_findings
 from benchmarks.lib.fleet_choosing import measure_choosing
+from benchmarks.lib.fleet_cluster import measure_cluster
 from benchmarks.lib.fleet_decision import measure_decision
 from benchmarks.lib.fleet_drain import measure_drain
 from benchmarks.lib.fleet_freshness import measure_freshness
@@ -33,6 +34,7 @@ _SECTIONS: Mapping[str, Callable[[FleetOccasion], Finding]] = {
     "freshness": measure_freshness,
     "scale": measure_scale,
     "survival": measure_survival,
+    "cluster": measure_cluster,
 }
 
 

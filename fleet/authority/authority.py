@@ -14,6 +14,7 @@ from fleet.authority.certificates import KeyPair, is_current, make_authority, ma
 from fleet.authority.credentials import Credentials
 from fleet.authority.names import check_host, likely_address, names_of_this_machine
 from fleet.authority.passwords import (
+    bcrypt_hash,
     hash_password,
     make_password,
     parse_accounts,
@@ -112,6 +113,10 @@ class Authority:
                 password = make_password()
                 write_private(password_file, f"{password}\n".encode())
                 self._keep(FLEET, password)
+            elif FLEET not in self._bcrypt_hashes(accounts):
+                # An authority of before they were kept; this account's password is at hand.
+                hashed = bcrypt_hash(password_file.read_text().strip())
+                self._write_accounts(accounts, self._bcrypt_hashes(accounts) | {FLEET: hashed})
 
     def enroll(self, site: str, device: str) -> Credentials:
         """New credentials of a device; those that it had before are void.
@@ -159,8 +164,10 @@ class Authority:
         username = username_of(site, device)
         with self._changing():
             accounts = self._accounts()
+            hashes = self._bcrypt_hashes(accounts)
             was_there = accounts.pop(username, None) is not None
-            write_private(self.accounts_file, render_accounts(accounts))
+            hashes.pop(username, None)
+            self._write_accounts(accounts, hashes)
             return was_there
 
     def add_names(self, names: Sequence[str]) -> None:
@@ -194,6 +201,21 @@ class Authority:
         """
         with _translated(self.folder):
             return self._accounts()
+
+    def bcrypt_hashes(self) -> Mapping[str, str]:
+        """The bcrypt hash of each account's password, by account.
+
+        An account that was made before they were kept has none, until it is enrolled again.
+
+        Raises:
+            AuthorityError: a file is missing or damaged.
+        """
+        with _translated(self.folder):
+            return self._bcrypt_hashes(self._accounts())
+
+    @property
+    def _bcrypt_file(self) -> Path:
+        return self.folder / "passwords.bcrypt"
 
     @property
     def _fleet_password_file(self) -> Path:
@@ -237,8 +259,30 @@ class Authority:
             return {}
         return parse_accounts(self.accounts_file.read_bytes())
 
+    def _bcrypt_hashes(self, accounts: Mapping[str, str]) -> dict[str, str]:
+        """Those that belong to the passwords in `accounts`.
+
+        Each line repeats the hash that it was made beside: a release of before, or a process
+        that was killed between two files, changes `accounts` alone, and a voided password must
+        not hold on for one of the brokers.
+        """
+        if not self._bcrypt_file.exists():
+            return {}
+        found = {}
+        for account, line in parse_accounts(self._bcrypt_file.read_bytes()).items():
+            hashed, _, beside = line.partition(":")
+            if accounts.get(account) == beside:
+                found[account] = hashed
+        return found
+
     def _keep(self, account: str, password: str) -> None:
-        accounts = self._accounts() | {account: hash_password(password)}
+        accounts = self._accounts()
+        hashes = self._bcrypt_hashes(accounts) | {account: bcrypt_hash(password)}
+        self._write_accounts(accounts | {account: hash_password(password)}, hashes)
+
+    def _write_accounts(self, accounts: dict[str, str], hashes: dict[str, str]) -> None:
+        lines = {account: f"{hashed}:{accounts[account]}" for account, hashed in hashes.items()}
+        write_private(self._bcrypt_file, render_accounts(lines))
         write_private(self.accounts_file, render_accounts(accounts))
 
     @contextlib.contextmanager

@@ -21,6 +21,8 @@ _SERVER_YEARS = 5
 _RENEWED_DAYS_BEFORE = 365
 _AUTHORITY_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Edgewright fleet authority")])
 _SERVER_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Edgewright broker")])
+#: The second one is between the servers of a NATS cluster, which prove themselves both ways.
+_SERVER_USES = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 _NO_USE = {
     "digital_signature": False,
     "content_commitment": False,
@@ -76,7 +78,7 @@ def make_server(authority: KeyPair, names: Iterable[str], *, now: dt.datetime) -
     certificate = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(**usage), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_SERVER_USES), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
             critical=False,
@@ -102,7 +104,7 @@ def names_in(certificate: bytes) -> set[str]:
 
 
 def is_current(server: bytes, authority: bytes, *, now: dt.datetime) -> bool:
-    """Whether a server's certificate is the authority's and will be valid for a good while.
+    """Whether a server's certificate is the authority's, for all its uses, and for a good while.
 
     Raises:
         ValueError: one of them is damaged.
@@ -111,6 +113,10 @@ def is_current(server: bytes, authority: bytes, *, now: dt.datetime) -> bool:
     try:
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
     except Exception:  # noqa: BLE001 - it raises a different one for every way to be foreign
+        return False
+    uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    if set(uses) != set(_SERVER_USES):
+        # Made by a release of before.
         return False
     return certificate.not_valid_after_utc - now > dt.timedelta(days=_RENEWED_DAYS_BEFORE)
 

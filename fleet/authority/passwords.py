@@ -1,4 +1,8 @@
-"""Passwords as Mosquitto keeps them: `$7$`, PBKDF2 with SHA-512, a salt for each (RFC 8018)."""
+"""Passwords as brokers keep them.
+
+Mosquitto: `$7$`, PBKDF2 with SHA-512, a salt for each (RFC 8018); so does the embedded broker.
+NATS: bcrypt (Provos and Mazieres, "A Future-Adaptable Password Scheme", 1999).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import hmac
 import os
 import secrets
 
+import bcrypt
+
 from fleet.errors import AuthorityError
 
 _KIND = "7"
@@ -17,6 +23,8 @@ _KIND = "7"
 _ROUNDS = 101
 _SALT_BYTES = 12
 _PASSWORD_BYTES = 32
+#: The least that bcrypt has, for the same reason.
+_BCRYPT_COST = 4
 #: A damaged file must not keep the broker busy for minutes.
 _ROUNDS_AT_MOST = 1_000_000
 
@@ -31,6 +39,11 @@ def hash_password(password: str) -> str:
     salt = os.urandom(_SALT_BYTES)
     parts = [_KIND, str(_ROUNDS), _text(salt), _text(_derived(password, salt, _ROUNDS))]
     return "".join(f"${part}" for part in parts)
+
+
+def bcrypt_hash(password: str) -> str:
+    """What stands for a password in NATS's configuration."""
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(_BCRYPT_COST)).decode()
 
 
 def is_password(password: str, hashed: str) -> bool:

@@ -46,8 +46,9 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     clean: bool = True
     #: Messages are acknowledged only when `acknowledge` is called.
     holds: bool = False
-    #: Topic and payload of a retained last will.
+    #: Topic and payload of a last will.
     will: tuple[str, bytes] | None = None
+    is_will_retained: bool = True
     keepalive_s: int = _KEEPALIVE_S
     #: MQTT 5: how long a session that is not clean outlives the connection.
     session_expiry_s: int = 60
@@ -97,15 +98,15 @@ class Probe:
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._received
         if habits.will is not None:
-            self._client.will_set(*habits.will, qos=_QOS, retain=True)
+            self._client.will_set(*habits.will, qos=_QOS, retain=habits.is_will_retained)
         self._connect(address, habits)
 
     def subscribe(self, *filters: str) -> list[bool]:
-        """Whether the broker granted each filter."""
+        """Whether the broker granted each filter; to end the connection is to grant none."""
         self._granted = None
         self._client.subscribe([(one, _QOS) for one in filters])
-        self.wait("an answer to the subscription", lambda: self._granted is not None)
-        return self._granted or []
+        self.wait("an answer", lambda: self._granted is not None or self.is_lost)
+        return self._granted or [False] * len(filters)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, **options: int) -> None:
         """Hand a message over without waiting; `options` are properties of MQTT 5."""

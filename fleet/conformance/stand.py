@@ -66,19 +66,21 @@ class Stand:
         client_id = client_id or f"{TOPICS}-{self._name}-{name}"
         if not chosen.clean:
             self._kept_sessions[client_id] = chosen
-        try:
-            probe = Probe(
-                self.address,
-                self._access,
-                client_id=client_id,
-                habits=chosen,
-                timeout_s=self.timeout_s,
-            )
-        except BrokerAwayError as error:
-            what = f"a connection of MQTT {'5' if chosen.mqtt5 else '3.1.1'}"
-            raise UnmetError(what, str(error)) from error
-        self._probes.append(probe)
-        return probe
+        return self._admitted(self._access, client_id, chosen)
+
+    @property
+    def stranger(self) -> str:
+        """A site or device that no fleet has."""
+        return f"conform-{self._name}"
+
+    def probe_of(self, access: Access, client_name: str, habits: Habits | None = None) -> Probe:
+        """A connected client with another account, under an id that begins with its name.
+
+        Raises:
+            UnmetError: the broker did not let it in.
+        """
+        client_id = f"{client_name}:{self._name}-{len(self._probes)}"
+        return self._admitted(access, client_id, habits or Habits())
 
     def listener(self, name: str, *filters: str, habits: Habits | None = None) -> Probe:
         """A client that has subscribed.
@@ -107,6 +109,21 @@ class Stand:
             self._quietly(client_id, msgspec.structs.replace(habits, clean=True, will=None), set())
         if self._retained:
             self._quietly(f"{TOPICS}-{self._name}-cleaner", Habits(), self._retained)
+
+    def _admitted(self, access: Access, client_id: str, habits: Habits) -> Probe:
+        try:
+            probe = Probe(
+                self.address,
+                access,
+                client_id=client_id,
+                habits=habits,
+                timeout_s=self.timeout_s,
+            )
+        except BrokerAwayError as error:
+            what = f"a connection of MQTT {'5' if habits.mqtt5 else '3.1.1'}"
+            raise UnmetError(what, str(error)) from error
+        self._probes.append(probe)
+        return probe
 
     def _quietly(self, client_id: str, habits: Habits, to_clear: set[str]) -> None:
         with contextlib.suppress(BrokerAwayError, UnmetError):

@@ -17,7 +17,8 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error
 
 from contract.access import Access
-from fleet.jetstream.stream import CONSUMER, STREAM, ensure_consumer
+from fleet.jetstream.names import CONSUMER, STREAM
+from fleet.jetstream.stream import ensure_consumer
 from fleet.jetstream.subject import topic_of_subject
 from fleet.mqtt.delivery import Delivery
 from fleet.mqtt.frames import StreamOrder

@@ -16,12 +16,11 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError
 
 from contract.topics import Leaf, topics_of_all
+from fleet.jetstream.names import CONSUMER, STREAM
 from fleet.jetstream.subject import subject_of_filter
 
 _log = logging.getLogger(__name__)
 
-STREAM = "EDGEWRIGHT"
-CONSUMER = "collectors"
 #: One server of three may be lost.
 _REPLICAS = 3
 #: What a server says that is not in a cluster.

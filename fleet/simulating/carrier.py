@@ -27,6 +27,8 @@ from fleet.mqtt.client import KEEPALIVE_S, connect_failed, make_client
 from fleet.simulating.box import Parcel, SimulatedDevice
 
 _QOS = 1
+#: As agents have it.
+_SUBSCRIPTION_QOS = 0
 _HEARD = (Leaf.ACK, Leaf.DESIRED)
 #: Filters of one SUBSCRIBE: a packet of some kilobytes.
 _DEVICES_A_SUBSCRIPTION = 50
@@ -148,7 +150,7 @@ class Carrier:
             return
         for start in range(0, len(devices), _DEVICES_A_SUBSCRIPTION):
             some = list(devices[start : start + _DEVICES_A_SUBSCRIPTION])
-            wanted = [(one.topic(leaf), _QOS) for one in some for leaf in _HEARD]
+            wanted = [(one.topic(leaf), _SUBSCRIPTION_QOS) for one in some for leaf in _HEARD]
             _, number = self._client.subscribe(wanted)
             if number is not None:
                 self._subscribing[number] = some
@@ -284,7 +286,7 @@ class Carrier:
         if reason.is_failure:
             self.problem = f"refused: {reason}"
             return
-        self.problem, self._is_accepted, self.failures = None, True, 0
+        self.problem, self._is_accepted = None, True
         self.let_aboard([one for one in self.devices if one.name not in self.away])
 
     def _subscribed(
@@ -299,6 +301,7 @@ class Carrier:
         if any(reason.is_failure for reason in reasons):
             self.problem, self._is_accepted = "does not let us hear what the fleet says", False
             return
+        self.failures = 0
         for device in devices:
             if device.name in self.away:
                 continue

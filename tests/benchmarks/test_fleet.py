@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.fleet_cluster import ClusterPlan, run_cluster
 from benchmarks.lib.fleet_drain import drain_by_collector, drain_plainly
 from benchmarks.lib.fleet_freshness import watch_drain
 from benchmarks.lib.fleet_scale import SETTINGS, run_collectors
@@ -69,3 +70,14 @@ def test_every_result_of_the_watched_device_shows_in_an_answer_after_its_receipt
     assert len(found.lags_s) == len(own)
     assert all(lag_s > 0 for lag_s in found.lags_s)
     assert len(found.asking_s) >= 2
+
+
+def test_a_hundred_agents_over_a_cluster_lose_nothing_by_a_dead_leader_and_a_dead_collector(
+    tmp_path: Path,
+) -> None:
+    plan = ClusterPlan(devices=100, results=300, rate=20.0)
+    with contextlib.closing(PostgresServer()) as server:
+        found = run_cluster(server, tmp_path, plan)
+    assert found.published == found.stored == found.acknowledged == plan.results
+    # Of collectors alone: devices need none.
+    assert found.consumers < plan.devices / 2

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import ssl
+import subprocess
 import threading
 import uuid
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from fleet.broker.embedded import EmbeddedBroker
 from fleet.cli import cli
 from support.brokers import Mosquitto, free_port
 from support.devices import PATIENCE_S, eventually
+from support.nats import nats_server_program
 
 SITE = "lab"
 
@@ -78,22 +80,136 @@ class GuardedMosquitto:
 
     def take_up(self) -> None:
         self._write()
+        self.send_hangup()
+
+    def send_hangup(self) -> None:
+        """Let it read its files again, as they are."""
         assert self._mosquitto.process is not None
         self._mosquitto.process.send_signal(signal.SIGHUP)
 
     def _write(self) -> None:
-        # In this process: it is written again at every enrolment, and starting one costs seconds.
-        words = [
+        run_fleet(
             "broker-config", "--out", self._folder,
             "--listen", f"{self.address.host}:{self.address.port}",
             "--authority", self.authority.folder,
-        ]  # fmt: skip
-        done = CliRunner().invoke(cli, [str(word) for word in words])
-        assert done.exit_code == 0, done.output
+        )  # fmt: skip
         if os.geteuid() == 0:
             # Else it would become a user that may not look into the folder of these tests.
             with (self._folder / "mosquitto.conf").open("a") as config:
                 config.write("user root\n")
+
+
+class GuardedNats:
+    """A NATS server with what `broker-config --kind nats` wrote; devices use its gateway."""
+
+    def __init__(self, authority: Authority, folder: Path, name: str = "n1") -> None:
+        self.authority = authority
+        self.address = BrokerAddress("127.0.0.1", free_port(), tls=True)
+        self.nats_port, self.route_port = free_port(), free_port()
+        #: Ports of all servers of its cluster; none where it is alone.
+        self.routes: list[int] = []
+        self.process: subprocess.Popen[bytes] | None = None
+        self._name, self._folder = name, folder
+
+    @property
+    def nats_url(self) -> str:
+        """What `--jetstream` takes."""
+        return f"tls://127.0.0.1:{self.nats_port}"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[GuardedNats]:
+        self.start()
+        try:
+            self.await_ready()
+            yield self
+        finally:
+            self.stop()
+
+    def start(self) -> None:
+        self._write()
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [nats_server_program(), "-c", str(self._folder / "nats.conf")],
+                stdout=log,
+                stderr=log,
+            )
+
+    def await_ready(self) -> None:
+        """Until its gateway has its own streams and lets the fleet in."""
+        assert eventually(self._lets_the_fleet_in), self._log.read_text()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+
+    def take_up(self) -> None:
+        self._write()
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "nats.log"
+
+    def _lets_the_fleet_in(self) -> bool:
+        access = self.authority.fleet_access
+        try:
+            client = Client(
+                self.address, access.ca_file, username=FLEET, password=access.password()
+            )
+        except OSError:
+            return False
+        client.close()
+        return client.is_in
+
+    def _write(self) -> None:
+        routes = [word for port in self.routes for word in ("--route", f"127.0.0.1:{port}")]
+        run_fleet(
+            "broker-config", "--kind", "nats", "--out", self._folder, "--server-name", self._name,
+            "--listen", f"{self.address.host}:{self.address.port}",
+            "--nats-listen", f"127.0.0.1:{self.nats_port}",
+            "--cluster-listen", f"127.0.0.1:{self.route_port}", *routes,
+            "--store-dir", self._folder / "store",
+            "--authority", self.authority.folder,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def guarded_cluster(authority: Authority, folder: Path) -> Iterator[list[GuardedNats]]:
+    """Three servers that prove themselves to each other, too."""
+    servers = [GuardedNats(authority, folder / name, name) for name in ("n1", "n2", "n3")]
+    try:
+        for server in servers:
+            server.routes = [one.route_port for one in servers]
+            server.start()
+        for server in servers:
+            server.await_ready()
+        yield servers
+    finally:
+        for server in servers:
+            server.stop()
+
+
+@contextlib.contextmanager
+def guarded_broker(kind: str, folder: Path, mosquitto_program: str) -> Iterator[Guarded]:
+    """A broker with TLS and accounts: `embedded`, `mosquitto` or `nats`."""
+    authority = Authority.open(folder / "authority")
+    if kind == "embedded":
+        with GuardedEmbedded(authority).running() as embedded:
+            yield embedded
+    elif kind == "nats":
+        with GuardedNats(authority, folder / "etc").running() as nats:
+            yield nats
+    else:
+        with GuardedMosquitto(authority, folder / "etc", mosquitto_program).running() as mosquitto:
+            yield mosquitto
+
+
+def run_fleet(*words: object) -> None:
+    """Run a command in this process: one is run at every enrolment, and starting costs seconds."""
+    done = CliRunner().invoke(cli, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
 
 
 class Client:
@@ -115,6 +231,7 @@ class Client:
         self.losses = 0
         self._answered, self._subscribed = threading.Event(), threading.Event()
         self._granted: list[bool] = []
+        self._last: mqtt.MQTTMessageInfo | None = None
         self._client = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2,
             client_id=client_id or f"try-{uuid.uuid4().hex}",
@@ -145,8 +262,19 @@ class Client:
         assert self._subscribed.wait(PATIENCE_S)
         return self._granted
 
+    def attempt_to_subscribe(self, topic_filter: str) -> bool | None:
+        """Whether the broker granted it; None where it ended the connection instead."""
+        self._subscribed.clear()
+        self._client.subscribe(topic_filter, 1)
+        assert eventually(lambda: self._subscribed.is_set() or self.losses > 0)
+        return self._granted[0] if self._subscribed.is_set() else None
+
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._client.publish(topic, payload, 1, retain=retain)
+        self._last = self._client.publish(topic, payload, 1, retain=retain)
+
+    def is_answered(self) -> bool:
+        """Whether the broker acknowledged what was published last; it need not have taken it."""
+        return self._last is not None and self._last.is_published()
 
     def has_heard(self, payload: bytes) -> bool:
         return any(heard == payload for _, heard in list(self.heard))
@@ -184,6 +312,7 @@ class Cast:
         self.guarded = guarded
         self._passwords: dict[str, str] = {}
         self._clients: list[Client] = []
+        self._by_id: dict[str, Client] = {}
 
     def enroll(self, device: str) -> str:
         """A device's password, new at every call."""
@@ -195,15 +324,20 @@ class Cast:
     def device(
         self, device: str, *, client_id: str | None = None, will: tuple[str, bytes] | None = None
     ) -> Client:
-        """A client with a device's credentials, by default with its usual id."""
+        """A client with a device's credentials, by default with its usual id.
+
+        The one before with this id leaves first: a gateway of NATS holds off who takes over an
+        id twice within seconds.
+        """
         password = self._passwords[device]
-        usual = client_id_of(client_name_of(SITE, device), password)
-        return self.attempt(
-            username=f"{SITE}/{device}",
-            password=password,
-            client_id=client_id or usual,
-            will=will,
+        chosen = client_id or client_id_of(client_name_of(SITE, device), password)
+        before = self._by_id.pop(chosen, None)
+        if before is not None:
+            before.close()
+        client = self._by_id[chosen] = self.attempt(
+            username=f"{SITE}/{device}", password=password, client_id=chosen, will=will
         )
+        return client
 
     def fleet(self) -> Client:
         """A client with the fleet's own account."""

@@ -25,7 +25,8 @@ _PROGRAM = "nats-server"
 _Got = TypeVar("_Got")
 
 
-def _program() -> str:
+def nats_server_program() -> str:
+    """Path of the server; the extra `dev` brings it."""
     beside = Path(sys.executable).with_name(_PROGRAM)
     found = str(beside) if beside.exists() else shutil.which(_PROGRAM)
     assert found is not None, "pip install 'edgewright[dev]' -c constraints.txt"
@@ -70,7 +71,9 @@ class NatsServer:
             f'mqtt {{ listen: "127.0.0.1:{self.mqtt_port}", {self.more_of_gateway} }}\n{self.more}'
         )
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([_program(), "-c", str(config)], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [nats_server_program(), "-c", str(config)], stdout=log, stderr=log
+            )
 
     def kill(self) -> None:
         """SIGKILL it, as a power cut does to a process."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from fleet.authority.authority import Authority
+from support.accounts import guarded_cluster
 from support.brokers import Mosquitto, free_port
 from support.nats import nats_cluster
-from support.processes import Fleet, Process, wait_until
+from support.processes import Fleet, Process, run, wait_until
 
 VARIANTS = {"resnet18-base", "resnet18-dq8", "resnet18-sq8"}
 DEVICE = "lab/box"
@@ -32,6 +34,19 @@ def fleet_on_nats(start_fleet: Callable[..., Fleet], tmp_path: Path) -> Iterator
         yield start_fleet(gateway, "--jetstream", cluster.urls)
 
 
+@pytest.fixture
+def fleet_on_guarded_nats(
+    start_fleet: Callable[..., Fleet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Fleet]:
+    """The same with TLS and accounts, on servers that `broker-config` configured."""
+    authority = Authority.open(tmp_path / "authority")
+    monkeypatch.setenv("EDGEWRIGHT_AUTHORITY", str(authority.folder))
+    run("edgewright-fleet", "enroll", DEVICE, "--out", tmp_path / "box")
+    with guarded_cluster(authority, tmp_path) as servers:
+        urls = ",".join(server.nats_url for server in servers)
+        yield start_fleet(str(servers[0].address), "--jetstream", urls)
+
+
 def measured(fleet: Fleet) -> list[str]:
     """Variants of the stored results; one that is stored twice stands in it twice."""
     devices = {device["device"] for device in fleet.ask("devices")}
@@ -52,9 +67,16 @@ def test_an_agent_obeys_its_fleet_over_a_nats_cluster_too(
     becomes_a_choice(fleet_on_nats, make_agent, data)
 
 
-def becomes_a_choice(fleet: Fleet, make_agent: MakeAgent, data: Path) -> None:
+def test_an_agent_obeys_its_fleet_over_a_nats_cluster_with_tls_and_accounts(
+    fleet_on_guarded_nats: Fleet, make_agent: MakeAgent, data: Path
+) -> None:
+    more = 'ca_file = "ca.pem"\npassword_file = "password"\n'
+    becomes_a_choice(fleet_on_guarded_nats, make_agent, data, more=more)
+
+
+def becomes_a_choice(fleet: Fleet, make_agent: MakeAgent, data: Path, *, more: str = "") -> None:
     """An agent measures, the fleet chooses, and the agent serves what was chosen."""
-    agent = make_agent(fleet.broker_url)
+    agent = make_agent(fleet.broker_url, more=more)
     agent.start()
     wait_until("all results are stored", lambda: measured(fleet) == sorted(VARIANTS))
 

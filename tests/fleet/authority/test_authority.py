@@ -7,12 +7,14 @@ import ssl
 import threading
 from pathlib import Path
 
+import bcrypt
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from fleet.authority.authority import Authority
 from fleet.authority.credentials import write_credentials
-from fleet.authority.passwords import is_password
+from fleet.authority.passwords import hash_password, is_password, render_accounts
 from fleet.errors import AddressError, AuthorityError, AuthorityMissingError
 
 NOW = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
@@ -55,7 +57,8 @@ def test_only_its_owner_can_look_into_it(tmp_path: Path) -> None:
     secret = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
     del secret[".lock"]
     assert secret == dict.fromkeys(secret, 0o600)
-    assert {"ca.key", "ca.pem", "server.pem", "passwords", "fleet.password"} == set(secret)
+    accounts = {"passwords", "passwords.bcrypt", "fleet.password"}
+    assert {"ca.key", "ca.pem", "server.pem"} | accounts == set(secret)
 
 
 def test_opening_it_again_changes_nothing(tmp_path: Path) -> None:
@@ -229,3 +232,47 @@ def test_where_there_is_none_the_message_says_how_to_make_one(tmp_path: Path) ->
     with pytest.raises(AuthorityMissingError, match="edgewright-fleet enroll"):
         Authority.existing(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_every_account_has_a_bcrypt_hash_of_its_password(tmp_path: Path) -> None:
+    authority = make(tmp_path)
+    password = authority.enroll("lab", "box").password
+    hashes = authority.bcrypt_hashes()
+    assert set(hashes) == {"fleet", "lab/box"}
+    assert bcrypt.checkpw(password.encode(), hashes["lab/box"].encode())
+    fleet_password = authority.fleet_access.password() or ""
+    assert bcrypt.checkpw(fleet_password.encode(), hashes["fleet"].encode())
+
+
+def test_a_new_password_and_a_revocation_reach_the_bcrypt_hashes(tmp_path: Path) -> None:
+    authority = make(tmp_path)
+    old = authority.enroll("lab", "box").password
+    authority.enroll("lab", "box")
+    assert not bcrypt.checkpw(old.encode(), authority.bcrypt_hashes()["lab/box"].encode())
+    authority.revoke("lab", "box")
+    assert set(authority.bcrypt_hashes()) == {"fleet"}
+
+
+def test_a_bcrypt_hash_beside_another_password_is_none(tmp_path: Path) -> None:
+    """A release of before changes the accounts alone."""
+    authority = make(tmp_path)
+    authority.enroll("lab", "box")
+    accounts = dict(authority.accounts()) | {"lab/box": hash_password("another")}
+    authority.accounts_file.write_bytes(render_accounts(accounts))
+    assert set(authority.bcrypt_hashes()) == {"fleet"}
+
+
+def test_an_authority_of_before_gets_the_fleets_hash_and_keeps_its_accounts(tmp_path: Path) -> None:
+    authority = make(tmp_path)
+    authority.enroll("lab", "box")
+    (tmp_path / "passwords.bcrypt").unlink()
+    before = authority.accounts_file.read_bytes()
+    assert set(make(tmp_path).bcrypt_hashes()) == {"fleet"}
+    assert authority.accounts_file.read_bytes() == before
+
+
+def test_the_servers_of_a_cluster_prove_themselves_to_each_other(tmp_path: Path) -> None:
+    authority = make(tmp_path)
+    certificate = x509.load_pem_x509_certificate(authority.server_file.read_bytes())
+    uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert set(uses) == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}

@@ -1,4 +1,4 @@
-"""The same attempts on the embedded broker and on Mosquitto as `broker-config` sets it up."""
+"""The same attempts on the embedded broker, and on those that `broker-config` sets up."""
 
 from __future__ import annotations
 
@@ -14,26 +14,20 @@ from contract.access import client_name_of
 from contract.address import BrokerAddress
 from contract.topics import Leaf, device_filters, topics_of_all
 from fleet.authority.authority import Authority
-from support.accounts import Cast, Client, Guarded, GuardedEmbedded, GuardedMosquitto, fence, own
+from support.accounts import Cast, Client, Guarded, fence, guarded_broker, own
 from support.devices import eventually
 
 FROM_DEVICE = [leaf for leaf in Leaf if leaf.from_device]
 TO_DEVICE = [leaf for leaf in Leaf if not leaf.from_device]
 
 
-@pytest.fixture(scope="module", params=["embedded", "mosquitto"])
+@pytest.fixture(scope="module", params=["embedded", "mosquitto", "nats"])
 def guarded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Guarded]:
-    folder = tmp_path_factory.mktemp(request.param)
-    authority = Authority.open(folder / "authority")
-    if request.param == "embedded":
-        with GuardedEmbedded(authority).running() as embedded:
-            yield embedded
-    else:
-        program = request.getfixturevalue("mosquitto_program")
-        with GuardedMosquitto(authority, folder / "etc", program).running() as mosquitto:
-            yield mosquitto
+    program = request.getfixturevalue("mosquitto_program")
+    with guarded_broker(request.param, tmp_path_factory.mktemp(request.param), program) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
-from fleet.jetstream.stream import STREAM, ensure_consumer
+from fleet.jetstream.names import STREAM
+from fleet.jetstream.stream import ensure_consumer
 from fleet.store.database import open_database
 from fleet.store.schema import results
 from support.collectors import ServeProcess, share_of

@@ -103,3 +103,43 @@ def test_broker_config_writes_copies_that_only_their_owner_reads(
         assert path.stat().st_mode & 0o777 == 0o600
         assert str(path) in config
         assert str(path) in said
+
+
+@pytest.mark.usefixtures("authority_folder")
+def test_broker_config_writes_a_nats_server_with_every_account(tmp_path: Path) -> None:
+    fleet("enroll", "lab/box")
+    said = fleet(
+        "broker-config", "--kind", "nats", "--out", "etc", "--server-name", "n1",
+        "--route", "n2.example.org", "--route", "n3.example.org:7222",
+    ).output  # fmt: skip
+    config_file = tmp_path / "etc" / "nats.conf"
+    assert config_file.stat().st_mode & 0o777 == 0o600
+    assert str(config_file) in said
+    config = config_file.read_text()
+    assert 'routes: ["nats://n2.example.org:6222", "nats://n3.example.org:7222"]' in config
+    for account in ("fleet", "lab/box"):
+        assert f'user: "{account}", password: "$2b$' in config
+
+
+def test_broker_config_names_accounts_that_nats_cannot_know(authority_folder: Path) -> None:
+    fleet("enroll", "lab/old")
+    (authority_folder / "passwords.bcrypt").unlink()
+    fleet("enroll", "lab/new")
+    done = fleet("broker-config", "--kind", "nats")
+    assert "not in it: lab/old" in done.stderr
+    assert "Enroll them again" in done.stderr
+    assert 'user: "lab/new"' in done.stdout
+    assert "lab/old" not in done.stdout
+
+
+@pytest.mark.usefixtures("authority_folder")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--route", "n2"], "expected a name of its own"),
+        (["--server-name", "n1", "--route", "nats://n2:6222"], "expected HOST[:PORT]"),
+        (["--nats-listen", "n1"], "expected HOST:PORT"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_wrong_use(arguments: list[str], said: str) -> None:
+    assert said in fleet("broker-config", "--kind", "nats", *arguments, expect=2).output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import threading
 import uuid
@@ -17,15 +18,16 @@ import pytest
 from contract.access import Access
 from contract.address import BrokerAddress, parse_broker_url
 from fleet.authority.authority import Authority
+from fleet.authority.credentials import write_credentials
 from fleet.broker.embedded import EmbeddedBroker
 from fleet.conformance.finding import Conformance, Finding, Status
 from fleet.conformance.kit import CHECKS
 from fleet.conformance.stand import Stand
-from support.accounts import GuardedMosquitto
+from support.accounts import Guarded, GuardedMosquitto, GuardedNats, guarded_broker
 from support.brokers import Mosquitto, free_port
 from support.commands import run_command
-from support.devices import PATIENCE_S
-from support.nats import nats_cluster
+from support.devices import PATIENCE_S, eventually
+from support.nats import NatsServer, nats_cluster
 
 #: Local brokers answer in milliseconds; what is missing is waited for so long.
 TIMEOUT_S = "2"
@@ -197,3 +199,82 @@ def test_no_broker_is_a_failure_in_one_line() -> None:
 
 def test_what_is_no_broker_url_is_wrong_use() -> None:
     assert "expected mqtt://HOST" in conform("--broker", "nats://127.0.0.1", expect=2).stderr
+
+
+def account_words(guarded: Guarded, device: Path) -> list[str]:
+    """What `conform` is told to try a device's account."""
+    words = ["--broker", str(guarded.address), "--authority", str(guarded.authority.folder)]
+    return [*words, "--as-device", "lab/box", "--device-password-file", str(device / "password")]
+
+
+@pytest.mark.parametrize("kind", ["embedded", "mosquitto", "nats"])
+def test_an_enrolled_devices_account_reaches_no_further_than_its_device(
+    tmp_path: Path, mosquitto_program: str, kind: str
+) -> None:
+    with guarded_broker(kind, tmp_path, mosquitto_program) as guarded:
+        write_credentials(guarded.authority.enroll("lab", "box"), tmp_path / "box")
+        guarded.take_up()
+        words = account_words(guarded, tmp_path / "box")
+        expected = {"connect", "device-own", "device-publish", "device-will", "device-hear"}
+        if isinstance(guarded, GuardedNats):
+            words += ["--jetstream", guarded.nats_url]
+            expected.add("device-nats")
+        found = examined(*words, expect=0)
+    assert named(found, Status.PASSED) == expected
+    assert not found.ways
+    if kind == "nats":
+        consumers = of(found, "consumers")
+        assert consumers.status is Status.PRESENT
+        assert "of 100,000 (the account's limit)" in consumers.got
+
+
+def test_an_account_that_reaches_further_is_told_with_what_it_reached(
+    tmp_path: Path, mosquitto_program: str
+) -> None:
+    with guarded_broker("mosquitto", tmp_path, mosquitto_program) as guarded:
+        write_credentials(guarded.authority.enroll("lab", "box"), tmp_path / "box")
+        guarded.take_up()
+        # As an operator writes who means well.
+        (tmp_path / "etc" / "mosquitto.acl").write_text("pattern readwrite #\n")
+        assert isinstance(guarded, GuardedMosquitto)
+        guarded.send_hangup()
+        found = examined(*account_words(guarded, tmp_path / "box"), expect=1)
+    assert named(found, Status.FAILED) == {"device-publish", "device-will", "device-hear"}
+    assert "/answer" in of(found, "device-publish").got
+    assert "can speak for other devices" in (of(found, "device-hear").means or "")
+
+
+def test_a_nats_server_that_has_little_room_is_told_so(tmp_path: Path) -> None:
+    users = "users: [{ user: lab, password: lab }]"
+    account = f"accounts {{ LAB {{ jetstream {{ max_consumers: 200 }}, {users} }} }}"
+    server = NatsServer("n1", tmp_path, more=f'{account}\nno_auth_user: "lab"\n')
+    server.start([])
+    try:
+        client = f"nats://127.0.0.1:{server.port}"
+        assert eventually(lambda: _listens(server.mqtt_port))
+        found = examined("--broker", server.mqtt_url, "--jetstream", client, expect=0)
+    finally:
+        server.kill()
+    consumers = of(found, "consumers")
+    assert consumers.status is Status.ABSENT
+    assert "of 200 (the account's limit)" in consumers.got
+    assert "max_consumers: 100000" in (consumers.means or "")
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--as-device", "lab/box"], "together"),
+        (["--as-device", "lab/box", "--device-password-file", __file__], "mqtts://"),
+        (["--jetstream", "mqtt://a"], "expected nats://HOST"),
+    ],
+)
+def test_a_device_without_what_it_takes_is_wrong_use(words: list[str], said: str) -> None:
+    assert said in conform("--broker", "mqtt://127.0.0.1:1", *words, expect=2).stderr

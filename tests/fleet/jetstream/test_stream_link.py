@@ -12,7 +12,7 @@ from contract.access import Access
 from contract.address import parse_broker_url
 from contract.messages import encode_message
 from contract.topics import Leaf, topic_for, topics_of_all
-from fleet.jetstream.stream import STREAM
+from fleet.jetstream.names import STREAM
 from fleet.mqtt.delivery import Delivery, Subscribed
 from fleet.mqtt.frames import StreamOrder
 from fleet.mqtt.link import Session
