@@ -13,6 +13,7 @@ from fleet.authority.mosquitto import MosquittoFiles, mosquitto_config
 from fleet.authority.private import make_private_folder, write_private
 from fleet.authority.rules import mosquitto_acl
 from fleet.commands.options import authority_option
+from fleet.commands.printing import print_lines, print_text
 from fleet.errors import AuthorityError
 
 
@@ -68,21 +69,24 @@ def broker_config(
         )
         config = mosquitto_config(address, files)
         if out is None:
-            click.echo(config, nl=False)
+            print_text(config)
             return
         config_file = folder / "mosquitto.conf"
         write_atomically(config_file, config.encode())
     except OSError as error:
         message = f"{folder}: {error.strerror or error}; name another folder with --out"
         raise AuthorityError(message) from error
-    click.echo(f"""\
-{config_file} refers to
-  {files.server}    certificate and key of the broker; a secret
-  {files.passwords}    accounts
-  {files.acl}    rules
-Give them to Mosquitto's user (sudo chown -R mosquitto: {folder}), and start
-  mosquitto -c {config_file}
-After 'enroll' and 'revoke', run this again and send Mosquitto SIGHUP.""")
+    print_lines(
+        [
+            f"{config_file} refers to",
+            f"  {files.server}    certificate and key of the broker; a secret",
+            f"  {files.passwords}    accounts",
+            f"  {files.acl}    rules",
+            f"Give them to Mosquitto's user (sudo chown -R mosquitto: {folder}), and start",
+            f"  mosquitto -c {config_file}",
+            "After 'enroll' and 'revoke', run this again and send Mosquitto SIGHUP.",
+        ]
+    )
 
 
 def _copied(file: Path, folder: Path) -> Path:

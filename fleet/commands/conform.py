@@ -12,7 +12,7 @@ from contract.exits import Exit
 from fleet.authority.authority import fleet_access
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, json_option
-from fleet.commands.printing import print_json, print_table
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.conformance.check import Check
 from fleet.conformance.kit import examine
 from fleet.reports.conformance import conformance_lines, conformance_table
@@ -66,10 +66,10 @@ def conform(
         print_json(found)
     else:
         print_table(conformance_table(found))
-        click.echo("\n" + "\n".join(conformance_lines(found)))
+        print_lines(["", *conformance_lines(found)])
     if not found.conforms:
         raise SystemExit(int(Exit.FAILED))
 
 
 def _say(check: Check) -> None:
-    click.echo(f"{check.name}: {check.asks} ...", err=True)
+    print_lines([f"{check.name}: {check.asks} ..."], err=True)
