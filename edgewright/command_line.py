@@ -27,8 +27,8 @@ def print_lines(
 
 
 def print_text(text: str) -> None:
-    """Print a text that has several lines by right."""
-    for line in visible_lines(text.removesuffix("\n")):
+    """Print the whole of a text that has several lines by right."""
+    for line in visible_lines(text.removesuffix("\n"), most=None):
         click.echo(line)
 
 

@@ -21,6 +21,12 @@ class LineFormatter(logging.Formatter):
         )
 
 
+def format_what_nobody_handles() -> None:
+    """Let records be written like that, too, where a command has set no logging up."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(LineFormatter())
+
+
 def traceback_below(record: logging.LogRecord) -> str:
     """The traceback of a record as further lines; empty where it has none."""
     error = record.exc_info[1] if record.exc_info else None

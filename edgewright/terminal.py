@@ -7,7 +7,7 @@ import re
 #: A cell of a table shows so much of a text; `--json` has all of it.
 CELL_CHARACTERS = 200
 #: Likewise a sentence or a log's line, whose own words are few.
-LINE_CHARACTERS = 4_000
+LINE_CHARACTERS = 2_000
 #: Characters that count as printable and have no shape of their own (Unicode's "default
 #: ignorable" ones and the blank pattern of Braille): text may hide in them.
 _SHAPELESS = re.compile(
@@ -38,9 +38,9 @@ def visible(text: str, most: int | None = None, *, kept: str = "") -> str:
     return shown[: most - 1] + _CUT
 
 
-def visible_lines(text: str) -> list[str]:
+def visible_lines(text: str, most: int | None = LINE_CHARACTERS) -> list[str]:
     """Lines of a text that has several by right, each fit to be shown."""
-    return [visible(line, LINE_CHARACTERS, kept="\t") for line in text.split("\n")]
+    return [visible(line, most, kept="\t") for line in text.split("\n")]
 
 
 def is_shown(character: str) -> bool:
