@@ -27,9 +27,8 @@ def print_lines(
 
 
 def print_text(text: str) -> None:
-    """Print the whole of a text that has several lines by right."""
-    for line in visible_lines(text.removesuffix("\n"), most=None):
-        click.echo(line)
+    """Print a text of our own that has lines and tabs, such as a configuration."""
+    click.echo(visible(text.removesuffix("\n"), kept="\n\t"))
 
 
 def print_json(document: object, *, indent: int | None = 2) -> None:

@@ -38,9 +38,9 @@ def visible(text: str, most: int | None = None, *, kept: str = "") -> str:
     return shown[: most - 1] + _CUT
 
 
-def visible_lines(text: str, most: int | None = LINE_CHARACTERS) -> list[str]:
-    """Lines of a text that has several by right, each fit to be shown."""
-    return [visible(line, most, kept="\t") for line in text.split("\n")]
+def visible_lines(text: str) -> list[str]:
+    """Lines of a text that has several by right, such as a traceback, each fit to be shown."""
+    return [visible(line, LINE_CHARACTERS) for line in text.split("\n")]
 
 
 def is_shown(character: str) -> bool:

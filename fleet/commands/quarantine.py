@@ -11,7 +11,7 @@ from contract.exits import Exit
 from fleet.collecting.replay import replay
 from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import print_json, print_lines, print_table, print_text
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.errors import UnknownMessageError
 from fleet.reports.table import quarantine_table
 from fleet.store.database import open_database
@@ -67,7 +67,7 @@ def show(number: int, store_url: str, *, raw: bool, as_json: bool) -> None:
     print_lines([f"topic   {found.topic}", f"reason  {found.reason}"])
     times = "once" if found.times == 1 else f"{found.times} times"
     print_lines([f"came    {times}, {found.payload_bytes} bytes", ""])
-    print_text(text)
+    print_lines([text], most=None)
 
 
 @quarantine.command("replay")
