@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
+import sys
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import httpx
+import paho.mqtt.client as mqtt
 import pytest
 
 from contract.benchmark import RunStatus
 from contract.box import Board
 from contract.messages import Phase, Update, encode_message
-from contract.topics import Leaf
+from contract.topics import Leaf, topic_for
 from fleet.cli import cli
 from fleet.collecting.intake import Intake
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database, open_database
+from support.collectors import ServeProcess
 from support.commands import run_command
+from support.devices import eventually
 from support.filling import deliver, fill
 from support.hostile import HOSTILE, PLAIN_END, unfit
 from support.measurements import make_run
@@ -26,6 +33,8 @@ from support.measurements import make_run
 #: As long as a message may be, nearly.
 LONG = HOSTILE + "x" * 200_000
 NAMED = "lab/box"
+#: What makes the runs those of the box as it is now.
+SAME = {"set_id": HOSTILE, "fingerprint": HOSTILE}
 Run = Callable[..., subprocess.CompletedProcess[str]]
 #: Words after each command, so that it prints what the device has told; DB is its store, FOLDER a
 #: folder of its own.
@@ -89,14 +98,14 @@ def hostile_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill(
         database,
         "box",
-        make_run(notes=[HOSTILE], engine=HOSTILE, dataset=HOSTILE),
-        make_run("net-2", status=RunStatus.CRASHED, reason=LONG, notes=[HOSTILE]),
-        make_run("net-3", fingerprint=HOSTILE, family=HOSTILE, architecture=HOSTILE),
+        make_run(notes=[HOSTILE], engine=HOSTILE, dataset=HOSTILE, **SAME),
+        make_run("net-2", status=RunStatus.CRASHED, reason=LONG, notes=[HOSTILE], **SAME),
+        make_run("net-3", family=HOSTILE, architecture=HOSTILE, **SAME),
         cpu_model=HOSTILE,
         groups=["hostile", HOSTILE, LONG[:60_000], "=cmd"],
         os=HOSTILE,
         kernel=HOSTILE,
-        set_id=HOSTILE,
+        **SAME,
         emulates=HOSTILE,
         variants=[HOSTILE],
         governor=HOSTILE,
@@ -211,6 +220,11 @@ def test_a_group_of_a_long_name_is_a_short_line_that_begins_as_it_is_called(
     assert any(PLAIN_END in line for line in lines)
 
 
+def test_an_explanation_shows_the_end_of_a_reason_on_its_line(run: Run) -> None:
+    (line,) = [one for one in run("explain", NAMED).stdout.splitlines() if "net-2: crashed" in one]
+    assert PLAIN_END in line
+
+
 def test_a_row_is_a_line_whatever_its_cells_say(run: Run) -> None:
     assert len(run("results", NAMED).stdout.splitlines()) == 1 + 3
     assert len(run("devices").stdout.splitlines()) == 1 + 1
@@ -221,6 +235,45 @@ def test_a_csv_on_standard_output_acts_on_nothing(run: Run) -> None:
         done = run("export", subject, "--output", "-", "--format", "csv")
         assert done.returncode == 0
         assert not unfit(done.stdout + done.stderr, allowed="\n\r\t")
+
+
+def test_the_logs_of_serve_are_fit_for_a_terminal(start_serve: Callable[..., ServeProcess]) -> None:
+    for log_format in ("text", "json"):
+        serve = start_serve("--listen", "127.0.0.1:0", "-v", "--log-format", log_format)
+        host, port = serve.url.removeprefix("mqtt://").split(":")
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=HOSTILE)
+        client.username_pw_set(HOSTILE, HOSTILE)
+        client.connect(host, int(port))
+        client.loop_start()
+        for topic in (topic_for("lab", "box", Leaf.RESULT), f"edgewright/v1/{HOSTILE}"):
+            client.publish(topic, b"\xff{" + HOSTILE.encode(), 1)
+        assert eventually(lambda log=serve.log: "quarantined" in log.read_text())
+        client.disconnect()
+        client.loop_stop()
+        assert serve.stop() == 0
+        assert not unfit(serve.log.read_bytes().decode())
+
+
+def test_the_log_of_the_api_is_fit_for_a_terminal(hostile_store: Path, tmp_path: Path) -> None:
+    log = tmp_path / "api.log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "fleet", "api", "-v", "--listen", "127.0.0.1:0",
+             "--db", f"sqlite:///{hostile_store}"],
+            stdout=subprocess.PIPE, stderr=errors, text=True,
+        )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split("http=")[1].split()[0]
+        paths = [f"/api/v1/{HOSTILE}", f"/api/v1/devices/lab/{HOSTILE}", "/api/v1/groups"]
+        for path in paths:
+            httpx.get(url + urllib.parse.quote(path), headers={"User-Agent": "x\x1b[2J"})
+        with socket.create_connection(urllib.parse.urlsplit(url).netloc.split(":")) as raw:
+            raw.sendall(b"\x1b[2J\xff / HTTP/1.1\r\n\r\n")
+            raw.recv(100)
+        process.terminate()
+    assert log.read_bytes() != b""
+    assert not unfit(log.read_bytes().decode())
 
 
 def test_a_policy_check_names_the_stores_groups_without_acting_on_them(
