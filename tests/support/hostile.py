@@ -12,13 +12,12 @@ HOSTILE = (
 )
 #: What is left of its end, whatever stands before.
 PLAIN_END = "[red]r[/old] mini [v2] :skull:"
-_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+#: As a file may be called, without a slash.
+HOSTILE_NAME = HOSTILE.replace("/", "_")
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Zl", "Zp"}
 
 
 def unfit(printed: str, *, allowed: str = "\n") -> set[str]:
     """Characters that a terminal would act on or not show."""
-    return {
-        one
-        for one in printed
-        if unicodedata.category(one) in _HIDDEN_CATEGORIES | {"Mn"} and one not in allowed
-    } | ({"\u3164"} & set(printed))
+    hidden = {one for one in set(printed) if unicodedata.category(one) in _HIDDEN_CATEGORIES}
+    return (hidden | ({"\u3164"} & set(printed))) - set(allowed)
