@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 
 from agent.affinity import usable_cores
 from agent.bundles import Shelf, Unreadable, open_shelf
@@ -23,6 +22,8 @@ from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
 from contract.benchmark import BenchRun, RunStatus
 from contract.exits import Exit
+from edgewright.command_line import print_json, print_lines
+from edgewright.terminal import LINE_CHARACTERS, visible
 
 _ROOT = Path("/")
 _BYTES_PER_MB = 1_000_000
@@ -215,9 +216,10 @@ def _report(
     runs: list[BenchRun], unreadable: list[Unreadable], *, verbose: bool, as_json: bool
 ) -> None:
     if as_json:
-        for one in unreadable:
-            click.echo(f"{one.member.variant}: unreadable: {one.reason}", err=True)
-        click.echo(msgspec.json.encode(runs))
+        print_lines(
+            (f"{one.member.variant}: unreadable: {one.reason}" for one in unreadable), err=True
+        )
+        print_json(runs, indent=None)
         return
     # rich is not for a daemon.
     from agent.table import bench_remarks, bench_table, numerics_remarks  # noqa: PLC0415
@@ -226,4 +228,4 @@ def _report(
     terminal.print(bench_table(runs, unreadable))
     remarks = numerics_remarks(runs) if verbose else []
     for remark in [*remarks, *bench_remarks(runs, unreadable)]:
-        terminal.print(remark, style="dim", markup=False, highlight=False)
+        terminal.print(visible(remark, LINE_CHARACTERS), style="dim")

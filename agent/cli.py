@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from agent.bench_command import bench
 from agent.boxfacts import read_box
@@ -26,6 +25,7 @@ from agent.serve_command import serve
 from agent.supervisor import Limits, Supervisor
 from agent.versions import agent_version
 from contract.exits import Exit
+from edgewright.command_line import Program, print_json, print_lines
 
 if TYPE_CHECKING:
     from agent.comparison import Comparison
@@ -40,7 +40,9 @@ def main() -> None:
     cli(prog_name="edgewright-agent")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(agent_version(), prog_name="edgewright-agent")
 def cli() -> None:
     """Measure and run variants of an image classifier on this very box."""
@@ -119,11 +121,12 @@ def predict(
             )
     for comparison in comparisons:
         if comparison.error is not None:
-            click.echo(f"skipped: {comparison.error}", err=True)
-    for one in shelf.unreadable:
-        click.echo(f"{one.member.variant}: unreadable: {one.reason}", err=True)
+            print_lines([f"skipped: {comparison.error}"], err=True)
+    print_lines(
+        (f"{one.member.variant}: unreadable: {one.reason}" for one in shelf.unreadable), err=True
+    )
     if as_json:
-        click.echo(msgspec.json.encode(comparisons))
+        print_json(comparisons, indent=None)
     else:
         for comparison in comparisons:
             if comparison.error is None:
@@ -161,14 +164,13 @@ def probe(*, bundles: Path, state_dir: Path, root: Path, as_json: bool) -> None:
         space=space_of if is_this_box else lambda _folder: None,
     )
     if as_json:
-        click.echo(msgspec.json.encode(facts))
+        print_json(facts, indent=None)
     else:
-        click.echo("\n".join(facts_lines(facts)))
+        print_lines(facts_lines(facts))
     sys.exit(Exit.DONE)
 
 
 def _say_why_silent(comparisons: list[Comparison]) -> None:
     """Name each variant that failed once, however many images it failed on."""
     reasons = {o.variant: o.reason for c in comparisons for o in c.opinions if o.reason}
-    for variant, reason in reasons.items():
-        click.echo(f"{variant}: {reason}", err=True)
+    print_lines((f"{variant}: {reason}" for variant, reason in reasons.items()), err=True)

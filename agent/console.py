@@ -5,7 +5,6 @@ rich is imported where it is used: a daemon's process has the commands in memory
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -13,29 +12,30 @@ import click
 from agent.bundles import Shelf
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
+
+    from edgewright.console import Console
 
 _PIPE_COLUMNS = 120
 
 
 def console() -> Console:
     """Console on stdout; a pipe gets lines as long as a wide terminal's."""
-    from rich.console import Console  # noqa: PLC0415 - not for a daemon
+    from edgewright.console import Console  # noqa: PLC0415 - not for a daemon
 
-    return Console() if sys.stdout.isatty() else Console(width=_PIPE_COLUMNS)
+    return Console(pipe_columns=_PIPE_COLUMNS)
 
 
 def progress_bar() -> Progress:
     """Progress bar on standard error that leaves nothing behind."""
-    from rich.console import Console  # noqa: PLC0415 - not for a daemon
-    from rich.progress import (  # noqa: PLC0415 - likewise
+    from rich.progress import (  # noqa: PLC0415 - not for a daemon
         BarColumn,
         MofNCompleteColumn,
         Progress,
-        TextColumn,
         TimeElapsedColumn,
     )
+
+    from edgewright.console import Console, TextColumn  # noqa: PLC0415 - likewise
 
     return Progress(
         TextColumn("{task.description}"),

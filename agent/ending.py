@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import IO
 
-import click
-
 from agent.errors import AgentError, ConfigError
 from contract.errors import ContractError
 from contract.exits import Exit
+from edgewright.command_line import complain
 
 
 def stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> threading.Event:
@@ -48,5 +47,5 @@ def clear_errors() -> Iterator[None]:
     try:
         yield
     except (AgentError, ContractError) as error:
-        click.echo(f"edgewright-agent: {error}", err=True)
+        complain("edgewright-agent", str(error))
         sys.exit(Exit.WRONG_USE if isinstance(error, ConfigError) else Exit.FAILED)

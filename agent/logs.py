@@ -8,6 +8,9 @@ import sys
 import time
 from typing import Any
 
+from edgewright.logging import traceback_below
+from edgewright.terminal import LINE_CHARACTERS, visible
+
 #: Name under which a record carries its fields.
 _FIELDS = "fields"
 
@@ -26,21 +29,20 @@ class KeyValueFormatter(logging.Formatter):
         pairs = {"time": stamp, "level": record.levelname.lower(), "event": record.getMessage()}
         pairs |= {k: v for k, v in getattr(record, _FIELDS, {}).items() if v is not None}
         line = " ".join(f"{key}={_quoted(value)}" for key, value in pairs.items())
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line
+        return line + traceback_below(record)
 
 
 def start_logging(level: str) -> None:
-    """Send the agent's log records of at least `level` to standard error."""
+    """Send our log records of at least `level` to standard error, and warnings of libraries."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(KeyValueFormatter())
-    logger = logging.getLogger("agent")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level.upper())
-    logger.propagate = False
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+    for name in ("agent", "contract", "edgewright"):
+        logging.getLogger(name).setLevel(level.upper())
 
 
 def _quoted(value: object) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return shlex.quote(" ".join(text.split()))
+    # Cut before it is quoted, for a quote has to end.
+    return shlex.quote(visible(" ".join(text.split()), LINE_CHARACTERS))

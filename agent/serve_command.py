@@ -19,6 +19,7 @@ from agent.errors import AgentError
 from agent.logs import start_logging
 from agent.serving.report import ServingReport
 from contract.exits import Exit
+from edgewright.command_line import print_lines
 
 if TYPE_CHECKING:
     from agent.serving.server import Server
@@ -152,7 +153,7 @@ def serve(
         if supervised:
             _serve_supervised(server, stop)
         else:
-            server.run(stop, on_listening=lambda address: click.echo(f"listening on {address}"))
+            server.run(stop, on_listening=lambda address: print_lines([f"listening on {address}"]))
     sys.exit(Exit.DONE)
 
 

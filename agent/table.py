@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rich import box
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from agent.bundles import Unreadable
 from contract.benchmark import BenchRun, RunStatus
 from contract.manifest import AccuracyKind
+from edgewright.console import Table, styled
 
 _MEGABYTE = 1e6
 _BEST = "bold green"
@@ -32,7 +32,7 @@ class _Column:
         self._text = text
         self._best = best
 
-    def cells(self, runs: Sequence[BenchRun]) -> list[str]:
+    def cells(self, runs: Sequence[BenchRun]) -> list[Text]:
         """One cell a run; the best of those that ran well stands out."""
         figures = [self.figure(run) for run in runs]
         contenders = [
@@ -46,7 +46,7 @@ class _Column:
         for run, figure in zip(runs, figures, strict=True):
             text = _ABSENT if figure is None else self._text.format(figure)
             is_best = best is not None and figure == best and run.status is RunStatus.OK
-            cells.append(f"[{_BEST}]{text}[/]" if is_best else text)
+            cells.append(styled(text, _BEST if is_best else ""))
         return cells
 
 
@@ -85,10 +85,10 @@ def bench_table(runs: Sequence[BenchRun], unreadable: Sequence[Unreadable]) -> T
     columns = [column.cells(runs) for column in shown]
     for i, run in enumerate(runs):
         cells = [cells[i] for cells in columns]
-        table.add_row(escape(run.variant), *cells, _status(run.status.value))
+        table.add_row(run.variant, *cells, _status(run.status.value))
     for one in unreadable:
         blanks = [_ABSENT] * len(shown)
-        table.add_row(escape(one.member.variant), *blanks, _status("unreadable"))
+        table.add_row(one.member.variant, *blanks, _status("unreadable"))
     return table
 
 
@@ -121,8 +121,8 @@ def _threads(run: BenchRun) -> str:
     return f"{run.threads} thread{'s' if run.threads > 1 else ''}"
 
 
-def _status(status: str) -> str:
-    return status if status == RunStatus.OK.value else f"[red]{escape(status)}[/]"
+def _status(status: str) -> Text:
+    return styled(status, "" if status == RunStatus.OK.value else "red")
 
 
 def _caption(runs: Sequence[BenchRun]) -> str:
@@ -143,4 +143,4 @@ def _caption(runs: Sequence[BenchRun]) -> str:
         limit = f"{run.memory_limit_bytes / _MEGABYTE:.0f} MB"
         enforced = run.memory_limit_kind.value if run.memory_limit_kind else "nobody"
         text += f"; memory limit {limit}, enforced by {enforced}"
-    return escape(text)
+    return text

@@ -10,7 +10,6 @@ import signal
 import sys
 
 import click
-from rich.console import Console
 from rich.logging import RichHandler
 
 from builder.commands.build import build
@@ -22,9 +21,14 @@ from builder.commands.search import search
 from builder.commands.train import train
 from builder.errors import plain_words
 from contract.exits import Exit
+from edgewright.command_line import Program
+from edgewright.console import Console
+from edgewright.logging import LineFormatter
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say what is decided on the way.")
 @click.version_option(package_name="edgewright")
 @click.pass_context
@@ -43,10 +47,12 @@ def cli(context: click.Context, /, *, verbose: bool) -> None:
         handler: logging.Handler = RichHandler(
             console=context.obj, show_time=False, show_path=False
         )
-        logging.basicConfig(format="%(message)s", handlers=[handler])
+        handler.setFormatter(LineFormatter("%(message)s"))
     else:
-        # In a file each message is one line, however long, that can be searched for.
-        logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
+        # In a file each message is one line that can be searched for.
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(LineFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.captureWarnings(capture=True)
     logging.getLogger("builder").setLevel(logging.INFO if verbose else logging.WARNING)
 

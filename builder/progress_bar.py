@@ -15,10 +15,11 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
 )
 from rich.text import Text
+
+from edgewright.console import TextColumn, styled
 
 #: Sooner than this, and after fewer steps, nothing is known of what is left.
 _SPEAKS_AFTER_SECONDS = 3.0
@@ -70,7 +71,7 @@ class ProgressBar:
         if activity != self._activity:
             self._activity = activity
             if not self._console.is_terminal:
-                self._console.print(activity, highlight=False, soft_wrap=True)
+                self._console.print(styled(activity), soft_wrap=True)
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task(activity, total=total)
@@ -98,12 +99,12 @@ class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Say nothing until something is known."""
         if task.fields.get(_UNEVEN):
-            return Text("")
+            return styled("")
         seconds = seconds_left(task.elapsed, task.completed, task.total)
         if seconds is None:
-            return Text("")
+            return styled("")
         minutes, rest = divmod(round(seconds), _SECONDS_PER_MINUTE)
-        return Text(f"{minutes}:{rest:02d} left", style="progress.remaining")
+        return styled(f"{minutes}:{rest:02d} left", "progress.remaining")
 
 
 def seconds_left(elapsed: float | None, done: float, total: float | None) -> float | None:

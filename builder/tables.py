@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich import box
-from rich.table import Table
 
 from builder.data.standardization import Standardization
 from builder.outcome import Outcome, Status
@@ -14,6 +13,7 @@ from builder.report.verdicts import Cost
 from builder.report.wording import percent, significant
 from contract.bundleset import Member
 from contract.manifest import Accuracy, AccuracyKind, Manifest, Pruning, Tuning
+from edgewright.console import Table, styled
 
 _MEGABYTE = 1_000_000
 _STYLE = {
@@ -29,7 +29,7 @@ def outcome_table(outcomes: Iterable[Outcome]) -> Table:
     table = _figures_table()
     table.add_column("status")
     for outcome in outcomes:
-        status = f"[{_STYLE[outcome.status]}]{outcome.status}[/]"
+        status = styled(outcome.status, _STYLE[outcome.status])
         if outcome.member is not None and outcome.manifest is not None:
             table.add_row(*_figures(outcome.member, outcome.manifest), status)
         else:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import NoReturn
+
+from edgewright.logging import format_what_nobody_handles
+from edgewright.tracebacks import show_uncaught_safely
 
 _OURS = frozenset({"contract", "edgewright", "builder", "agent", "fleet"})
 
@@ -15,6 +19,11 @@ def launch(module: str, *, extra: str) -> None:
     A missing third-party package ends the process with exit code 2 and one line that names
     the extra to install; a missing module of our own is a bug and stays a traceback.
     """
+    show_uncaught_safely()
+    format_what_nobody_handles()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal's encoding lacks is no reason to end.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command_line = importlib.import_module(module)
     except ModuleNotFoundError as error:

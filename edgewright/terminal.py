@@ -1,19 +1,57 @@
-"""Text from devices as a terminal may be shown it."""
+"""Makes text that others wrote fit to be shown: on a terminal, in a log, in a table's cell."""
 
 from __future__ import annotations
 
-_KEPT = "\n\t"
+import re
+
+#: A cell of a table shows so much of a text; `--json` has all of it.
+CELL_CHARACTERS = 200
+#: Likewise a sentence or a log's line, whose own words are few.
+LINE_CHARACTERS = 2_000
+#: Characters that count as printable and have no shape of their own (Unicode's "default
+#: ignorable" ones and the blank pattern of Braille): text may hide in them.
+_SHAPELESS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+_CUT = "\N{HORIZONTAL ELLIPSIS}"
 
 
-def visible(text: str) -> str:
-    r"""`text` with control characters spelt out (`\x1b`); lines and tabs stay.
+def visible(text: str, most: int | None = None, *, kept: str = "") -> str:
+    r"""`text` with everything spelt out that a terminal acts on or does not show (`\x1b`).
 
-    Reasons, notes and topics are a device's words. Sent to a terminal as they are, an escape
-    sequence among them could move its cursor, rename its window or hide a line.
+    Reasons, notes, labels, file names and topics are strangers' words. Sent to a terminal as they
+    are, they could move its cursor, rename its window, turn the order of letters around, hide a
+    part, or begin a line that looks like one of ours. Spelt out are Unicode's categories Cc (with
+    line breaks and tabs), Cf (joiners of emoji and scripts too), Cs, Co, Cn, Zl, Zp, all spaces
+    but the common one, and what has no shape of its own.
+
+    Args:
+        text: of any length; where it is longer than `most`, it costs no more than that.
+        most: characters to return; what is longer ends in an ellipsis.
+        kept: characters that stay as they are, such as line breaks in text of several lines.
     """
-    if text.isprintable():
+    is_cut = most is not None and len(text) > most
+    shown = _spelt_out(text[:most] if is_cut else text, kept)
+    if most is None or (len(shown) <= most and not is_cut):
+        return shown
+    return shown[: most - 1] + _CUT
+
+
+def visible_lines(text: str) -> list[str]:
+    """Lines of a text that has several by right, such as a traceback, each fit to be shown."""
+    return [visible(line, LINE_CHARACTERS) for line in text.split("\n")]
+
+
+def is_shown(character: str) -> bool:
+    """Whether a terminal shows this character, as itself and at its place."""
+    return character.isprintable() and not _SHAPELESS.match(character)
+
+
+def _spelt_out(text: str, kept: str) -> str:
+    if text.isprintable() and (text.isascii() or not _SHAPELESS.search(text)):
         return text
     return "".join(
-        one if one.isprintable() or one in _KEPT else one.encode("unicode_escape").decode()
+        one if is_shown(one) or one in kept else one.encode("unicode_escape").decode()
         for one in text
     )

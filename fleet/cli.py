@@ -9,8 +9,10 @@ import click
 
 from contract.errors import BrokerUrlError, TopicError
 from contract.exits import Exit
+from edgewright.command_line import Program, complain
 from fleet.errors import (
     AddressError,
+    DeployError,
     FleetError,
     OrderError,
     PlanError,
@@ -33,7 +35,8 @@ _WRONG_USE = (
     UnknownDeviceError,
     UnknownMessageError,
 )
-
+#: What was wrong at several places, and what a box said last.
+_HAVE_LINES = (PolicyError, DeployError)
 
 #: Where each command stands. It is imported when it is asked for: all of them together take a
 #: second.
@@ -65,7 +68,7 @@ _COMMANDS = {
 }
 
 
-class _Group(click.Group):
+class _Group(Program):
     """Finds commands by name, and turns the fleet's errors into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
@@ -88,7 +91,7 @@ class _Group(click.Group):
 
 
 def _fail(error: Exception, code: Exit) -> NoReturn:
-    click.echo(f"edgewright-fleet: {error}", err=True)
+    complain("edgewright-fleet", str(error), has_lines=isinstance(error, _HAVE_LINES))
     raise SystemExit(int(code))
 
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from edgewright.logging import LineFormatter
+
 #: Where a field begins: `key=` after a space.
 _FIELD = re.compile(r"(?:^| )([a-z_][a-z0-9_]*)=")
 #: Where a value goes; `%%` takes none.
@@ -46,7 +48,7 @@ class JsonFormatter(logging.Formatter):
         line |= {(f"{key}_" if key in line else key): value for key, value in pairs.items()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=str).replace("\x7f", r"\u007f")
 
 
 def set_up_logging(log_format: LogFormat, *, level: int, fleet_level: int | None = None) -> None:
@@ -55,9 +57,10 @@ def set_up_logging(log_format: LogFormat, *, level: int, fleet_level: int | None
     handler.setFormatter(
         JsonFormatter()
         if log_format is LogFormat.JSON
-        else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+        else LineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
     )
     logging.basicConfig(handlers=[handler], level=level)
+    logging.captureWarnings(capture=True)
     if fleet_level is not None:
         logging.getLogger("fleet").setLevel(fleet_level)
 

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from builder.commands.building import BuildOptions, build_options
 from builder.commands.endings import errors_reported
@@ -19,6 +18,8 @@ from builder.outcome import Outcome, Status
 from builder.progress_bar import ProgressBar
 from builder.tables import outcome_table
 from contract.exits import Exit
+from edgewright.console import Console, styled
+from edgewright.terminal import LINE_CHARACTERS, visible
 
 
 @click.command()
@@ -53,7 +54,7 @@ def build(console: Console, /, *, options: BuildOptions, with_report: bool, as_j
         ):
             outcomes.append(outcome)
             progress.update_overall("variants", len(outcomes), total)
-            console.print(_line(outcome), highlight=False, soft_wrap=True)
+            console.print(*_line(outcome), soft_wrap=True)
         written = None
         if with_report and any(outcome.exists for outcome in outcomes):
             written = write_report(request.out, progress)
@@ -69,7 +70,11 @@ def build(console: Console, /, *, options: BuildOptions, with_report: bool, as_j
         sys.exit(Exit.FAILED)
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: Outcome) -> tuple[Text, str]:
+    """Status in its colour, and what else there is to say."""
     colour = {Status.FAILED: "red", Status.UNSUPPORTED: "yellow"}.get(outcome.status, "green")
-    text = f"[{colour}]{outcome.status:>11}[/] {outcome.variant}"
-    return text if outcome.reason is None else f"{text}: {escape(outcome.reason)}"
+    why = "" if outcome.reason is None else f": {outcome.reason}"
+    return (
+        styled(f"{outcome.status:>11}", colour),
+        visible(f"{outcome.variant}{why}", LINE_CHARACTERS),
+    )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 import msgspec
-from rich.console import Console
 
 from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
@@ -27,6 +26,7 @@ from builder.commands.weights import weights_by_architecture, weights_option
 from builder.data.standardization import Channels
 from builder.recipe import EngineName, Recipe, load_recipe, shipped_recipes
 from contract.evalset import MAX_EVALSET_IMAGES
+from edgewright.console import Console
 
 if TYPE_CHECKING:
     from builder.request import BuildRequest

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rich.console import Console
-
 from builder.commands.endings import errors_reported
 from builder.progress_bar import ProgressBar
+from edgewright.console import Console
 
 
 def data_folder(name_or_path: Path, console: Console) -> Path:

@@ -7,11 +7,10 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-import click
-
 from builder.errors import BuilderError, UsageError, plain_words
 from contract.errors import ContractError
 from contract.exits import Exit
+from edgewright.command_line import complain as complain_as
 
 _GOES_ON = "stopped; what was finished is kept, and a rerun goes on from there"
 
@@ -46,4 +45,4 @@ def _fail(message: str, code: Exit) -> NoReturn:
 
 def complain(message: str) -> None:
     """Say `message` on stderr, in this program's name."""
-    click.echo(f"edgewright-builder: {message}", err=True)
+    complain_as("edgewright-builder", message)

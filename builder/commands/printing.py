@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import click
 import msgspec
-from rich.console import Console
 
 from contract.bundleset import Member
 from contract.manifest import Manifest
+from edgewright.command_line import print_json, print_lines
+from edgewright.console import Console
+
+__all__ = ["manifest_document", "print_json", "print_lines", "table_console"]
 
 _PIPE_WIDTH = 120
 
 
 def table_console() -> Console:
     """Make a console that does not cut tables short in a pipe, whose width nobody knows."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    return Console(pipe_columns=_PIPE_WIDTH)
 
 
 def manifest_document(member: Member, manifest: Manifest) -> dict[str, object]:
     """Manifest and what the set vouches for, as one JSON object."""
     own = msgspec.to_builtins(member)
     return {**msgspec.to_builtins(manifest), **own}
-
-
-def print_json(document: object) -> None:
-    """Print `document`, Structs included, as the one JSON document of this run."""
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from builder.commands.endings import errors_reported
 from builder.commands.options import json_option
@@ -14,6 +13,7 @@ from builder.commands.printing import print_json
 from builder.commands.reporting import show_report, write_report
 from builder.progress_bar import ProgressBar
 from contract.exits import Exit
+from edgewright.console import Console
 
 
 @click.command()

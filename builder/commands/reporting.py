@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.commands.printing import table_console
+from builder.commands.printing import print_lines, table_console
 from builder.progress import Progress
 from builder.tables import report_table
 
@@ -38,4 +38,4 @@ def write_report(
 def show_report(written: WrittenReport) -> None:
     """Print the report's table, and where its page stands."""
     table_console().print(report_table(written.report))
-    click.echo(written.page)
+    print_lines([str(written.page)])

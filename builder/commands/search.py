@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
 from builder.commands.building import BuildOptions, build_options
 from builder.commands.endings import complain, errors_reported
 from builder.commands.options import Number, json_option
-from builder.commands.printing import print_json, table_console
+from builder.commands.printing import print_json, print_lines, table_console
 from builder.commands.reporting import report_option, write_report
 from builder.progress_bar import ProgressBar
 from builder.search.summary import search_document, search_verdict, trial_table
 from contract.exits import Exit
+from edgewright.console import Console
+from edgewright.terminal import LINE_CHARACTERS, visible
 
 
 @click.command()
@@ -86,14 +86,12 @@ def search(
         if exploration.trials:
             known = len(exploration.trials)
             were = "trial was" if known == 1 else "trials were"
-            console.print(f"{known} {were} made before", highlight=False)
+            console.print(f"{known} {were} made before")
         try:
             for trial in exploration.run():
-                reason = f": {escape(trial.reason)}" if trial.reason else ""
-                console.print(
-                    f"{trial.status:>11} {exploration.space.name(trial.candidate)}{reason}",
-                    highlight=False, soft_wrap=True,
-                )  # fmt: skip
+                reason = f": {trial.reason}" if trial.reason else ""
+                told = f"{trial.status:>11} {exploration.space.name(trial.candidate)}{reason}"
+                console.print(visible(told, LINE_CHARACTERS), soft_wrap=True)
         except KeyboardInterrupt:
             complain("stopped; this is what was found, and a rerun goes on from there")
             is_stopped, with_report = True, False
@@ -105,8 +103,8 @@ def search(
         print_json(search_document(exploration.space, exploration.trials, findings))
     else:
         table_console().print(trial_table(exploration.space, exploration.trials, findings))
-        click.echo(search_verdict(exploration.space, findings, max_top1_drop))
+        print_lines([search_verdict(exploration.space, findings, max_top1_drop)])
         if page is not None:
-            click.echo(page)
+            print_lines([str(page)])
     if findings.best is None or is_stopped:
         sys.exit(Exit.FAILED)

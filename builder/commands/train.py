@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from builder.commands.data import data_folder
 from builder.commands.endings import errors_reported
@@ -19,10 +18,11 @@ from builder.commands.options import (
     seed_option,
     std_option,
 )
-from builder.commands.printing import print_json
+from builder.commands.printing import print_json, print_lines
 from builder.data.standardization import Channels
 from builder.progress_bar import ProgressBar
 from builder.tables import accuracy_text
+from edgewright.console import Console
 
 
 @click.command()
@@ -97,7 +97,5 @@ def train(
     if as_json:
         print_json(trained)
     else:
-        click.echo(
-            f"{trained.file}: {trained.architecture}, {trained.parameters:,} parameters, "
-            f"{accuracy_text(trained.accuracy)}"
-        )
+        found = f"{trained.parameters:,} parameters, {accuracy_text(trained.accuracy)}"
+        print_lines([f"{trained.file}: {trained.architecture}, {found}"])

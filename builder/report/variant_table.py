@@ -18,6 +18,7 @@ from builder.report.wording import (
     significant,
     times,
 )
+from edgewright.spreadsheet import spreadsheet_text
 
 _MB = 1e6
 _NOTHING = "\N{EN DASH}"
@@ -64,8 +65,12 @@ def as_csv(report: Report) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_FIELDS)
     for entry, judgement in zip(report.entries, report.judgements, strict=True):
-        writer.writerow([read(entry, judgement) for read in _FIELDS.values()])
+        writer.writerow([_spelt(read(entry, judgement)) for read in _FIELDS.values()])
     return out.getvalue()
+
+
+def _spelt(value: Value) -> Value:
+    return spreadsheet_text(value) if isinstance(value, str) else value
 
 
 def _number(

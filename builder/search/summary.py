@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 from rich import box
-from rich.table import Table
 
 from builder.search.candidate import Space
 from builder.search.findings import Findings
 from builder.search.trial import Measurement, Trial
+from edgewright.console import Table
 
 _MEGABYTE = 1_000_000
 

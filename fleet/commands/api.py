@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from contract.address import parse_broker_url
 from fleet.address import parse_http_address
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, db_option, log_format_option
+from fleet.commands.printing import print_lines
 from fleet.logs import LogFormat, set_up_logging
 
 _HOUR_S = 3600.0
@@ -105,5 +105,4 @@ def api(
 
 
 def _say_ready(url: str, store: str) -> None:
-    click.echo(f"ready http={url} store={store}")
-    sys.stdout.flush()
+    print_lines([f"ready http={url} store={store}"])

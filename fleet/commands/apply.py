@@ -73,8 +73,8 @@ def apply_command(
                 timeout_s=_PUBLISH_PATIENCE_S,
             )
         except FleetError:
-            click.echo(
-                "The desired states are stored; 'serve' publishes them as it connects.", err=True
+            print_lines(
+                ["The desired states are stored; 'serve' publishes them as it connects."], err=True
             )
             raise
     if as_json:

@@ -15,7 +15,7 @@ from contract.topics import parse_name
 from fleet.authority.authority import fleet_access
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, db_option, json_option
-from fleet.commands.printing import print_json, print_lines
+from fleet.commands.printing import complain, print_json, print_lines
 from fleet.mqtt.asking import ask
 from fleet.store.database import open_database
 from fleet.store.roster import find_device, list_devices
@@ -91,7 +91,7 @@ def ask_command(
         print_json(answers)
     silence = _silence(f"{site}/{device}", answers, deadline_s)
     if silence is not None:
-        click.echo(f"edgewright-fleet: {silence}", err=True)
+        complain(silence)
     is_well = all(answer.status is AnswerStatus.ANSWERED for answer in answers)
     raise SystemExit(int(Exit.DONE if is_well and silence is None else Exit.FAILED))
 

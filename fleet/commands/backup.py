@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from edgewright.console import Console, styled
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import print_json
+from fleet.commands.printing import print_json, print_lines
 from fleet.store.archive import Progress
 from fleet.store.backup import back_up
 from fleet.store.database import open_database
@@ -45,10 +45,8 @@ def backup(target: Path, store_url: str, *, force: bool, as_json: bool) -> None:
         print_json(made)
         return
     rows = {table.name: table.rows for table in made.manifest.tables}
-    click.echo(
-        f"{made.file}: {rows['results']} results of {rows['devices']} devices, "
-        f"{made.bytes / _BYTES_PER_MB:.1f} MB"
-    )
+    size = f"{made.bytes / _BYTES_PER_MB:.1f} MB"
+    print_lines([f"{made.file}: {rows['results']} results of {rows['devices']} devices, {size}"])
 
 
 @click.command("restore")
@@ -74,9 +72,9 @@ def restore_command(file: Path, store_url: str, *, force: bool, as_json: bool) -
         print_json(done)
         return
     rows = {table.name: table.rows for table in done.manifest.tables}
-    click.echo(f"{done.store}: {rows['results']} results of {rows['devices']} devices")
+    print_lines([f"{done.store}: {rows['results']} results of {rows['devices']} devices"])
     if done.set_aside is not None:
-        click.echo(f"the store that was there is now {done.set_aside}")
+        print_lines([f"the store that was there is now {done.set_aside}"])
 
 
 @contextlib.contextmanager
@@ -86,4 +84,4 @@ def _progress() -> Iterator[Progress]:
         yield lambda _table, _rows: None
         return
     with Console(stderr=True).status("reading") as status:
-        yield lambda table, rows: status.update(f"{table}: {rows} rows")
+        yield lambda table, rows: status.update(styled(f"{table}: {rows} rows"))

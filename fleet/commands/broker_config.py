@@ -17,6 +17,7 @@ from fleet.authority.mosquitto import MosquittoFiles, mosquitto_config
 from fleet.authority.private import make_private_folder, write_private
 from fleet.authority.rules import mosquitto_acl
 from fleet.commands.options import authority_option
+from fleet.commands.printing import complain, print_lines, print_text
 from fleet.errors import AddressError, AuthorityError
 from fleet.jetstream.server_config import ClusterLinks, NatsServerSettings, nats_config
 
@@ -165,18 +166,21 @@ def _mosquitto(
     )
     config = mosquitto_config(address, files)
     if is_printed:
-        click.echo(config, nl=False)
+        print_text(config)
         return
     config_file = folder / "mosquitto.conf"
     write_atomically(config_file, config.encode())
-    click.echo(f"""\
-{config_file} refers to
-  {files.server}    certificate and key of the broker; a secret
-  {files.passwords}    accounts
-  {files.acl}    rules
-Give them to Mosquitto's user (sudo chown -R mosquitto: {folder}), and start
-  mosquitto -c {config_file}
-After 'enroll' and 'revoke', run this again and send Mosquitto SIGHUP.""")
+    print_lines(
+        [
+            f"{config_file} refers to",
+            f"  {files.server}    certificate and key of the broker; a secret",
+            f"  {files.passwords}    accounts",
+            f"  {files.acl}    rules",
+            f"Give them to Mosquitto's user (sudo chown -R mosquitto: {folder}), and start",
+            f"  mosquitto -c {config_file}",
+            "After 'enroll' and 'revoke', run this again and send Mosquitto SIGHUP.",
+        ]
+    )
 
 
 def _nats(
@@ -205,23 +209,26 @@ def _nats(
     hashes = authority.bcrypt_hashes()
     without = sorted(set(authority.accounts()) - set(hashes))
     if without:
-        click.echo(
-            f"edgewright-fleet: not in it: {', '.join(without)}; they were enrolled by a release "
-            "that kept no hash that NATS can read. Enroll them again.",
-            err=True,
+        complain(
+            f"not in it: {', '.join(without)}; they were enrolled by a release that kept no hash "
+            "that NATS can read. Enroll them again."
         )
     config = nats_config(settings, hashes)
     if is_printed:
-        click.echo(config, nl=False)
+        print_text(config)
         return
     config_file = folder / "nats.conf"
     write_private(config_file, config.encode())
-    click.echo(f"""\
-{config_file} holds accounts and rules, and refers to
-  {settings.server_file}    certificate and key of the server; a secret
-Give them to the server's user (sudo chown -R nats: {folder} {settings.store_folder}), and start
-  nats-server -c {config_file}
-After 'enroll' and 'revoke', run this again and send the server SIGHUP.""")
+    owned = f"{folder} {settings.store_folder}"
+    print_lines(
+        [
+            f"{config_file} holds accounts and rules, and refers to",
+            f"  {settings.server_file}    certificate and key of the server; a secret",
+            f"Give them to the server's user (sudo chown -R nats: {owned}), and start",
+            f"  nats-server -c {config_file}",
+            "After 'enroll' and 'revoke', run this again and send the server SIGHUP.",
+        ]
+    )
 
 
 def _route(text: str) -> str:

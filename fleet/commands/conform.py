@@ -15,7 +15,7 @@ from contract.topics import parse_name
 from fleet.authority.authority import fleet_access
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, json_option
-from fleet.commands.printing import print_json, print_table
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.conformance.check import Check
 from fleet.conformance.device_account import DeviceAccount, device_checks
 from fleet.conformance.kit import CHECKS, CONNECTS, examine
@@ -101,7 +101,7 @@ def conform(
         print_table(conformance_table(found))
         lines = conformance_lines(found)
         if lines:
-            click.echo("\n" + "\n".join(lines))
+            print_lines(["", *lines])
     if not found.conforms:
         raise SystemExit(int(Exit.FAILED))
 
@@ -133,4 +133,4 @@ def _nats_checks(servers: Servers, access: Access, device: DeviceAccount | None)
 
 
 def _say(check: Check) -> None:
-    click.echo(f"{check.name}: {check.asks} ...", err=True)
+    print_lines([f"{check.name}: {check.asks} ..."], err=True)

@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from contract.address import DEFAULT_TLS_PORT
 from fleet.authority.authority import Authority, fleet_access
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, json_option
+from fleet.commands.printing import print_json, print_lines
 from fleet.deploy.announcement import listening
 from fleet.deploy.credentials import accept, credentials_for
 from fleet.deploy.deployment import Deployment, Listener
@@ -32,7 +34,7 @@ from fleet.deploy.telling import (
     dry_lines,
     dry_steps,
     facts_lines,
-    outcome_text,
+    outcome_lines,
     removed_text,
 )
 from fleet.errors import DeployError
@@ -184,12 +186,15 @@ def deploy(
             return
         found = prepare(ssh, order, Path(scratch), now=time.time())
         steps = plan(found.wanted, found.there)
-        click.echo("\n".join(facts_lines(order, found)), err=True)
+        print_lines(facts_lines(order, found), err=True)
         if order.dry_run:
-            click.echo(_json(dry_steps(steps)) if as_json else "\n".join(dry_lines(steps)))
+            _print_dry(steps, as_json=as_json)
             return
         outcome = _perform(ssh, order, found, steps)
-    click.echo(_json(outcome) if as_json else outcome_text(outcome))
+    if as_json:
+        print_json(outcome)
+    else:
+        print_lines(outcome_lines(outcome))
 
 
 def _interrupt(*_: object) -> None:
@@ -247,7 +252,7 @@ def _remove(ssh: Ssh, order: Order, *, as_json: bool) -> None:
     there = survey(ssh, layout, place.python)
     steps = removal(layout, purge=order.purge, as_root=place.as_root)
     if order.dry_run:
-        click.echo(_json(dry_steps(steps)) if as_json else "\n".join(dry_lines(steps)))
+        _print_dry(steps, as_json=as_json)
         return
     if there.release is not None:
         with locked(ssh, layout, place.python, as_root=place.as_root):
@@ -256,7 +261,17 @@ def _remove(ssh: Ssh, order: Order, *, as_json: bool) -> None:
                 ssh.run(step.script, as_root=step.as_root)
     kept = [] if order.purge or there.release is None else [layout.config, layout.state]
     removed = Removed(target=order.target, release=there.release, kept=[str(one) for one in kept])
-    click.echo(_json(removed) if as_json else removed_text(removed))
+    if as_json:
+        print_json(removed)
+    else:
+        print_lines([removed_text(removed)])
+
+
+def _print_dry(steps: Sequence[Step], *, as_json: bool) -> None:
+    if as_json:
+        print_json(dry_steps(steps))
+    else:
+        print_lines(dry_lines(steps))
 
 
 class _Teller(Listener):
@@ -270,19 +285,15 @@ class _Teller(Listener):
         self._sent = 0
         self._shown_at = time.monotonic()
         by = " (root)" if step.as_root else ""
-        click.echo(f"[{number}/{total}] {step.title}{by}", err=True)
+        print_lines([f"[{number}/{total}] {step.title}{by}"], err=True)
 
     def sent(self, count: int) -> None:
         self._sent += count
         now = time.monotonic()
         if now - self._shown_at > _SHOW_EVERY_S:
             self._shown_at = now
-            click.echo(f"      {self._sent / _MB:.1f} MB", err=True)
+            print_lines([f"      {self._sent / _MB:.1f} MB"], err=True)
 
     def end(self, detail: str) -> None:
         if detail:
-            click.echo(f"      {detail}", err=True)
-
-
-def _json(document: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+            print_lines([f"      {detail}"], err=True)

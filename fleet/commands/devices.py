@@ -54,6 +54,6 @@ def devices(
         for line in identity_lines(rows):
             print_lines(["", line])
     elif which != Which():
-        click.echo("No device is so.")
+        print_lines(["No device is so."])
     else:
-        click.echo("No device has reported yet.")
+        print_lines(["No device has reported yet."])

@@ -13,7 +13,7 @@ from contract.topics import parse_name
 from fleet.authority.authority import Authority
 from fleet.authority.credentials import write_credentials
 from fleet.commands.options import authority_option, json_option
-from fleet.commands.printing import print_json
+from fleet.commands.printing import complain, print_json, print_lines
 
 
 class EnrolledReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ def enroll(
     if as_json:
         print_json(report)
     else:
-        click.echo(_told(report))
+        print_lines(_told(report))
 
 
 @click.command()
@@ -103,20 +103,21 @@ def revoke(device_name: str, authority_folder: Path) -> None:
     """
     site, device = parse_name(device_name)
     if not Authority.existing(authority_folder).revoke(site, device):
-        click.echo(f"edgewright-fleet: {site}/{device} is not enrolled", err=True)
+        complain(f"{site}/{device} is not enrolled")
         raise SystemExit(int(Exit.FAILED))
-    click.echo(f"{site}/{device} is no longer enrolled.")
+    print_lines([f"{site}/{device} is no longer enrolled."])
 
 
-def _told(report: EnrolledReport) -> str:
-    return f"""\
-{report.username} is enrolled. Copy these two files to the device, into the folder of its
-agent.toml, over a way that you trust (scp):
-  {report.ca_file}
-  {report.password_file}    a secret; keep it readable for the agent's user alone
-and write into agent.toml:
-  site = "{report.site}"
-  device = "{report.device}"
-  broker = "{report.broker}"
-  ca_file = "ca.pem"
-  password_file = "password\""""
+def _told(report: EnrolledReport) -> list[str]:
+    return [
+        f"{report.username} is enrolled. Copy these two files to the device, into the folder of",
+        "its agent.toml, over a way that you trust (scp):",
+        f"  {report.ca_file}",
+        f"  {report.password_file}    a secret; keep it readable for the agent's user alone",
+        "and write into agent.toml:",
+        f'  site = "{report.site}"',
+        f'  device = "{report.device}"',
+        f'  broker = "{report.broker}"',
+        '  ca_file = "ca.pem"',
+        '  password_file = "password"',
+    ]

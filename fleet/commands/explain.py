@@ -64,5 +64,5 @@ def explain(
 def _print_explanation(name: str, document: ExplanationReport) -> None:
     print_lines(explanation_lines(name, document))
     if document.candidates:
-        click.echo()
+        print_lines([""])
         print_table(candidates_table(document.candidates))

@@ -12,6 +12,7 @@ import click
 from contract.files import replacing
 from fleet.choosing.policy import load_policy
 from fleet.commands.options import db_option, policy_option
+from fleet.commands.printing import print_lines
 from fleet.errors import ExportError
 from fleet.exporting.form import Form, form_of, write
 from fleet.exporting.subject import (
@@ -80,7 +81,8 @@ def export(
     """Write results, devices or recommendations as CSV, JSON, JSON lines or Parquet.
 
     CSV and Parquet have a column for each figure, with its unit in the name; lists of parts
-    are in JSON alone. In CSV, text that a spreadsheet would run begins with a quote.
+    are in JSON alone. In CSV, text that a spreadsheet would run begins with a quote, and what
+    is not seen is spelt out; the other forms hold every text as it came.
     """
     subject = Subject(subject_name)
     if subject is not Subject.RESULTS and (variant is not None or since is not None):
@@ -129,7 +131,7 @@ def _of_devices(database: Database, subject: Subject, which: Which, policy_name:
 
 def _write(source: Source, form: Form, output: str) -> None:
     if output == _STDOUT:
-        write(source, form, sys.stdout.buffer)
+        write(source, form, sys.stdout.buffer, is_terminal=sys.stdout.isatty())
         sys.stdout.buffer.flush()
         return
     path = Path(output)
@@ -139,4 +141,4 @@ def _write(source: Source, form: Form, output: str) -> None:
     except OSError as error:
         message = f"{path}: {error.strerror or error}"
         raise ExportError(message) from error
-    click.echo(f"{count} rows in {path}", err=True)
+    print_lines([f"{count} rows in {path}"], err=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from contract.exits import Exit
+from edgewright.terminal import CELL_CHARACTERS, visible
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import print_json
+from fleet.commands.printing import print_json, print_lines
 from fleet.store.database import open_database
 from fleet.store.groups import add_to_group, members_of_each, remove_from_group
 from fleet.store.roster import devices_named, list_devices
@@ -29,7 +30,7 @@ def add(name: str, device_names: tuple[str, ...], store_url: str) -> None:
     with open_database(store_url, create=False).writing() as connection:
         chosen = devices_named(connection, device_names)
         add_to_group(connection, name, chosen)
-    click.echo(f"In group {name}: {', '.join(one.name for one in chosen)}")
+    print_lines([f"In group {_cut(name)}: {', '.join(one.name for one in chosen)}"], most=None)
 
 
 @group.command()
@@ -46,9 +47,9 @@ def remove(name: str, device_names: tuple[str, ...], store_url: str) -> None:
         stay = remove_from_group(connection, name, chosen)
     gone = [one.name for one in chosen if one not in stay]
     if gone:
-        click.echo(f"No longer in group {name}: {', '.join(gone)}")
+        print_lines([f"No longer in group {_cut(name)}: {', '.join(gone)}"], most=None)
     for one in stay:
-        click.echo(f"{one.name} stays: its own agent.toml names the group {name}", err=True)
+        print_lines([f"{one.name} stays: its own agent.toml names the group {name}"], err=True)
     if stay:
         raise SystemExit(int(Exit.FAILED))
 
@@ -63,7 +64,11 @@ def list_groups(store_url: str, *, as_json: bool) -> None:
     if as_json:
         print_json([{"group": name, "devices": names} for name, names in members.items()])
         return
-    for name, names in members.items():
-        click.echo(f"{name}: {', '.join(names)}")
+    print_lines((f"{_cut(name)}: {', '.join(names)}" for name, names in members.items()), most=None)
     if not members:
-        click.echo("No device is in a group.")
+        print_lines(["No device is in a group."])
+
+
+def _cut(name: str) -> str:
+    """Name of a group, as a cell shows it: an inventory may bring one of any length."""
+    return visible(name, CELL_CHARACTERS)

@@ -9,7 +9,7 @@ from contract.exits import Exit
 from fleet.choosing.policy import policy_text, ready_policies, ready_policy_text
 from fleet.choosing.policy_document import read_document
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import print_json
+from fleet.commands.printing import print_json, print_lines, print_text
 from fleet.errors import StoreMissingError
 from fleet.reports.policy_check import check_lines, check_policy
 from fleet.store.database import open_database
@@ -33,14 +33,14 @@ class _Policies(click.Group):
 def policies(context: click.Context) -> None:
     """List the ready policies, or print the TOML of the one called NAME."""
     if context.invoked_subcommand is None:
-        click.echo("\n".join(ready_policies()))
+        print_lines(ready_policies())
 
 
 @policies.command(hidden=True)
 @click.argument("name")
 def show(name: str) -> None:
     """Print the TOML of the ready policy called NAME."""
-    click.echo(ready_policy_text(name), nl=False)
+    print_text(ready_policy_text(name))
 
 
 @policies.command()
@@ -61,7 +61,7 @@ def check(context: click.Context, name_or_file: str, store_url: str, *, as_json:
     if as_json:
         print_json(checked)
     else:
-        click.echo("\n".join(check_lines(checked)))
+        print_lines(check_lines(checked))
     if checked.mistakes:
         raise SystemExit(int(Exit.FAILED))
 

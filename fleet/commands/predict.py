@@ -9,7 +9,7 @@ import click
 
 from fleet.choosing.policy import load_policy
 from fleet.commands.options import db_option, json_option, policy_option
-from fleet.commands.printing import print_json, print_table
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.errors import MissingExtraError
 from fleet.predicting.forecast import Forecast
 from fleet.reports.forecast import forecast_lines, forecasts_table, predictions_table
@@ -45,13 +45,13 @@ def predict(
         print_json(forecasts)
         return
     if not forecasts:
-        click.echo("No device has reported yet.")
+        print_lines(["No device has reported yet."])
         return
     if not device_names:
         print_table(forecasts_table(forecasts))
         return
     for one in forecasts:
-        click.echo("\n".join(forecast_lines(one)))
+        print_lines(forecast_lines(one))
         if one.predictions:
             print_table(predictions_table(one))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-import click
-import msgspec
-from rich.console import Console
-from rich.table import Table
-
-from edgewright.terminal import visible
+from edgewright.command_line import complain as complain_as
+from edgewright.command_line import print_json, print_text
+from edgewright.console import Console, Table
+from edgewright.terminal import LINE_CHARACTERS, visible
 from fleet.reports.fitting import fitted
+
+__all__ = ["complain", "console", "print_json", "print_lines", "print_table", "print_text"]
 
 #: Where output goes to a file or a pipe there is no terminal whose width would matter: a row is a
 #: line, however long, so that other programs can work on it.
@@ -20,7 +20,7 @@ _PIPE_COLUMNS = 100_000
 
 def console() -> Console:
     """Standard output, as wide as the terminal."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+    return Console(pipe_columns=_PIPE_COLUMNS)
 
 
 def print_table(table: Table) -> None:
@@ -33,13 +33,21 @@ def print_table(table: Table) -> None:
         print_lines(["", said])
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Print sentences, folded between words on a terminal alone."""
-    out = console()
+def print_lines(
+    lines: Iterable[str], *, err: bool = False, most: int | None = LINE_CHARACTERS
+) -> None:
+    """Print sentences, each a line that is folded between words on a terminal alone.
+
+    Args:
+        lines: sentences; a line break in one is a stranger's, and is spelt out.
+        err: on standard error.
+        most: characters of a line; None for lists of our own that may be long.
+    """
+    out = Console(stderr=err, pipe_columns=_PIPE_COLUMNS)
     for line in lines:
-        out.print(visible(line), markup=False, highlight=False)
+        out.print(visible(line, most), soft_wrap=not out.is_terminal)
 
 
-def print_json(document: object) -> None:
-    """Print one JSON document."""
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+def complain(message: str, *, has_lines: bool = False) -> None:
+    """Say on standard error what is wrong."""
+    complain_as("edgewright-fleet", message, has_lines=has_lines)

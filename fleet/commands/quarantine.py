@@ -8,7 +8,6 @@ import time
 import click
 
 from contract.exits import Exit
-from edgewright.terminal import visible
 from fleet.collecting.replay import replay
 from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option
@@ -42,7 +41,7 @@ def quarantine(context: click.Context, limit: int, store_url: str, *, as_json: b
     elif rows:
         print_table(quarantine_table(rows))
     else:
-        click.echo("Nothing was refused.")
+        print_lines(["Nothing was refused."])
 
 
 @quarantine.command()
@@ -56,6 +55,9 @@ def show(number: int, store_url: str, *, raw: bool, as_json: bool) -> None:
         found = find_quarantined(connection, number)
         payload = payload_of(connection, number)
     if raw:
+        if sys.stdout.isatty():
+            message = "--raw: a terminal may act on these bytes; redirect them, or leave --raw out"
+            raise click.UsageError(message)
         sys.stdout.buffer.write(payload)
         return
     text = payload.decode("utf-8", errors="backslashreplace")
@@ -65,7 +67,7 @@ def show(number: int, store_url: str, *, raw: bool, as_json: bool) -> None:
     print_lines([f"topic   {found.topic}", f"reason  {found.reason}"])
     times = "once" if found.times == 1 else f"{found.times} times"
     print_lines([f"came    {times}, {found.payload_bytes} bytes", ""])
-    click.echo(visible(text))
+    print_lines([text], most=None)
 
 
 @quarantine.command("replay")

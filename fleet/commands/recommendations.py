@@ -50,7 +50,7 @@ def recommendations(
         print_json(rows)
         return
     if not rows:
-        click.echo("No device has reported yet." if which == Which() else "No device is so.")
+        print_lines(["No device has reported yet." if which == Which() else "No device is so."])
         return
     print_table(recommendations_table(rows))
     said = finding(row.variant for row in rows if row.variant and row.status is Status.CHOSEN)

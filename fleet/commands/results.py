@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import print_json, print_table
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.reports.report import report_result
 from fleet.reports.table import distributions_table, results_table
 from fleet.store.database import open_database
@@ -37,4 +37,4 @@ def results(device_name: str, store_url: str, *, with_distribution: bool, as_jso
         table = results_table(runs) if known is None else distributions_table(runs, known)
         print_table(table)
     else:
-        click.echo(f"{device.name} has no stored run yet.")
+        print_lines([f"{device.name} has no stored run yet."])

@@ -10,7 +10,7 @@ import msgspec
 
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import print_json
+from fleet.commands.printing import print_json, print_lines
 from fleet.store.database import open_database
 from fleet.store.retention import Step, clear_quarantine, roll_up_samples
 from fleet.store.space import Space, compact, space_of
@@ -107,7 +107,7 @@ def retain(
     if as_json:
         print_json(done)
     else:
-        click.echo("\n".join(_lines(done)))
+        print_lines(_lines(done))
 
 
 def _sum(steps: Iterable[Step]) -> Step:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from fleet.address import parse_http_address, parse_listen_address
 from fleet.collecting.service import Ready, ServiceOptions, run_service
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, db_option, log_format_option, policy_option
+from fleet.commands.printing import print_lines
 from fleet.garbage import expect_many_objects
 from fleet.jetstream.servers import parse_servers
 from fleet.logs import LogFormat, set_up_logging
@@ -141,5 +141,4 @@ def _set_up_logging(log_format: LogFormat, *, verbose: bool) -> None:
 
 def _say_ready(ready: Ready) -> None:
     more = f" metrics={ready.metrics}/metrics" if ready.metrics else ""
-    click.echo(f"ready broker={ready.broker} store={ready.store_url}{more}")
-    sys.stdout.flush()
+    print_lines([f"ready broker={ready.broker} store={ready.store_url}{more}"])

@@ -10,16 +10,16 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from contract.address import parse_broker_url
 from contract.benchmark import MAX_SAMPLES
 from contract.exits import Exit
+from edgewright.console import Console, TextColumn
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, broker_option, json_option
-from fleet.commands.printing import console, print_json
+from fleet.commands.printing import console, print_json, print_lines
 from fleet.errors import PlanError
 from fleet.garbage import expect_many_objects
 from fleet.reports.simulation import simulation_lines, simulation_table
@@ -196,7 +196,7 @@ def simulate(
     if as_json:
         print_json(report)
     else:
-        click.echo("\n".join(simulation_lines(report)))
+        print_lines(simulation_lines(report))
         console().print(simulation_table(report))
     raise SystemExit(int(Exit.FAILED if report.outstanding else Exit.DONE))
 

@@ -8,7 +8,7 @@ import time
 import click
 
 from fleet.commands.options import db_option, json_option
-from fleet.commands.printing import print_json, print_table
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.reports.table import tokens_table
 from fleet.store.database import open_database
 from fleet.store.tokens import Role, create_token, list_tokens, revoke_token
@@ -38,9 +38,9 @@ def create(name: str, role: str, days: int | None, store_url: str) -> None:
     # As `serve` does: a token may be made before the first device has reported.
     with open_database(store_url, create=True).writing() as connection:
         made = create_token(connection, name, Role(role), days=days, now=time.time())
-    click.echo(made)
+    print_lines([made])
     if sys.stdout.isatty():
-        click.echo("Keep it where only its user can read; it is not shown again.", err=True)
+        print_lines(["Keep it where only its user can read; it is not shown again."], err=True)
 
 
 @token.command("list")
@@ -55,7 +55,7 @@ def list_command(store_url: str, *, as_json: bool) -> None:
     elif found:
         print_table(tokens_table(found, now=time.time()))
     else:
-        click.echo("There is no token.")
+        print_lines(["There is no token."])
 
 
 @token.command()
@@ -65,4 +65,4 @@ def revoke(name: str, store_url: str) -> None:
     """Void the token called NAME, from the next request on."""
     with open_database(store_url, create=False).writing() as connection:
         revoke_token(connection, name)
-    click.echo(f"Token {name} is void.")
+    print_lines([f"Token {name} is void."])

@@ -8,7 +8,7 @@ import click
 
 from fleet.choosing.policy import load_policy
 from fleet.commands.options import db_option, json_option, policy_option
-from fleet.commands.printing import print_json, print_table
+from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.reports.whatif import report_what_if, what_if_lines, what_if_table
 from fleet.store.database import open_database
 from fleet.store.roster import devices_named
@@ -38,8 +38,8 @@ def whatif(
         print_json(report)
         return
     if not report.devices:
-        click.echo("No device has reported yet.")
+        print_lines(["No device has reported yet."])
         return
-    click.echo("\n".join(what_if_lines(report)))
+    print_lines(what_if_lines(report))
     if report.would_change or report.left_alone:
         print_table(what_if_table(report))

@@ -91,14 +91,13 @@ def _shortened(lines: list[str]) -> list[str]:
     return [*head, *texts[:_SHOWN_LINES], f"< ({left} more lines)"]
 
 
-def outcome_text(outcome: Outcome) -> str:
+def outcome_lines(outcome: Outcome) -> list[str]:
     """What a deploy came to."""
     was = f" (before: {outcome.previous_release})" if outcome.previous_release else ""
-    lines = [
+    return [
         f"{outcome.site}/{outcome.device} on {outcome.target} runs {outcome.release}{was}.",
         *(one if one.startswith("note: ") else f"note: {one}" for one in outcome.notes),
     ]
-    return "\n".join(lines)
 
 
 def removed_text(removed: Removed) -> str:

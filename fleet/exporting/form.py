@@ -8,14 +8,12 @@ import io
 from collections.abc import Sequence
 from typing import IO, Any
 
-import msgspec
-
+from edgewright.json_text import json_text
+from edgewright.spreadsheet import CELL_BREAKS, spreadsheet_text
 from fleet.errors import ExportError
 from fleet.exporting.column import Cell, Column, Kind
 from fleet.exporting.subject import Source
 
-#: A spreadsheet takes a cell that begins so for a formula, and runs it (CWE-1236).
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 #: Rows of one group in a Parquet file: large enough to compress, small enough to hold.
 _GROUP_ROWS = 20_000
 
@@ -29,8 +27,14 @@ class Form(enum.StrEnum):
     PARQUET = "parquet"
 
 
-def write(source: Source, form: Form, out: IO[bytes]) -> int:
+def write(source: Source, form: Form, out: IO[bytes], *, is_terminal: bool = False) -> int:
     """Write every row and say how many; holds one page, or one group of a Parquet file.
+
+    Args:
+        source: the rows.
+        form: how they are written.
+        out: where to.
+        is_terminal: `out` is shown to a person, so that a row of CSV is one line.
 
     Raises:
         ExportError: Parquet without its library.
@@ -38,7 +42,7 @@ def write(source: Source, form: Form, out: IO[bytes]) -> int:
     """
     match form:
         case Form.CSV:
-            return _write_csv(source, out)
+            return _write_csv(source, out, kept="" if is_terminal else CELL_BREAKS)
         case Form.JSON:
             return _write_json(source, out)
         case Form.NDJSON:
@@ -47,23 +51,23 @@ def write(source: Source, form: Form, out: IO[bytes]) -> int:
             return _write_parquet(source, out)
 
 
-def _write_csv(source: Source, out: IO[bytes]) -> int:
+def _write_csv(source: Source, out: IO[bytes], *, kept: str) -> int:
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
     writer = csv.writer(text)
     writer.writerow([column.name for column in source.columns])
     count = 0
     for page in source.pages:
-        writer.writerows([_shown(cell) for cell in source.cells(row)] for row in page)
+        writer.writerows([_shown(cell, kept) for cell in source.cells(row)] for row in page)
         count += len(page)
     text.flush()
     text.detach()
     return count
 
 
-def _shown(cell: Cell) -> Cell:
-    if isinstance(cell, str) and cell.startswith(_RUN_BY_SPREADSHEETS):
+def _shown(cell: Cell, kept: str) -> Cell:
+    if isinstance(cell, str):
         # Whatever a device tells, nobody's spreadsheet runs it.
-        return f"'{cell}"
+        return spreadsheet_text(cell, kept=kept)
     if isinstance(cell, bool):
         return "true" if cell else "false"
     return cell
@@ -74,7 +78,7 @@ def _write_json(source: Source, out: IO[bytes]) -> int:
     out.write(b"[")
     for page in source.pages:
         for row in page:
-            out.write((b",\n" if count else b"\n") + msgspec.json.encode(source.document(row)))
+            out.write((b",\n" if count else b"\n") + json_text(source.document(row)))
             count += 1
     out.write(b"\n]\n")
     return count
@@ -83,7 +87,7 @@ def _write_json(source: Source, out: IO[bytes]) -> int:
 def _write_ndjson(source: Source, out: IO[bytes]) -> int:
     count = 0
     for page in source.pages:
-        out.write(msgspec.json.Encoder().encode_lines([source.document(row) for row in page]))
+        out.writelines(json_text(source.document(row)) + b"\n" for row in page)
         count += len(page)
     return count
 

@@ -19,6 +19,7 @@ import msgspec
 
 from contract.access import Access
 from contract.address import BrokerAddress
+from edgewright.tracebacks import show_uncaught_safely
 from fleet.errors import FleetError
 from fleet.garbage import expect_many_objects
 from fleet.logs import set_up_logging
@@ -72,6 +73,7 @@ def carry(make_link: Callable[[Order], Carried]) -> None:
     # Nothing but frames may go where frames go.
     out = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    show_uncaught_safely()
     frames = Frames(sys.stdin.fileno())
     body = frames.read(wait_s=None)
     if body is None:

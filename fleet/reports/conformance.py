@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
+from edgewright.console import Table, styled
 from fleet.conformance.finding import Conformance, Finding, Status
 
 _STYLES = {
@@ -21,7 +20,7 @@ def conformance_table(found: Conformance) -> Table:
         table.add_column(heading, overflow="fold")
     for one in found.findings:
         style = _STYLES[one.status]
-        table.add_row(one.check, f"[{style}]{one.status}[/]", one.asks, _came(one))
+        table.add_row(one.check, styled(one.status, style), one.asks, _came(one))
     return table
 
 

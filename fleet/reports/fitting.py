@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Column, Table
-from rich.text import Text
+from rich.cells import cell_len
+from rich.table import Column
 
-from edgewright.terminal import visible
+from edgewright.console import Table
 
 _GAP = 2
 #: Room that the last column, mostly a sentence, is folded into before others are left out.
@@ -24,7 +24,7 @@ _LESSER = (
 def fitted(table: Table, width: int | None) -> tuple[Table, list[str]]:
     """The table within `width` columns, and the headings that had to be left out.
 
-    Without a width every row takes one line. What would move a terminal's cursor is spelt out.
+    Without a width every row takes one line.
     """
     columns = list(table.columns)
     widths = {id(one): _natural(one) for one in columns}
@@ -51,7 +51,7 @@ def _least(columns: Sequence[Column], widths: dict[int, int]) -> int:
 
 def _natural(column: Column) -> int:
     cells = [column.header, *column.cells]
-    return max(Text.from_markup(visible(str(cell))).cell_len for cell in cells)
+    return max(cell_len(str(cell)) for cell in cells)
 
 
 def _only(table: Table, columns: Sequence[Column]) -> Table:
@@ -63,7 +63,7 @@ def _only(table: Table, columns: Sequence[Column]) -> Table:
             overflow="fold",
             no_wrap=column is not columns[-1],
         )
-    cells = [[visible(str(cell)) for cell in column.cells] for column in columns]
-    for row, values in zip(table.rows, zip(*cells, strict=True), strict=True):
+    cells = zip(*(column.cells for column in columns), strict=True)
+    for row, values in zip(table.rows, cells, strict=True):
         made.add_row(*values, style=row.style)
     return made

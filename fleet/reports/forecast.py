@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-
 from contract.interval import Interval
+from edgewright.console import Table
 from fleet.choosing.metric import BYTES_PER_MB
 from fleet.predicting.forecast import Forecast, Prediction
 from fleet.reports.table import plain_table

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
+from edgewright.console import Table
 from fleet.simulating.tally import SimulationReport
 
 

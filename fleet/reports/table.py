@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from rich.markup import escape
-from rich.table import Table
-
+from edgewright.console import Table, styled
 from fleet.choosing.decision import Status, Verdict
 from fleet.choosing.metric import BYTES_PER_MB
 from fleet.reports.report import CandidateReport, DeviceReport, RecommendationReport
@@ -44,9 +42,7 @@ def devices_table(rows: Sequence[DeviceReport]) -> Table:
             _ABSENT
             if row.desired_variant is None
             else f"{row.desired_variant} (generation {row.desired_generation})",
-            _text(row.phase)
-            if row.phase_reason is None
-            else f"{row.phase}: {escape(row.phase_reason)}",
+            _text(row.phase) if row.phase_reason is None else f"{row.phase}: {row.phase_reason}",
         )
     return table
 
@@ -60,7 +56,7 @@ def recommendations_table(rows: Sequence[RecommendationReport]) -> Table:
         style = _STATUS_STYLE[row.status]
         table.add_row(
             f"{row.site}/{row.device}",
-            f"[{style}]{row.status.value}[/{style}]",
+            styled(row.status.value, style),
             _text(row.variant),
             _text(row.threads),
             _number(row.p50_ms),
@@ -68,7 +64,7 @@ def recommendations_table(rows: Sequence[RecommendationReport]) -> Table:
             _megabytes(row.peak_rss_bytes),
             _percent(row.top1),
             _times(row.speedup),
-            escape(row.reason),
+            row.reason,
         )
     return table
 
@@ -89,7 +85,7 @@ def candidates_table(rows: Sequence[CandidateReport]) -> Table:
             _percent(row.top1),
             _percent(row.device_top1),
             _times(row.speedup),
-            escape(row.why),
+            row.why,
             style=_VERDICT_STYLE.get(row.verdict),
         )
     return table
@@ -116,7 +112,7 @@ def results_table(runs: Sequence[StoredRun]) -> Table:
             _percent(run.device_top1),
             _times(run.speedup),
             _ABSENT if run.golden is None else ("ok" if run.golden.ok else "differs"),
-            escape("; ".join(notes if one.current else ["stale", *notes])),
+            "; ".join(notes if one.current else ["stale", *notes]),
             style=None if one.current else "dim",
         )
     return table
@@ -158,9 +154,9 @@ def quarantine_table(rows: Sequence[Quarantined]) -> Table:
             _clock(row.last_at),
             str(row.times),
             str(row.payload_bytes),
-            escape(row.excerpt[:60]),
-            escape(row.topic),
-            escape(row.reason),
+            row.excerpt[:60],
+            row.topic,
+            row.reason,
         )
     return table
 
@@ -197,7 +193,7 @@ def _add(table: Table, heading: str) -> None:
 
 
 def _text(value: object | None) -> str:
-    return _ABSENT if value is None else escape(str(value))
+    return _ABSENT if value is None else str(value)
 
 
 def _number(value: float | None) -> str:

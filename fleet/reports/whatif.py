@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from rich.markup import escape
-from rich.table import Table
 
+from edgewright.console import Table
 from fleet.choosing.decision import Ref, Status
 from fleet.reports.table import plain_table
 from fleet.store.whatif import Change
@@ -75,6 +74,6 @@ def what_if_table(report: WhatIfReport) -> Table:
                 f"{one.site}/{one.device}",
                 str(one.now or "-"),
                 str(one.then) if one.then else f"({one.status.value})",
-                escape(one.reason or ""),
+                one.reason or "",
             )
     return table

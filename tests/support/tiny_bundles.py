@@ -22,6 +22,7 @@ from contract.interval import pack_hits
 from contract.manifest import (
     Accuracy,
     AccuracyKind,
+    Block,
     Manifest,
     Preprocessing,
     Provenance,
@@ -30,6 +31,7 @@ from contract.manifest import (
 )
 
 CLASSES = 4
+_LABELS = ("ant", "bee", "cat", "dog")
 SIZE = 16
 ENGINE = "x86" if "x86" in torch.backends.quantized.supported_engines else "onednn"
 
@@ -136,8 +138,9 @@ class SetMaker:
         logits: np.ndarray | None = None,
         script: bool = False,
         hits: Sequence[bool] | None = None,
+        words: str = "",
     ) -> Path:
-        """Write one bundle and remember it for the set."""
+        """Write one bundle and remember it for the set; `words` stand in every text it brings."""
         module = module or tiny_network()
         rng = np.random.default_rng(3)
         images = rng.integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
@@ -163,8 +166,8 @@ class SetMaker:
         manifest = Manifest(
             schema=schema,
             variant=variant,
-            family="tiny",
-            architecture="tiny",
+            family=f"tiny{words}",
+            architecture=f"tiny{words}",
             recipe=variant.rpartition("-")[2],
             quantization=Quantization(
                 scheme=scheme,
@@ -182,24 +185,25 @@ class SetMaker:
                 top3=0.99,
                 top5=1.0,
                 images=100 if hits is None else len(hits),
-                dataset="noise",
+                dataset=f"noise{words}",
                 hits=None if hits is None else pack_hits(hits),
             ),
+            blocks=[Block(name=words, parameters=1, bytes=4, macs=1)] if words else [],
             torch_versions=[str(torch.__version__)],
             provenance=Provenance(
                 built_at="2026-01-01T00:00:00Z",
                 edgewright="0.1.0",
                 torch=str(torch.__version__),
                 torchvision=None,
-                weights="none",
-                data="noise",
+                weights=f"none{words}",
+                data=f"noise{words}",
                 seed=7,
                 inputs_sha256="0" * 64,
             ),
         )
         extra = {
             MANIFEST_NAME: msgspec.json.encode(manifest),
-            LABELS_NAME: msgspec.json.encode(["ant", "bee", "cat", "dog"]),
+            LABELS_NAME: msgspec.json.encode([f"{one}{words}" for one in _LABELS]),
             GOLDEN_NAME: golden.getvalue(),
         }
         path = self.folder / f"{variant}.pt"
