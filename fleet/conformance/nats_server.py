@@ -10,6 +10,7 @@ import msgspec
 import nats
 from nats.aio.client import Client
 from nats.errors import Error
+from nats.js import JetStreamContext
 
 from contract.access import Access
 from fleet.conformance.check import Check
@@ -64,20 +65,33 @@ async def _consumers(port: NatsPort, timeout_s: float) -> str:
             info = await stream.stream_info(_STREAM)
             account = await stream.account_info()
             version = client.connected_server_version
+            there = info.state.consumer_count
+            idle = await _without_client(stream, there)
     except (Error, OSError, TimeoutError) as error:
         raise UnmetError(expected, str(error) or type(error).__name__) from error
-    there = info.state.consumer_count
     limit, whose = _limit(
         info.config.max_consumers, account.limits.max_consumers, (version.major, version.minor)
     )
-    told = f"{there:,} consumers"
+    told = f"{there:,} consumers, {idle:,} of them without a client"
     if limit is None:
         return f"{told}, and no limit"
-    told = f"{told} of {limit:,} ({whose})"
+    told = f"{told}; at most {limit:,} ({whose})"
     if limit - there < _WANTED:
         expected = f"room for {_WANTED}"
         raise UnmetError(expected, told)
     return told
+
+
+async def _without_client(stream: JetStreamContext, count: int) -> int:
+    """How many consumers nobody is connected to."""
+    seen, idle = 0, 0
+    while seen < count:
+        page = await stream.consumers_info(_STREAM, seen)
+        if not page:
+            break
+        seen += len(page)
+        idle += sum(not one.push_bound for one in page)
+    return idle
 
 
 def _limit(

@@ -20,7 +20,8 @@ from fleet.jetstream.subject import subject_of_filter
 #: The NATS account that fleet and devices share; its streams are not those of other accounts.
 ACCOUNT = "EDGEWRIGHT"
 #: Consumers of one stream. The gateway makes one for each subscription at QoS 1, and a server
-#: has room for 1,000 where nothing else is said (since 2.15).
+#: has room for 1,000 where nothing else is said (since 2.15). Agents subscribe at QoS 0; those of
+#: before at QoS 1.
 _CONSUMERS_AT_MOST = 100_000
 #: After so long without its client, the gateway's consumer goes.
 _CONSUMER_INACTIVE = "5m"
@@ -99,6 +100,7 @@ def fleet_permissions() -> Permissions:
             f"$JS.ACK.*.*.{STREAM}.{CONSUMER}.>",
             # To read how many consumers there are, for `conform`.
             f"{_API}.STREAM.INFO.$MQTT_msgs",
+            f"{_API}.CONSUMER.LIST.$MQTT_msgs",
         ],
         subscribe=[
             *(subject for leaf, subject in subjects.items() if leaf.from_device),
@@ -121,7 +123,7 @@ def nats_config(settings: NatsServerSettings, hashes: Mapping[str, str]) -> str:
     tls = f"tls {{ {_certificate(settings.server_file)} }}"
     users = "\n".join(f"      {_user(name, hashes[name])}" for name in sorted(hashes))
     return f"""\
-# Made by edgewright-fleet broker-config, for nats-server 2.10 or later.
+# Made by edgewright-fleet broker-config, for nats-server 2.15 or later.
 server_name: {_text(settings.name)}
 listen: {_listen(settings.nats_listen)}
 {tls}
@@ -136,7 +138,7 @@ mqtt {{
 }}
 {_cluster(settings)}accounts {{
   {ACCOUNT} {{
-    # Of one stream: a device takes one of them, a collector three.
+    # Of one stream. A collector takes three, and so does an agent that subscribes at QoS 1.
     jetstream {{ max_consumers: {_CONSUMERS_AT_MOST} }}
     users [
 {users}

@@ -25,6 +25,7 @@ PAGES = [
     "docs/agent.md",
     "docs/deploy.md",
     "docs/scale-out.md",
+    "docs/broker-access.md",
     "docs/simulate.md",
     "docs/keeping.md",
     "docs/api.md",
