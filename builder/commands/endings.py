@@ -30,7 +30,7 @@ def errors_reported(*, when_stopped: str = _GOES_ON) -> Iterator[None]:
         _fail(plain_words(error), Exit.FAILED)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in {"", "builder", "contract"}:
+        if missing in {"", "builder", "contract", "edgewright"}:
             raise
         message = f"needs the package '{missing}': pip install 'edgewright[builder]'"
         _fail(message, Exit.WRONG_USE)
