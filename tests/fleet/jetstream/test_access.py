@@ -56,7 +56,7 @@ def link_to(server: NatsServer, authority: Authority) -> RemoteLink:
     return RemoteLink(
         BrokerAddress("127.0.0.1", server.mqtt_port, tls=True),
         access=authority.fleet_access,
-        client_id="fleet-guarded",
+        client_name="fleet-guarded",
         session=Session.CLEAN,
         topics=[topics_of_all(Leaf.STATE)],
         program="fleet.jetstream.link_process",
