@@ -22,6 +22,7 @@ from agent.serving.service import Service
 from agent.serving.teller import Teller
 from agent.versions import agent_version
 from contract.errors import BundleError
+from edgewright.http_host import loopback_names
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +112,15 @@ class Server:
             on_change=lambda: teller.tell(service.health),
         )
         self._choose(service, must=on_report is None)
-        front = Front(service, metrics, self._limits, top=self._top, version=agent_version())
+        front = Front(
+            service,
+            metrics,
+            self._limits,
+            top=self._top,
+            version=agent_version(),
+            # Where others may reach us, they do by names that we do not know.
+            names=loopback_names(self._host) if is_loopback(self._host) else None,
+        )
         reception = Reception(front, self._limits, self._patience)
         listener = await self._listen(reception)
         chores = [

@@ -12,7 +12,7 @@ from PIL import Image
 
 from support.serving import Serving, picture
 
-POST = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
 SHORT = b"Content-Length: 5\r\n"
 
 
@@ -82,11 +82,11 @@ def test_a_bad_top_is_refused(server: Serving, top: str) -> None:
         (b"GET / HTTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"GET / FTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, "bad-request"),
-        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505, "unsupported-version"),
+        (b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505, "unsupported-version"),
         (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400, "bad-request"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "bad-request"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", 400, "bad-request"),
-        (b"GET /?" + b"a&" * 50 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n", 400, "bad-request"),
+        (b"GET /?" + b"a&" * 50 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad-request"),
         (b"GET / HTTP/1.1\r\nHost: " + b"x" * 5000 + b"\r\n\r\n", 431, "header-too-large"),
         (POST + b"\r\n", 411, "length-required"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411, "length-required"),
@@ -95,7 +95,7 @@ def test_a_bad_top_is_refused(server: Serving, top: str) -> None:
         (POST + b"Content-Length: +5\r\n\r\n", 400, "bad-request"),
         (POST + b"Content-Length: 99999999999999999999\r\n\r\n", 400, "bad-request"),
         (POST + b"Content-Length: 999999999999\r\n\r\n", 413, "body-too-large"),
-        (b"PUT /v1/predict HTTP/1.1\r\nHost: x\r\n" + SHORT + b"\r\n12345", 405, None),
+        (b"PUT /v1/predict HTTP/1.1\r\nHost: localhost\r\n" + SHORT + b"\r\n12345", 405, None),
     ],
 )
 def test_a_malformed_request_is_refused_and_its_connection_closed(
