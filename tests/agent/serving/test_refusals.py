@@ -6,11 +6,13 @@ import io
 import json
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from support.serving import Serving, picture
+from agent.serving.choice import Chooser
+from support.serving import Serving, picture, serving
 
 POST = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
 SHORT = b"Content-Length: 5\r\n"
@@ -157,3 +159,39 @@ def test_a_large_body_is_refused_although_the_client_sends_it_all(server: Servin
     """The answer arrives: the server goes on reading until the client has looked."""
     reply = server.predict(b"x" * 20_000_000)
     assert (reply.status, reply.json["error"]) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize(
+    "name", ["localhost", "LOCALHOST:8600", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8600"]
+)
+def test_on_loopback_it_is_called_by_the_names_of_this_machine(server: Serving, name: str) -> None:
+    assert server.ask("GET", "/v1/health", Host=name).status == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evil.example", "evil.example:8600", "localhost.evil.example", "127.0.0.1.evil.example",
+        "[::1].evil.example", "evil.example:80:localhost", "192.168.1.1", "",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/health"), ("GET", "/metrics"), ("POST", "/v1/predict")]
+)
+def test_on_loopback_another_name_is_refused(
+    server: Serving, method: str, path: str, name: str
+) -> None:
+    """A page of that name would read what is open here to this machine."""
+    reply = server.ask(method, path, picture() if method == "POST" else None, Host=name)
+    assert (reply.status, reply.json["error"]) == (421, "wrong-host")
+    assert "expected localhost or 127.0.0.1 or ::1, in the URL" in reply.json["message"]
+
+
+def test_a_target_with_a_name_of_its_own_is_called_by_that(server: Serving) -> None:
+    head = b"GET http://evil.example/v1/health HTTP/1.1\r\nHost: localhost\r\n"
+    assert server.say(head + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 421 ")
+
+
+def test_where_others_reach_it_any_name_will_do(good_set: Path) -> None:
+    with serving(Chooser(good_set, variant="tiny-sq8"), host="0.0.0.0") as open_one:  # noqa: S104 - that is what is tested
+        assert open_one.ask("GET", "/v1/health", Host="box-7.plant.example").status == 200
