@@ -81,20 +81,23 @@ class Connections:
         self._answering: set[int] = set()
         self._mentioned_at = -math.inf
 
-    @property
-    def are_busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether one more request is one too many."""
-        return len(self._answering) >= self.limits.requests
+        if len(self._answering) < self.limits.requests:
+            return False
+        self._mention("requests refused at_most=%d", self.limits.requests)
+        return True
 
     def admit(self, accepted: AcceptedSocket, host: str) -> bool:
         """Count a connection in; False where it has to go."""
         address = _network_of(host)
         at_most = self.limits.per_address
         if at_most is not None and self._of_address[address] >= at_most:
-            self._mention(address, at_most)
+            self._mention("connections refused address=%s at_most=%d", address, at_most)
             return False
         if len(self._open) >= self.limits.connections:
             if not self._waiting:
+                self._mention("connections refused at_most=%d", self.limits.connections)
                 return False
             longest = next(iter(self._waiting))
             # It is closed at a later turn of the loop, and more may come in this one.
@@ -139,12 +142,13 @@ class Connections:
         if not self._of_address[accepted.address]:
             del self._of_address[accepted.address]
 
-    def _mention(self, address: str, at_most: int) -> None:
+    def _mention(self, words: str, *values: object) -> None:
+        """Log what was refused, once in a while: whoever is refused comes again at once."""
         now = time.monotonic()
         if now - self._mentioned_at < _MENTION_EVERY_S:
             return
         self._mentioned_at = now
-        _log.warning("connections refused address=%s at_most=%d", address, at_most)
+        _log.warning(words, *values)
 
 
 class LimitedListener(socket.socket):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
 import math
 import socket
 from collections.abc import Callable
@@ -43,8 +44,9 @@ class _Config(uvicorn.Config):
             http=_LimitedProtocol,
             loop="asyncio",
             ws="none",
-            lifespan="off",
             log_config=None,
+            # A stranger's malformed request is no line in the log.
+            log_level=logging.ERROR,
             access_log=False,
             server_header=False,
             # Nobody in front is trusted to say who a client is.
@@ -89,7 +91,7 @@ class _LimitedProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         """Take what came; a request that is one too many gets uvicorn's own 503."""
-        self.limit_concurrency = 0 if self._connections.are_busy else None
+        self.limit_concurrency = 0 if self._connections.is_busy() else None
         super().handle_events()
         self._follow()
 
@@ -128,23 +130,27 @@ class _LimitedProtocol(H11Protocol):
         self._phase = phase
         self._cancel(self._timer)
         self._connections.note(self._accepted, is_answering=phase is _Phase.ANSWERING)
-        seconds = self._seconds(phase)
-        self._timer = None if seconds is None else self.loop.call_later(seconds, self._expire)
+        self._timer = self.loop.call_later(self._seconds(phase), self._expire)
 
-    def _seconds(self, phase: _Phase) -> float | None:
+    def _seconds(self, phase: _Phase) -> float:
         limits = self._limits
         return {
             _Phase.HEAD: limits.head_s,
             _Phase.BODY: limits.body_s,
             _Phase.IDLE: limits.idle_s,
+            # An application that failed ends a connection and says nothing: it is looked after.
+            _Phase.ANSWERING: limits.write_s,
             # What was written before may still wait for a client that does not read.
             _Phase.CLOSING: limits.write_s,
-        }.get(phase)
+        }[phase]
 
     def _expire(self) -> None:
         """End a phase that took its whole time."""
         if self.transport.is_closing():
             self.transport.abort()
+            return
+        if self._phase is _Phase.ANSWERING:
+            self._enter(_Phase.ANSWERING)
             return
         is_answered = self.cycle is not None and self.cycle.response_started
         if self._phase is _Phase.HEAD or (self._phase is _Phase.BODY and not is_answered):
@@ -198,7 +204,7 @@ class LimitedServer(uvicorn.Server):
             self._on_start()
 
 
-def _too_slow(phase: _Phase, seconds: float | None) -> bytes:
+def _too_slow(phase: _Phase, seconds: float) -> bytes:
     body = f"{phase.value}: expected within {seconds:g} s\n".encode()
     return (
         b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\n"

@@ -77,6 +77,7 @@ class Meter:
             _Called(make_asgi_app(self.registry), loopback_names(address.host)),
             listener,
             limits=_LIMITS,
+            lifespan="off",
             timeout_graceful_shutdown=_GRACE_S,
         )
         thread = threading.Thread(target=server.run, name="metrics")
