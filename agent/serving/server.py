@@ -182,6 +182,9 @@ class Server:
 class Reception:
     """All connections: not too many at a time, and none cut off before its answer.
 
+    Where there are as many as there may be, a new one takes the place of the oldest that waits
+    for its client: half-sent requests must not keep others out.
+
     Args:
         front: what answers.
         limits: how many connections there may be, and what they may send.
@@ -212,7 +215,7 @@ class Reception:
             patience=self._patience,
             closing=self._closing,
         )
-        if self.connections >= self._limits.connections:
+        if self.connections >= self._limits.connections and not self._make_room():
             message = f"{self.connections} clients are connected already"
             retry = {"Retry-After": "1"}
             status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -224,10 +227,18 @@ class Reception:
         try:
             await connection.serve()
         except asyncio.CancelledError:
-            # Only `close` does that. Passed on, asyncio would report it as an error.
+            # Only `close` and `_make_room` do that. Passed on, asyncio would report it as an error.
             writer.close()
         finally:
             del self._present[task]
+
+    def _make_room(self) -> bool:
+        """End the oldest connection that waits for its client; False where none does."""
+        for task, connection in self._present.items():
+            # One that was cancelled at this turn of the loop is still present.
+            if connection.waits_for_client and not task.cancelling():
+                return task.cancel()
+        return False
 
     async def close(self) -> None:
         """Answer what was accepted and send everybody home."""

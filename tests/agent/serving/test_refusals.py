@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import socket
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from PIL import Image
 
 from agent.serving.choice import Chooser
+from agent.serving.patience import Limits, Patience
+from support.processes import PATIENCE_S
 from support.serving import Serving, picture, serving
 
 POST = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
@@ -159,6 +163,29 @@ def test_a_large_body_is_refused_although_the_client_sends_it_all(server: Servin
     """The answer arrives: the server goes on reading until the client has looked."""
     reply = server.predict(b"x" * 20_000_000)
     assert (reply.status, reply.json["error"]) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"", b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n",
+        POST + b"Content-Type: image/png\r\n" + SHORT + b"\r\n12",
+        b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+    ids=["nothing", "half a header", "half a body", "a request and no other"],
+)  # fmt: skip
+def test_half_sent_requests_keep_nobody_out(good_set: Path, half: bytes) -> None:
+    patience = Patience(head_s=10 * PATIENCE_S, body_s=10 * PATIENCE_S, idle_s=10 * PATIENCE_S)
+    chooser = Chooser(good_set, variant="tiny-sq8")
+    with (
+        serving(chooser, limits=Limits(connections=4), patience=patience) as crowded,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(20):
+            line = stack.enter_context(socket.create_connection(crowded.place, PATIENCE_S))
+            line.sendall(half)
+            assert crowded.ask("GET", "/v1/health").status == 200
+        assert crowded.predict(picture()).status == 200
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from contract.topics import Leaf, topics_of_all
 from fleet.authority.authority import Authority
 from fleet.authority.rules import FLEET
 from fleet.mqtt.asking import ask
+from fleet.mqtt.delivery import Delivery, Subscribed
+from fleet.mqtt.link import Link, Session
 from fleet.mqtt.short_connection import publish_once
 from fleet.store.broker_session import kept_client_id
 from fleet.store.database import open_database
@@ -132,6 +134,30 @@ def test_the_session_of_a_collector_of_before_is_ended(
     assert eventually(lambda: kept(store_url) is not None)
     assert not session_is_kept(cast, before)
     assert serve.stop() == 0
+
+
+def test_a_collector_that_keeps_no_session_ends_the_one_of_before_too(cast: Cast) -> None:
+    """Such as one of several that share a store."""
+    address, access = cast.guarded.address, cast.guarded.authority.fleet_access
+    assert not session_is_kept(cast, "before", subscribe=True)
+    link = Link(
+        address,
+        access=access,
+        client_name="edgewright-fleet-shared",
+        session=Session.CLEAN,
+        former_ids=["before"],
+    )
+    with contextlib.closing(link):
+        link.open()
+        came: list[Delivery | Subscribed] = []
+
+        def is_there() -> bool:
+            came.extend(link.receive(at_most=1, wait_s=0.05))
+            return Subscribed() in came
+
+        assert eventually(is_there)
+        assert not session_is_kept(cast, "before")
+        assert link.kept_client_id is None
 
 
 def test_a_changed_password_of_the_fleet_needs_no_restart_and_leaves_no_session(
