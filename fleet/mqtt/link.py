@@ -91,8 +91,7 @@ class Link:
         self._client_name, self._session = client_name, session
         self._client_id = client_id_for(client_name, access)
         self._former_ids = set(former_ids)
-        #: The client id under which the broker keeps our session; None where it keeps none.
-        self.kept_client_id: str | None = None
+        self._kept_client_id: str | None = None
         self._takeovers = TakeoverDetector()
         self._clock = clock
         self._topics = list(topics) or _filters(session)
@@ -141,6 +140,15 @@ class Link:
         """Whether what is published now goes to the broker."""
         return self._client.is_connected()
 
+    @property
+    def kept_client_id(self) -> str | None:
+        """The client id under which alone the broker keeps a session of ours.
+
+        None where it keeps none, or one of before could not be ended yet: whoever remembers the id
+        must not forget the one of before.
+        """
+        return None if self._former_ids else self._kept_client_id
+
     def publish(self, topic: str, payload: bytes) -> None:
         """Hand a retained message to the broker; skipped while the broker is away."""
         if self._client.is_connected():
@@ -187,12 +195,12 @@ class Link:
         if self._takeovers.note_accepted(time.monotonic()):
             _log.warning("%s broker=%s name=%s", _TAKEN_OVER, self._address, self._client_name)
         self._end_former_sessions()
-        self.kept_client_id = self._client_id if self._session is Session.KEPT else None
+        self._kept_client_id = self._client_id if self._session is Session.KEPT else None
 
     def _end_former_sessions(self) -> None:
         """End what the broker keeps under other ids: of before a new password, or another way."""
-        if self.kept_client_id is not None:
-            self._former_ids.add(self.kept_client_id)
+        if self._kept_client_id is not None:
+            self._former_ids.add(self._kept_client_id)
         for client_id in sorted(self._former_ids - {self._client_id}):
             try:
                 end_session(self._address, self._access, client_id, timeout_s=_END_PATIENCE_S)
