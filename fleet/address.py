@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+
 import msgspec
 
 from contract.address import BrokerAddress
-from fleet.errors import AddressError
+from fleet.errors import AddressError, PortInUseError
 
 _HIGHEST_PORT = 65535
 _TLS, _PLAIN = "mqtts://", "mqtt://"
+_BACKLOG = 128
 
 
 class HttpAddress(msgspec.Struct, frozen=True):
@@ -27,6 +30,31 @@ class HttpAddress(msgspec.Struct, frozen=True):
         """Render the address as a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http{'s' if self.tls else ''}://{host}:{self.port}"
+
+
+def http_listener(address: HttpAddress, *, option: str) -> socket.socket:
+    """A socket that listens at an address; port 0 takes any free one.
+
+    Args:
+        address: where to listen.
+        option: of the command line, with which to name another address.
+
+    Raises:
+        PortInUseError: somebody else listens there, or this machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        message = (
+            f"cannot listen on {address}: {error.strerror or error}; name another with {option}"
+        )
+        raise PortInUseError(message) from error
+    return listener
 
 
 def parse_http_address(text: str) -> HttpAddress:

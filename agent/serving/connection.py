@@ -76,6 +76,8 @@ class Connection:
         self._is_unread = False
         #: Whether nothing would be lost if it were closed now.
         self.is_idle = True
+        #: Whether it goes on when the client sends something, or takes its answer.
+        self.waits_for_client = True
 
     async def serve(self) -> None:
         """Answer until the client leaves, errs or is too slow, or no request is to be taken."""
@@ -99,7 +101,7 @@ class Connection:
 
     async def _serve_one(self, *, is_first: bool) -> bool:
         """Answer one request; False where the connection ends."""
-        self.is_idle = True
+        self.is_idle = self.waits_for_client = True
         if self._closing.is_set():
             return False
         try:
@@ -108,6 +110,7 @@ class Connection:
                 return False
             self.is_idle = False
             head = parse_head(content)
+            self.waits_for_client = False
         except HttpError as error:
             self._is_unread = True
             self._front.count("", error.status)
@@ -158,6 +161,7 @@ class Connection:
             retry = {"Retry-After": "1"}
             raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message, retry)
         self._taken_bytes = length
+        self.waits_for_client = True
         if head.expects_continue:
             self._writer.write(_CONTINUE)
         try:
@@ -166,10 +170,13 @@ class Connection:
         except asyncio.IncompleteReadError as error:
             message = f"body: expected {length:,} bytes, got {len(error.partial):,}"
             raise HttpError(HTTPStatus.BAD_REQUEST, "incomplete-body", message) from error
+        finally:
+            self.waits_for_client = False
         self._is_unread = False
         return content
 
     async def _write(self, response: Response, *, with_body: bool, close: bool) -> None:
+        self.waits_for_client = True
         self._writer.write(response.rendered(with_body=with_body, close=close))
         async with asyncio.timeout(self._patience.write_s):
             await self._writer.drain()

@@ -18,6 +18,7 @@ from agent.serving.request import Head
 from agent.serving.response import HttpError, Response, ok
 from agent.serving.service import BusyError, LostError, Service, UnreadyError
 from agent.serving.warm import HungError
+from edgewright.http_host import called_name, wrong_name
 
 _log = logging.getLogger(__name__)
 
@@ -76,16 +77,25 @@ class Front:
         limits: on bodies and `top`.
         top: classes of an answer where the request does not say.
         version: of Edgewright.
+        names: by which clients may call us; None for any.
     """
 
     def __init__(
-        self, service: Service, metrics: Metrics, limits: Limits, *, top: int, version: str
+        self,
+        service: Service,
+        metrics: Metrics,
+        limits: Limits,
+        *,
+        top: int,
+        version: str,
+        names: frozenset[str] | None,
     ) -> None:
         self._service = service
         self._metrics = metrics
         self._limits = limits
         self._top = top
         self._version = version
+        self._names = names
 
     async def respond(self, head: Head, read_body: ReadBody) -> Response:
         """Answer to a request, whatever it is.
@@ -116,6 +126,10 @@ class Front:
         self._metrics.answered(path if path in _METHODS else _OTHER, status.value)
 
     async def _answer(self, head: Head, read_body: ReadBody) -> Response:
+        called = called_name(head.host)
+        if self._names is not None and called not in self._names:
+            message = wrong_name(called, self._names)
+            raise HttpError(HTTPStatus.MISDIRECTED_REQUEST, "wrong-host", message)
         methods = _METHODS.get(head.path)
         if methods is None:
             message = f"expected one of POST {PREDICT}, GET {HEALTH}, GET {METRICS}"

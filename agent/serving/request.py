@@ -29,6 +29,8 @@ class Head:
     #: By names in lower case.
     headers: Mapping[str, str]
     keeps_alive: bool
+    #: By which the client calls us, with its port; empty where HTTP/1.0 says none.
+    host: str
 
     @property
     def content_length(self) -> int | None:
@@ -93,12 +95,15 @@ def parse_head(content: bytes) -> Head:
     except ValueError as error:
         message = f"request target: {error}"
         raise _bad(message) from error
+    # A target with a host is the one that counts (RFC 9112, section 3.2.2).
+    host = url.netloc or headers.get("host", "")
     wishes = {w.strip().lower() for w in headers.get("connection", "").split(",")}
     return Head(
         method=method,
         path=unquote(url.path),
         query=query,
         headers=headers,
+        host=host,
         keeps_alive="close" not in wishes and (is_newest or "keep-alive" in wishes),
     )
 

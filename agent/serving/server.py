@@ -22,6 +22,7 @@ from agent.serving.service import Service
 from agent.serving.teller import Teller
 from agent.versions import agent_version
 from contract.errors import BundleError
+from edgewright.http_host import loopback_names
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +112,15 @@ class Server:
             on_change=lambda: teller.tell(service.health),
         )
         self._choose(service, must=on_report is None)
-        front = Front(service, metrics, self._limits, top=self._top, version=agent_version())
+        front = Front(
+            service,
+            metrics,
+            self._limits,
+            top=self._top,
+            version=agent_version(),
+            # Where others may reach us, they do by names that we do not know.
+            names=loopback_names(self._host) if is_loopback(self._host) else None,
+        )
         reception = Reception(front, self._limits, self._patience)
         listener = await self._listen(reception)
         chores = [
@@ -173,6 +182,9 @@ class Server:
 class Reception:
     """All connections: not too many at a time, and none cut off before its answer.
 
+    Where there are as many as there may be, a new one takes the place of the oldest that waits
+    for its client: half-sent requests must not keep others out.
+
     Args:
         front: what answers.
         limits: how many connections there may be, and what they may send.
@@ -203,7 +215,7 @@ class Reception:
             patience=self._patience,
             closing=self._closing,
         )
-        if self.connections >= self._limits.connections:
+        if self.connections >= self._limits.connections and not self._make_room():
             message = f"{self.connections} clients are connected already"
             retry = {"Retry-After": "1"}
             status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -215,10 +227,18 @@ class Reception:
         try:
             await connection.serve()
         except asyncio.CancelledError:
-            # Only `close` does that. Passed on, asyncio would report it as an error.
+            # Only `close` and `_make_room` do that. Passed on, asyncio would report it as an error.
             writer.close()
         finally:
             del self._present[task]
+
+    def _make_room(self) -> bool:
+        """End the oldest connection that waits for its client; False where none does."""
+        for task, connection in self._present.items():
+            # One that was cancelled at this turn of the loop is still present.
+            if connection.waits_for_client and not task.cancelling():
+                return task.cancel()
+        return False
 
     async def close(self) -> None:
         """Answer what was accepted and send everybody home."""

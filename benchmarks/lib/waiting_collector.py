@@ -69,7 +69,7 @@ def main() -> None:
         link = RemoteLink(
             parse_broker_url(broker_url),
             access=Access(),
-            client_id=f"collector-{uuid.uuid4().hex[:8]}",
+            client_name=f"collector-{uuid.uuid4().hex[:8]}",
             session=Session.SHARED,
         )
         Collector(

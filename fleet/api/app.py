@@ -8,6 +8,7 @@ import time
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edgewright.http_host import called_name, wrong_name
 from fleet.api.documents import describe
 from fleet.api.metrics import StoreFigures
 from fleet.api.problem import answer_problem, tell_problems
@@ -65,11 +66,7 @@ def make_app(service: Service) -> FastAPI:
 
 
 class _Door:
-    """Looks at the name by which we are called, and logs each request.
-
-    A page in the browser of somebody at this machine may point its own name at 127.0.0.1, and
-    then read what is open here to this machine. It cannot change the name that it calls.
-    """
+    """Looks at the name by which we are called, and logs each request."""
 
     def __init__(self, app: ASGIApp, names: frozenset[str] | None) -> None:
         self._app = app
@@ -101,16 +98,10 @@ class _Door:
 
     def _problem(self, scope: Scope) -> Response | None:
         """Why a request is not even looked at."""
-        called = _host_in(scope)
-        if self._names is None or called in self._names:
+        if self._names is None:
             return None
-        return answer_problem(421, f"host '{called[:100]}': this server has another name")
-
-
-def _host_in(scope: Scope) -> str:
-    """Host that a request names, without its port."""
-    value: bytes = next((value for key, value in scope["headers"] if key == b"host"), b"")
-    host = value.decode("latin-1").lower()
-    if host.startswith("["):
-        return host.partition("]")[0].removeprefix("[")
-    return host.partition(":")[0]
+        host = next((value for key, value in scope["headers"] if key == b"host"), b"")
+        called = called_name(host.decode("latin-1"))
+        return (
+            None if called in self._names else answer_problem(421, wrong_name(called, self._names))
+        )

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import uvicorn
 
 from contract.address import BrokerAddress
-from fleet.address import HttpAddress
+from edgewright.http_connections import HttpLimits
+from edgewright.http_host import loopback_names
+from edgewright.http_limits import LimitedServer
+from fleet.address import HttpAddress, http_listener
 from fleet.api.app import make_app
 from fleet.api.places import Places
 from fleet.api.service import Service
@@ -20,19 +22,15 @@ from fleet.api.shelf import PolicyShelf
 from fleet.api.watch import Watches
 from fleet.authority.authority import Authority
 from fleet.authority.names import is_address
-from fleet.errors import AddressError, AuthorityError, PortInUseError
+from fleet.errors import AddressError, AuthorityError
 from fleet.store.database import Database, open_database
 from fleet.store.tokens import list_tokens
 
-_BACKLOG = 128
 #: Longer than a listener of events needs to notice.
 _GRACE_S = 3
 _LISTENERS = 32
-#: Connections; whoever is one too many is told to come again.
-_AT_ONCE = 256
 #: Checks of policies, each of which goes through all devices.
 _CHECKS = 2
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +61,7 @@ def run_api(options: ApiOptions, *, on_ready: Callable[[str, str], None]) -> Non
     with contextlib.closing(database):
         _expect_tokens(options, database)
         certificate, key = _certificate(options)
-        with _listening(options.listen) as listener:
+        with http_listener(options.listen, option="--listen") as listener:
             service = Service(
                 database=database,
                 shelf=PolicyShelf(options.policies),
@@ -78,37 +76,22 @@ def run_api(options: ApiOptions, *, on_ready: Callable[[str, str], None]) -> Non
                 is_stopping=lambda: server.should_exit,
                 clock=time.time,
             )
-            config = uvicorn.Config(
+            url = _url(options, listener)
+            server = LimitedServer(
                 make_app(service),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                ws="none",
+                listener,
+                limits=_limits(options),
+                on_start=lambda: on_ready(url, database.url),
                 ssl_certfile=certificate,
                 ssl_keyfile=key,
                 timeout_graceful_shutdown=_GRACE_S,
-                limit_concurrency=_AT_ONCE,
-                # Nobody in front is trusted to say who a client is.
-                proxy_headers=False,
             )
-            server = _Server(
-                config, on_start=lambda: on_ready(_url(options, listener), database.url)
-            )
-            server.run(sockets=[listener])
+            server.run()
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready."""
-
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_start = on_start
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
-        await super().startup(sockets)
-        if self.started:
-            self._on_start()
+def _limits(options: ApiOptions) -> HttpLimits:
+    """Limits for clients; a proxy asks for all of them, from one address."""
+    return HttpLimits(per_address=None) if options.tokens_only else HttpLimits()
 
 
 def _expect_tokens(options: ApiOptions, database: Database) -> None:
@@ -144,23 +127,7 @@ def _host_names(options: ApiOptions) -> frozenset[str] | None:
     """Names that we go by; None where tokens guard everything, and a name nothing."""
     if options.tokens_only or not options.listen.is_loopback:
         return None
-    return _LOOPBACK_NAMES | {options.listen.host}
-
-
-def _listening(address: HttpAddress) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address.host, address.port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        message = (
-            f"cannot listen on {address}: {error.strerror or error}; name another with --listen"
-        )
-        raise PortInUseError(message) from error
-    return listener
+    return loopback_names(options.listen.host)
 
 
 def _url(options: ApiOptions, listener: socket.socket) -> str:

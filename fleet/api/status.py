@@ -11,7 +11,6 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """That the API answers, and its store; strangers may read it, so it says no more."""
 
     version: str
-    store_id: str
 
 
 def version() -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    start_http_server,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_asgi_app
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fleet.address import HttpAddress
+from edgewright.http_connections import HttpLimits
+from edgewright.http_host import called_name, loopback_names, wrong_name
+from edgewright.http_limits import LimitedServer
+from fleet.address import HttpAddress, http_listener
 from fleet.collecting.collector import Turn
-from fleet.errors import PortInUseError
 
 _LAG_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+#: For one or two Prometheus servers, and whoever looks with a browser.
+_LIMITS = HttpLimits(connections=64, per_address=32, requests=16)
+_GRACE_S = 2
 _SIZES = (1, 3, 10, 30, 100, 300, 1000, 2000)
 
 
@@ -70,21 +71,40 @@ class Meter:
         Raises:
             PortInUseError: somebody else listens there.
         """
+        listener = http_listener(address, option="--metrics")
+        where = HttpAddress(address.host, listener.getsockname()[1])
+        server = LimitedServer(
+            _Called(make_asgi_app(self.registry), loopback_names(address.host)),
+            listener,
+            limits=_LIMITS,
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        thread = threading.Thread(target=server.run, name="metrics")
+        thread.start()
         try:
-            server, thread = start_http_server(address.port, address.host, self.registry)
-        except OSError as error:
-            message = f"cannot listen on {address}: {error.strerror}; name another with --metrics"
-            raise PortInUseError(message) from error
-        try:
-            yield HttpAddress(address.host, _port_of(server))
+            yield where
         finally:
-            server.shutdown()
-            server.server_close()
+            server.should_exit = True
             thread.join()
 
     def _counter(self, name: str, documentation: str) -> Counter:
         return Counter(f"edgewright_{name}", documentation, registry=self.registry)
 
 
-def _port_of(server: WSGIServer) -> int:
-    return server.server_port
+class _Called:
+    """Answers whoever calls this machine by a name of its own."""
+
+    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        host = next((value for key, value in scope["headers"] if key == b"host"), b"")
+        called = called_name(host.decode("latin-1"))
+        if called in self._names:
+            await self._app(scope, receive, send)
+        else:
+            answer = PlainTextResponse(f"{wrong_name(called, self._names)}\n", status_code=421)
+            await answer(scope, receive, send)

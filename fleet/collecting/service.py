@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,14 +25,17 @@ from fleet.collecting.collector import Collector, Turn
 from fleet.collecting.decider import Decider
 from fleet.collecting.intake import Intake
 from fleet.collecting.upkeep import upkeep
-from fleet.errors import AddressError
+from fleet.errors import AddressError, StoreUnavailableError
 from fleet.jetstream.servers import Servers
 from fleet.logs import LogFormat
 from fleet.mqtt.frames import StreamOrder
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
+from fleet.store.broker_session import kept_client_id, remember_client_id
 from fleet.store.database import Database, is_file_url, open_database
 from fleet.store.lock import sole_user
+
+_log = logging.getLogger(__name__)
 
 #: What listens on every address is reached from this machine at these.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
@@ -98,7 +103,7 @@ def run_service(
             where = _Where(inside=options.broker, outside=options.broker)
         on_turn, metrics = stack.enter_context(_counting(options))
         ready = Ready(broker=where.outside, store_url=database.url, metrics=metrics)
-        source = _source(where.inside, _client_id(database, options), options)
+        source = _source(where.inside, database, options)
         if options.keep_samples_days is not None:
             stack.enter_context(upkeep(database, keep_samples_days=options.keep_samples_days))
         collector = Collector(
@@ -143,21 +148,26 @@ def _check(options: ServiceOptions) -> None:
         raise AddressError(message)
 
 
-def _source(broker: BrokerAddress, client_id: str, options: ServiceOptions) -> RemoteLink:
+def _source(broker: BrokerAddress, database: Database, options: ServiceOptions) -> RemoteLink:
     access = fleet_access(broker, options.authority)
+    client_name = _client_name(database, options)
+    former_ids = _former_client_ids(database) if options.broker is not None else []
     if options.jetstream is None:
         return RemoteLink(
             broker,
             access=access,
-            client_id=client_id,
+            client_name=client_name,
             session=_session(options),
+            former_ids=former_ids,
+            on_session_kept=functools.partial(_remember, database),
             log_format=options.log_format,
         )
     results = topics_of_all(Leaf.RESULT)
     return RemoteLink(
         broker,
         access=access,
-        client_id=client_id,
+        client_name=client_name,
+        former_ids=former_ids,
         # What else devices say is retained: each collector hears all of that.
         session=Session.CLEAN,
         topics=[one for one in device_filters() if one != results],
@@ -190,10 +200,34 @@ def _session(options: ServiceOptions) -> Session:
     return Session.CLEAN if options.broker is None else Session.KEPT
 
 
-def _client_id(database: Database, options: ServiceOptions) -> str:
-    name = f"edgewright-fleet-{database.store_id()[:12]}"
+def _client_name(database: Database, options: ServiceOptions) -> str:
+    name = _name_of(database)
     several = options.shared or options.jetstream is not None
     return f"{name}-{uuid.uuid4().hex[:8]}" if several else name
+
+
+def _name_of(database: Database) -> str:
+    return f"edgewright-fleet-{database.store_id()[:12]}"
+
+
+def _former_client_ids(database: Database) -> list[str]:
+    """Client ids under which a broker may keep a session of this store's collectors.
+
+    The one of the last session, and the name alone: that was the whole id once. The latter is
+    ended at each start, for a collector of before that still ran the last time began it anew.
+    """
+    with database.reading() as connection:
+        last = kept_client_id(connection)
+    return [_name_of(database), *([] if last is None else [last])]
+
+
+def _remember(database: Database, client_id: str) -> None:
+    try:
+        with database.writing() as connection:
+            remember_client_id(connection, client_id)
+    except StoreUnavailableError as error:
+        # Only a password that changes before the next start would leave a session behind.
+        _log.error("store out of order, client id not remembered reason=%s", error)
 
 
 class _Where(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from fleet.commands.options import (
 )
 from fleet.commands.printing import print_json, print_lines
 from fleet.errors import FleetError
-from fleet.mqtt.link import publish_once
+from fleet.mqtt.short_connection import publish_once
 from fleet.reports.telling import rollout_lines
 from fleet.store.database import open_database
 from fleet.store.recommendation import recommend
@@ -69,7 +69,7 @@ def apply_command(
                 address,
                 wanted,
                 access=fleet_access(address, authority_folder),
-                client_id=f"edgewright-apply-{uuid.uuid4().hex[:12]}",
+                client_name=f"edgewright-apply-{uuid.uuid4().hex[:12]}",
                 timeout_s=_PUBLISH_PATIENCE_S,
             )
         except FleetError:

@@ -82,8 +82,9 @@ def ask_command(
     )
     answers: list[Answer] = []
     access = fleet_access(address, authority_folder)
-    client_id = f"edgewright-ask-{request.id[:12]}"
-    for answer in ask(address, access, request, client_id=client_id):
+    # Not from the request's id, which the device is told.
+    client_name = f"edgewright-ask-{uuid.uuid4().hex[:12]}"
+    for answer in ask(address, access, request, client_name=client_name):
         answers.append(answer)
         if not as_json:
             print_lines([_line(answer)])

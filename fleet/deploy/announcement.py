@@ -92,7 +92,7 @@ def listening(
     link = Link(
         address,
         access=access,
-        client_id=f"edgewright-deploy-{uuid.uuid4().hex[:12]}",
+        client_name=f"edgewright-deploy-{uuid.uuid4().hex[:12]}",
         session=Session.CLEAN,
         topics=[topic_for(site, device, leaf) for leaf in (Leaf.STATE, Leaf.INVENTORY)],
     )

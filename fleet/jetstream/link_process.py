@@ -27,7 +27,7 @@ class StreamLink:
         self._puller = Puller(
             order.stream,
             access=access_in(order),
-            name=order.client_id,
+            name=order.client_name,
             inbox=inbox,
             # Not before: what devices send then would be kept nowhere.
             on_ready=self._link.open,
@@ -39,6 +39,11 @@ class StreamLink:
     def problem(self) -> str | None:
         """Why one of both has no connection."""
         return self._puller.problem or self._link.problem
+
+    @property
+    def kept_client_id(self) -> str | None:
+        """The client id under which the gateway keeps our session; None where it keeps none."""
+        return self._link.kept_client_id
 
     def open(self) -> None:
         """Start connecting, and keep trying until `close`."""

@@ -16,7 +16,7 @@ from contract.messages import decode_message, encode_message
 from contract.question import Answer, Request
 from contract.topics import Leaf, topic_for
 from fleet.errors import BrokerAwayError
-from fleet.mqtt.client import connect, make_client, refused
+from fleet.mqtt.client import client_id_for, connect, make_client, refused
 
 _QOS = 1
 _BROKER_PATIENCE_S = 10.0
@@ -25,14 +25,14 @@ _GRACE_S = 5.0
 
 
 def ask(
-    address: BrokerAddress, access: Access, request: Request, *, client_id: str
+    address: BrokerAddress, access: Access, request: Request, *, client_name: str
 ) -> Iterator[Answer]:
     """Yield each answer once, as it comes; ends with the last, or soon after the deadline.
 
     Raises:
         BrokerAwayError: the broker cannot be reached, refuses us, or goes away meanwhile.
     """
-    conversation = _Conversation(address, access, request, client_id)
+    conversation = _Conversation(address, access, request, client_id_for(client_name, access))
     try:
         yield from conversation.answers()
     finally:

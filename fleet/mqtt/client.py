@@ -7,7 +7,7 @@ import ssl
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from contract.access import Access, why_tls_failed
+from contract.access import Access, client_id_of, why_tls_failed
 from contract.address import BrokerAddress
 from contract.errors import AccessError
 from fleet.errors import BrokerAwayError
@@ -47,6 +47,18 @@ def make_client(
         message = f"broker {address}: {error}"
         raise BrokerAwayError(message) from error
     return client
+
+
+def client_id_for(client_name: str, access: Access) -> str:
+    """The client id of an account at this moment: with a part that only its password yields.
+
+    Raises:
+        BrokerAwayError: the password cannot be read.
+    """
+    try:
+        return client_id_of(client_name, access.password())
+    except AccessError as error:
+        raise BrokerAwayError(str(error)) from error
 
 
 def connect(client: mqtt.Client, address: BrokerAddress) -> None:

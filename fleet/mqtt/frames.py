@@ -35,9 +35,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str | None
     username: str | None
     password_file: str | None
-    client_id: str
+    client_name: str
     session: str
     topics: list[str]
+    former_ids: list[str] = []
     log_level: int
     stream: StreamOrder | None = None
     log_format: LogFormat = LogFormat.TEXT
@@ -62,6 +63,12 @@ class Arrived(msgspec.Struct, frozen=True, tag=True):
     """
 
     items: list[tuple[str, bytes, bool, float, int | None] | None]
+
+
+class SessionKept(msgspec.Struct, frozen=True, tag=True):
+    """The broker keeps our session, under this client id."""
+
+    client_id: str
 
 
 class Trouble(msgspec.Struct, frozen=True, tag=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import logging
-import queue
 import sys
 import threading
 import time
@@ -12,16 +11,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 
-from contract.access import Access
+from contract.access import Access, client_id_of
 from contract.address import BrokerAddress
-from contract.messages import Ack, Desired, encode_message
+from contract.errors import AccessError
+from contract.messages import Ack, Desired
 from contract.topics import Leaf, device_filters, topic_for, topics_of_all
 from fleet.errors import BrokerAwayError
-from fleet.mqtt.client import KEEPALIVE_S, connect, connect_failed, make_client, refused
+from fleet.mqtt.client import KEEPALIVE_S, client_id_for, connect_failed, make_client, refused
 from fleet.mqtt.delivery import Delivery, Subscribed
 from fleet.mqtt.inbox import Inbox
+from fleet.mqtt.short_connection import end_session
+from fleet.mqtt.takeover import TakeoverDetector
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,12 @@ _RECONNECT_MAX_S = 15
 _PUT_PATIENCE_S = 0.5
 #: A broker may refuse to subscribe for a while: a NATS server does while its cluster has no leader.
 _SUBSCRIBE_AGAIN_S = 2.0
+_END_PATIENCE_S = 5.0
+_TAKEN_OVER = (
+    "the broker ends this connection again and again although it is there: most likely another "
+    "client has the same id. Is a second 'serve' on this store or on a copy of it? Stop it; the "
+    "broker's log tells the other client's address"
+)
 
 
 class Session(enum.Enum):
@@ -49,7 +57,22 @@ class Session(enum.Enum):
 class Link:
     """A subscribed connection that comes back by itself; feed `receive` in a loop.
 
-    Without `topics` it is told all that devices say.
+    The password is read at each connection, and the client id follows from it: no device can end
+    the connection by taking its id, and a changed password needs no restart.
+
+    Args:
+        address: of the broker.
+        access: what proves this account.
+        client_name: what the client id begins with.
+        session: what the broker does for the subscription.
+        topics: what to subscribe to; all that devices say, where none are given.
+        former_ids: client ids under which the broker may still keep a session of ours; it is
+            ended, or messages would queue up there for nobody.
+        inbox: takes what comes.
+        clock: of the times of receipt.
+
+    Raises:
+        BrokerAwayError: a file of the access cannot be read.
     """
 
     def __init__(
@@ -57,13 +80,19 @@ class Link:
         address: BrokerAddress,
         *,
         access: Access,
-        client_id: str,
+        client_name: str,
         session: Session,
         topics: Sequence[str] = (),
+        former_ids: Sequence[str] = (),
         inbox: Inbox | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._address = address
+        self._address, self._access = address, access
+        self._client_name, self._session = client_name, session
+        self._client_id = client_id_for(client_name, access)
+        self._former_ids = set(former_ids)
+        self._kept_client_id: str | None = None
+        self._takeovers = TakeoverDetector()
         self._clock = clock
         self._topics = list(topics) or _filters(session)
         #: Why there is no connection, where the last try failed.
@@ -75,13 +104,14 @@ class Link:
         self._client = make_client(
             address,
             access,
-            client_id=client_id,
+            client_id=self._client_id,
             clean=session is not Session.KEPT,
             protocol=MQTTProtocolVersion.MQTTv5
             if session is Session.SHARED
             else MQTTProtocolVersion.MQTTv311,
         )
         self._client.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
+        self._client.on_pre_connect = self._on_pre_connect
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
@@ -110,6 +140,15 @@ class Link:
         """Whether what is published now goes to the broker."""
         return self._client.is_connected()
 
+    @property
+    def kept_client_id(self) -> str | None:
+        """The client id under which alone the broker keeps a session of ours.
+
+        None where it keeps none, or one of before could not be ended yet: whoever remembers the id
+        must not forget the one of before.
+        """
+        return None if self._former_ids else self._kept_client_id
+
     def publish(self, topic: str, payload: bytes) -> None:
         """Hand a retained message to the broker; skipped while the broker is away."""
         if self._client.is_connected():
@@ -124,6 +163,18 @@ class Link:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def _on_pre_connect(self, client: mqtt.Client, _userdata: object) -> None:
+        try:
+            password = self._access.password()
+        except AccessError as error:
+            # The one before may still hold; where it does not, the broker refuses it.
+            _log.error("password unreadable broker=%s reason=%s", self._address, error)
+            return
+        self._client_id = client_id_of(self._client_name, password)
+        # paho (2.2) has no public way to connect anew with another id.
+        client._client_id = self._client_id.encode()  # noqa: SLF001 - see above
+        client.username_pw_set(self._access.username, password)
+
     def _on_connect(
         self,
         client: mqtt.Client,
@@ -133,6 +184,7 @@ class Link:
         _properties: object,
     ) -> None:
         if reason.is_failure:
+            self._takeovers.note_failure()
             self.problem = refused(reason)
             _log.error("broker refused broker=%s reason=%s", self._address, self.problem)
             return
@@ -140,8 +192,27 @@ class Link:
         self._subscribe_at = None
         _log.info("connected broker=%s", self._address)
         client.subscribe([(topic, _QOS) for topic in self._topics])
+        if self._takeovers.note_accepted(time.monotonic()):
+            _log.warning("%s broker=%s name=%s", _TAKEN_OVER, self._address, self._client_name)
+        self._end_former_sessions()
+        self._kept_client_id = self._client_id if self._session is Session.KEPT else None
+
+    def _end_former_sessions(self) -> None:
+        """End what the broker keeps under other ids: of before a new password, or another way."""
+        if self._kept_client_id is not None:
+            self._former_ids.add(self._kept_client_id)
+        for client_id in sorted(self._former_ids - {self._client_id}):
+            try:
+                end_session(self._address, self._access, client_id, timeout_s=_END_PATIENCE_S)
+            except BrokerAwayError as error:
+                _log.warning("former session not ended yet reason=%s", error)
+            else:
+                _log.debug("no session is left under a former client id broker=%s", self._address)
+                self._former_ids.discard(client_id)
+        self._former_ids.discard(self._client_id)
 
     def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
+        self._takeovers.note_failure()
         # paho calls this while it handles the error, and does not say which it was.
         error = sys.exception()
         reason = connect_failed(self._address, error) if isinstance(error, OSError) else error
@@ -156,6 +227,7 @@ class Link:
         reason: object,
         _properties: object,
     ) -> None:
+        self._takeovers.note_end(time.monotonic())
         _log.info("disconnected broker=%s reason=%s", self._address, reason)
 
     def _on_subscribe(
@@ -198,50 +270,6 @@ class Link:
     def _put(self, item: Delivery | Subscribed) -> None:
         while not self._inbox.put(item, wait_s=_PUT_PATIENCE_S) and not self._closing.is_set():
             pass
-
-
-def publish_once(
-    address: BrokerAddress,
-    messages: Sequence[Desired],
-    *,
-    access: Access,
-    client_id: str,
-    timeout_s: float,
-) -> None:
-    """Publish retained messages and wait until the broker has them all.
-
-    Raises:
-        BrokerAwayError: it cannot be reached or trusted, refuses us, or did not take them
-            within `timeout_s`.
-    """
-    client = make_client(address, access, client_id=client_id, clean=True)
-    deadline = time.monotonic() + timeout_s
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    client.on_connect = lambda _client, _userdata, _flags, reason, _properties: answers.put(reason)
-    try:
-        connect(client, address)
-        reason = answers.get(timeout=timeout_s)
-        if reason.is_failure:
-            message = f"broker {address}: refused: {refused(reason)}"
-            raise BrokerAwayError(message)
-        pending = [
-            client.publish(topic_of(message), encode_message(message), _QOS, retain=True)
-            for message in messages
-        ]
-        for info in pending:
-            info.wait_for_publish(max(0.0, deadline - time.monotonic()))
-            if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS or not info.is_published():
-                message = f"broker {address}: took no message within {timeout_s:g} s"
-                raise BrokerAwayError(message)
-    except queue.Empty as error:
-        message = f"broker {address}: no answer within {timeout_s:g} s; is that a broker?"
-        raise BrokerAwayError(message) from error
-    except (ValueError, RuntimeError) as error:
-        message = f"broker {address}: {error}"
-        raise BrokerAwayError(message) from error
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
 def _filters(session: Session) -> list[str]:

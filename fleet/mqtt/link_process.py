@@ -24,7 +24,17 @@ from fleet.errors import FleetError
 from fleet.garbage import expect_many_objects
 from fleet.logs import set_up_logging
 from fleet.mqtt.delivery import Delivery, Subscribed
-from fleet.mqtt.frames import Arrived, Frames, Order, Say, Settled, Trouble, frame, write_all
+from fleet.mqtt.frames import (
+    Arrived,
+    Frames,
+    Order,
+    Say,
+    SessionKept,
+    Settled,
+    Trouble,
+    frame,
+    write_all,
+)
 from fleet.mqtt.inbox import Inbox
 from fleet.mqtt.link import Link, Session
 
@@ -43,6 +53,10 @@ class Carried(Protocol):
     @property
     def problem(self) -> str | None:
         """Why there is no connection, where the last try failed."""
+
+    @property
+    def kept_client_id(self) -> str | None:
+        """The client id under which the broker keeps our session; None where it keeps none."""
 
     def open(self) -> None:
         """Start connecting, and keep trying until `close`."""
@@ -104,9 +118,10 @@ def plain_link(order: Order, inbox: Inbox | None = None) -> Link:
     return Link(
         BrokerAddress(order.host, order.port, tls=order.tls),
         access=access_in(order),
-        client_id=order.client_id,
+        client_name=order.client_name,
         session=Session(order.session),
         topics=order.topics,
+        former_ids=order.former_ids,
         inbox=inbox,
     )
 
@@ -135,11 +150,15 @@ def _obey(frames: Frames, link: Carried, ending: threading.Event) -> None:
 
 def _forward(link: Carried, out: int, ending: threading.Event) -> None:
     told: str | None = None
+    kept: str | None = None
     while not ending.is_set():
         waiting = link.receive(at_most=_AT_MOST, wait_s=_WAIT_S)
         if link.problem != told:
             told = link.problem
             write_all(out, frame(Trouble(told)))
+        if link.kept_client_id not in {None, kept}:
+            kept = link.kept_client_id
+            write_all(out, frame(SessionKept(kept)))
         if waiting:
             write_all(out, frame(_arrived(waiting)))
         if len(waiting) < _AT_MOST:

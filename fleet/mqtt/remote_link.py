@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -23,6 +23,7 @@ from fleet.mqtt.frames import (
     Frames,
     Order,
     Say,
+    SessionKept,
     Settled,
     StreamOrder,
     Trouble,
@@ -33,7 +34,7 @@ from fleet.mqtt.link import Session, topic_of
 
 _log = logging.getLogger(__name__)
 
-_HEARD = msgspec.msgpack.Decoder(Arrived | Trouble)
+_HEARD = msgspec.msgpack.Decoder(Arrived | SessionKept | Trouble)
 _PROGRAM = "fleet.mqtt.link_process"
 _RESTART_AFTER_S = 1.0
 _END_PATIENCE_S = 10.0
@@ -49,11 +50,13 @@ class RemoteLink:
     Args:
         address: of the broker.
         access: what proves this account; its files are read in the other process.
-        client_id: as the broker knows it.
+        client_name: what the client id begins with; what follows only the password yields.
         session: what the broker does for the subscription.
         topics: what to subscribe to; all that devices say, where none are given.
         program: module that the other process runs.
         stream: what else that program consumes.
+        former_ids: client ids whose sessions are ended as soon as the broker takes us.
+        on_session_kept: told under which client id the broker keeps our session.
         log_format: of the other process's log.
 
     Raises:
@@ -65,15 +68,17 @@ class RemoteLink:
         address: BrokerAddress,
         *,
         access: Access,
-        client_id: str,
+        client_name: str,
         session: Session,
         topics: Sequence[str] = (),
         program: str = _PROGRAM,
         stream: StreamOrder | None = None,
+        former_ids: Sequence[str] = (),
+        on_session_kept: Callable[[str], None] = lambda _: None,
         log_format: LogFormat = LogFormat.TEXT,
     ) -> None:
         # What is wrong with the files of the access ends the command, not the other process.
-        make_client(address, access, client_id=client_id, clean=True)
+        make_client(address, access, client_id=client_name, clean=True)
         self._order = Order(
             host=address.host,
             port=address.port,
@@ -81,14 +86,16 @@ class RemoteLink:
             ca_file=str(access.ca_file) if access.ca_file else None,
             username=access.username,
             password_file=str(access.password_file) if access.password_file else None,
-            client_id=client_id,
+            client_name=client_name,
             session=session.value,
             topics=list(topics),
+            former_ids=list(former_ids),
             log_level=logging.getLogger("fleet").getEffectiveLevel(),
             stream=stream,
             log_format=log_format,
         )
         self._program = program
+        self._on_session_kept = on_session_kept
         #: Why there is no connection, where the last try failed.
         self.problem: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -165,6 +172,11 @@ class RemoteLink:
         heard = _HEARD.decode(body)
         if isinstance(heard, Trouble):
             self.problem = heard.problem
+            return
+        if isinstance(heard, SessionKept):
+            # Another process that takes over from this one ends it, where it has another by then.
+            self._order = msgspec.structs.replace(self._order, former_ids=[heard.client_id])
+            self._on_session_kept(heard.client_id)
             return
         for item in heard.items:
             if item is None:

@@ -225,5 +225,5 @@ class Crowd:
 
 def _client_id(plan: Plan, first: SimulatedDevice, access: Access, name: str) -> str:
     if plan.mode is Mode.SHARED:
-        return f"edgewright-simulate-{name}"
+        return client_id_of(f"edgewright-simulate-{name}", access.password())
     return client_id_of(client_name_of(first.site, first.name), access.password())

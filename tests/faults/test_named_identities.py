@@ -43,7 +43,7 @@ class Fleet:
         self._began = time.monotonic()
         self.database = open_database(f"sqlite:///{path}", create=True)
         link = RemoteLink(
-            parse_broker_url(url), access=Access(), client_id="fleet", session=Session.KEPT
+            parse_broker_url(url), access=Access(), client_name="fleet", session=Session.KEPT
         )
         self._stop, ready = threading.Event(), threading.Event()
         collector = Collector(self.database, link, on_ready=ready.set, clock=self.clock)

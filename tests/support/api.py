@@ -14,9 +14,10 @@ from typing import Any
 
 import httpx
 import msgspec
-import uvicorn
 
 from contract.address import BrokerAddress
+from edgewright.http_connections import HttpLimits
+from edgewright.http_limits import LimitedServer
 from fleet.api.app import make_app
 from fleet.api.places import Places
 from fleet.api.service import Service
@@ -32,7 +33,13 @@ _PATIENCE_S = 30
 class ApiServer:
     """uvicorn in a thread of the test, and a client that it answers."""
 
-    def __init__(self, database: Database, **changes: Any) -> None:  # noqa: ANN401 - any field
+    def __init__(
+        self,
+        database: Database,
+        *,
+        limits: HttpLimits | None = None,
+        **changes: Any,  # noqa: ANN401 - any field
+    ) -> None:
         """Start it on a store, open on loopback but for what `changes` says."""
         service = Service(
             database=database,
@@ -53,11 +60,10 @@ class ApiServer:
         self.app = make_app(self.service)
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            self.app, log_config=None, access_log=False, timeout_graceful_shutdown=2
+        self._server = LimitedServer(
+            self.app, listener, limits=limits or HttpLimits(), timeout_graceful_shutdown=2
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([listener],))
+        self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
         self.client = httpx.Client(base_url=self.url, timeout=_PATIENCE_S)
 

@@ -20,7 +20,7 @@ from PIL import Image
 from agent.serving.choice import Chooser
 from agent.serving.patience import Limits, Patience
 from agent.serving.report import ServingReport
-from agent.serving.server import Server
+from agent.serving.server import Server, is_loopback
 from support.processes import PATIENCE_S, wait_until
 
 
@@ -120,13 +120,15 @@ def serving(
     ready: bool = True,
     memory_limit_bytes: int | None = None,
     on_report: Callable[[ServingReport], None] | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Serving]:
     """A server in a thread of its own, on a free port."""
     it = Serving(others=frozenset(worker.pid for worker in workers()))
     server = Server(
         chooser,
-        host="127.0.0.1",
+        host=host,
         port=0,
+        allow_remote=not is_loopback(host),
         limits=limits,
         patience=patience,
         memory_limit_bytes=memory_limit_bytes,

@@ -19,7 +19,7 @@ from fleet.api.service import Given
 from fleet.authority.authority import fleet_access
 from fleet.choosing.policy import DEFAULT_POLICY
 from fleet.collecting.replay import Replayed, replay
-from fleet.mqtt.link import publish_once
+from fleet.mqtt.short_connection import publish_once
 from fleet.reports.report import DeviceReport
 from fleet.reports.roster import report_devices
 from fleet.store.groups import add_to_group, remove_from_group
@@ -67,7 +67,7 @@ def apply(
             service.broker,
             [rollout.desired],
             access=fleet_access(service.broker, service.authority),
-            client_id=f"edgewright-api-{uuid.uuid4().hex[:12]}",
+            client_name=f"edgewright-api-{uuid.uuid4().hex[:12]}",
             timeout_s=_PUBLISH_PATIENCE_S,
         )
     return answer(rollout)

@@ -80,7 +80,7 @@ def test_many_requests_on_one_connection_are_answered_in_order(server: Serving) 
 
 def test_requests_sent_at_once_are_all_answered(server: Serving) -> None:
     """Two requests in one packet, the second of which ends the connection after a line break."""
-    ask = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n%s\r\n"
+    ask = b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
     heard = server.say(ask % b"" + b"\r\n" + ask % b"Connection: close\r\n")
     assert heard.count(b"HTTP/1.1 200 OK") == 2
 
@@ -98,8 +98,8 @@ def test_a_client_that_waits_for_leave_gets_it(server: Serving) -> None:
     """As curl does with large bodies."""
     body = picture()
     head = (
-        f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nConnection: close\r\n"
-        f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+        f"Connection: close\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     heard = server.say(head.encode(), body)
     assert heard.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import socket
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from support.serving import Serving, picture
+from agent.serving.choice import Chooser
+from agent.serving.patience import Limits, Patience
+from support.processes import PATIENCE_S
+from support.serving import Serving, picture, serving
 
-POST = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
 SHORT = b"Content-Length: 5\r\n"
 
 
@@ -82,11 +88,11 @@ def test_a_bad_top_is_refused(server: Serving, top: str) -> None:
         (b"GET / HTTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"GET / FTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, "bad-request"),
-        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505, "unsupported-version"),
+        (b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505, "unsupported-version"),
         (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400, "bad-request"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "bad-request"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", 400, "bad-request"),
-        (b"GET /?" + b"a&" * 50 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n", 400, "bad-request"),
+        (b"GET /?" + b"a&" * 50 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad-request"),
         (b"GET / HTTP/1.1\r\nHost: " + b"x" * 5000 + b"\r\n\r\n", 431, "header-too-large"),
         (POST + b"\r\n", 411, "length-required"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411, "length-required"),
@@ -95,7 +101,7 @@ def test_a_bad_top_is_refused(server: Serving, top: str) -> None:
         (POST + b"Content-Length: +5\r\n\r\n", 400, "bad-request"),
         (POST + b"Content-Length: 99999999999999999999\r\n\r\n", 400, "bad-request"),
         (POST + b"Content-Length: 999999999999\r\n\r\n", 413, "body-too-large"),
-        (b"PUT /v1/predict HTTP/1.1\r\nHost: x\r\n" + SHORT + b"\r\n12345", 405, None),
+        (b"PUT /v1/predict HTTP/1.1\r\nHost: localhost\r\n" + SHORT + b"\r\n12345", 405, None),
     ],
 )
 def test_a_malformed_request_is_refused_and_its_connection_closed(
@@ -157,3 +163,62 @@ def test_a_large_body_is_refused_although_the_client_sends_it_all(server: Servin
     """The answer arrives: the server goes on reading until the client has looked."""
     reply = server.predict(b"x" * 20_000_000)
     assert (reply.status, reply.json["error"]) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"", b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n",
+        POST + b"Content-Type: image/png\r\n" + SHORT + b"\r\n12",
+        b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+    ids=["nothing", "half a header", "half a body", "a request and no other"],
+)  # fmt: skip
+def test_half_sent_requests_keep_nobody_out(good_set: Path, half: bytes) -> None:
+    patience = Patience(head_s=10 * PATIENCE_S, body_s=10 * PATIENCE_S, idle_s=10 * PATIENCE_S)
+    chooser = Chooser(good_set, variant="tiny-sq8")
+    with (
+        serving(chooser, limits=Limits(connections=4), patience=patience) as crowded,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(20):
+            line = stack.enter_context(socket.create_connection(crowded.place, PATIENCE_S))
+            line.sendall(half)
+            assert crowded.ask("GET", "/v1/health").status == 200
+        assert crowded.predict(picture()).status == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["localhost", "LOCALHOST:8600", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8600"]
+)
+def test_on_loopback_it_is_called_by_the_names_of_this_machine(server: Serving, name: str) -> None:
+    assert server.ask("GET", "/v1/health", Host=name).status == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evil.example", "evil.example:8600", "localhost.evil.example", "127.0.0.1.evil.example",
+        "[::1].evil.example", "evil.example:80:localhost", "192.168.1.1", "",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/health"), ("GET", "/metrics"), ("POST", "/v1/predict")]
+)
+def test_on_loopback_another_name_is_refused(
+    server: Serving, method: str, path: str, name: str
+) -> None:
+    """A page of that name would read what is open here to this machine."""
+    reply = server.ask(method, path, picture() if method == "POST" else None, Host=name)
+    assert (reply.status, reply.json["error"]) == (421, "wrong-host")
+    assert "expected localhost or 127.0.0.1 or ::1, in the URL" in reply.json["message"]
+
+
+def test_a_target_with_a_name_of_its_own_is_called_by_that(server: Serving) -> None:
+    head = b"GET http://evil.example/v1/health HTTP/1.1\r\nHost: localhost\r\n"
+    assert server.say(head + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 421 ")
+
+
+def test_where_others_reach_it_any_name_will_do(good_set: Path) -> None:
+    with serving(Chooser(good_set, variant="tiny-sq8"), host="0.0.0.0") as open_one:  # noqa: S104 - that is what is tested
+        assert open_one.ask("GET", "/v1/health", Host="box-7.plant.example").status == 200

@@ -34,6 +34,12 @@ def figures(api: ApiServer) -> dict[str, float]:
 
 
 @ON_BOTH
+def test_health_tells_strangers_nothing_of_the_store(api: ApiServer) -> None:
+    answer = api.client.get("/api/v1/health")
+    assert set(answer.json()) == {"version"}
+    assert api.database.store_id()[:12] not in answer.text
+
+
 def test_the_store_is_told_in_figures(api: ApiServer, database: Database) -> None:
     fill(database, "whole", make_run(), make_run("net-2"))
     fill(database, "gap", make_run(p50_ms=900.0), first_seq=4)

@@ -71,7 +71,7 @@ def link_to(server: GuardedNats, authority: Authority) -> RemoteLink:
     return RemoteLink(
         server.address,
         access=authority.fleet_access,
-        client_id="fleet-guarded",
+        client_name="fleet-guarded",
         session=Session.CLEAN,
         topics=[topics_of_all(Leaf.STATE)],
         program="fleet.jetstream.link_process",

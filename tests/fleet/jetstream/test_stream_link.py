@@ -33,7 +33,7 @@ class Heard:
         self.link = RemoteLink(
             parse_broker_url(cluster.servers[0].mqtt_url),
             access=Access(),
-            client_id=f"fleet-{name}",
+            client_name=f"fleet-{name}",
             session=Session.CLEAN,
             topics=[topics_of_all(Leaf.STATE)],
             program="fleet.jetstream.link_process",

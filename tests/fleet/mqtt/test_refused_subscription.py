@@ -60,7 +60,7 @@ def test_a_link_that_may_not_subscribe_says_so_and_tries_again(broker: HesitantB
     link = Link(
         broker.address,
         access=Access(),
-        client_id="fleet-test",
+        client_name="fleet-test",
         session=Session.CLEAN,
         topics=["edgewright/v1/+/+/state"],
     )

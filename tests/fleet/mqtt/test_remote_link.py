@@ -55,7 +55,7 @@ class Heard:
 
 def link_to(url: str) -> RemoteLink:
     return RemoteLink(
-        parse_broker_url(url), access=Access(), client_id="fleet-test", session=Session.KEPT
+        parse_broker_url(url), access=Access(), client_name="fleet-test", session=Session.KEPT
     )
 
 

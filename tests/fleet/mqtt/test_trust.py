@@ -14,7 +14,8 @@ from contract.messages import Ack, Desired, decode_message, encode_message
 from contract.topics import Leaf
 from fleet.authority.authority import Authority
 from fleet.errors import BrokerAwayError
-from fleet.mqtt.link import Link, Session, publish_once
+from fleet.mqtt.link import Link, Session
+from fleet.mqtt.short_connection import publish_once
 from support.accounts import Cast, GuardedMosquitto, own
 from support.collectors import ServeProcess
 from support.devices import eventually
@@ -41,7 +42,7 @@ def cast(mosquitto_program: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def publish(cast: Cast, access: Access) -> None:
     publish_once(
-        cast.guarded.address, [WANTED], access=access, client_id="fleet-test", timeout_s=30
+        cast.guarded.address, [WANTED], access=access, client_name="fleet-test", timeout_s=30
     )
 
 
@@ -90,7 +91,9 @@ def test_a_collector_says_why_it_does_not_trust_a_broker_and_keeps_trying(
     cast: Cast, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     another = Authority.open(tmp_path / "another").fleet_access
-    link = Link(cast.guarded.address, access=another, client_id="fleet-test", session=Session.CLEAN)
+    link = Link(
+        cast.guarded.address, access=another, client_name="fleet-test", session=Session.CLEAN
+    )
     with caplog.at_level("INFO", logger="fleet.mqtt.link"), contextlib.closing(link):
         link.open()
         assert eventually(lambda: caplog.text.count("not from the authority") >= 2)

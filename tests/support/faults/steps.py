@@ -152,7 +152,7 @@ def _collect(broker: str, store_url: str, step: Steps) -> None:
         link = RemoteLink(
             parse_broker_url(broker),
             access=Access(),
-            client_id="edgewright-fleet-stepped",
+            client_name="edgewright-fleet-stepped",
             session=Session.KEPT,
         )
         signal.alarm(_PATIENCE_S)
