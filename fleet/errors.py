@@ -42,6 +42,10 @@ class StoreUnavailableError(StoreError):
     """
 
 
+class StoreDamagedError(StoreError):
+    """The store is damaged and stays so: trying again does not help, a backup does."""
+
+
 class StoreExistsError(StoreError):
     """There is a store already where another one is to be made."""
 

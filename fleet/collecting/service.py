@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import msgspec
 
 from contract.address import BrokerAddress
 from contract.topics import Leaf, device_filters, topics_of_all
+from edgewright.private_files import mode_for_others
 from fleet.address import HttpAddress
 from fleet.authority.authority import Authority, fleet_access
 from fleet.authority.names import is_address
@@ -31,6 +33,8 @@ from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
 from fleet.store.database import Database, is_file_url, open_database
 from fleet.store.lock import sole_user
+
+_log = logging.getLogger(__name__)
 
 #: What listens on every address is reached from this machine at these.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
@@ -83,6 +87,7 @@ def run_service(
             others.
         AuthorityError: TLS is asked for, and the authority cannot be used.
         StoreError: the store cannot be opened, or another collector uses it.
+        StoreDamagedError: the store is damaged; what was not acknowledged devices keep.
     """
     _check(options)
     database = open_database(options.store_url, create=True)
@@ -91,6 +96,7 @@ def run_service(
         sole_user(database.url, database.path),
         contextlib.ExitStack() as stack,
     ):
+        _log_if_open_to_others(database.path)
         if options.broker is None:
             where = stack.enter_context(_embedded_broker(options))
             Intake(database).disconnect_all()
@@ -100,7 +106,9 @@ def run_service(
         ready = Ready(broker=where.outside, store_url=database.url, metrics=metrics)
         source = _source(where.inside, _client_id(database, options), options)
         if options.keep_samples_days is not None:
-            stack.enter_context(upkeep(database, keep_samples_days=options.keep_samples_days))
+            stack.enter_context(
+                upkeep(database, keep_samples_days=options.keep_samples_days, on_damage=stop.set)
+            )
         collector = Collector(
             database,
             source,
@@ -109,6 +117,21 @@ def run_service(
             decider=Decider(database, options.policy),
         )
         collector.run(stop)
+
+
+def _log_if_open_to_others(path: Path | None) -> None:
+    """Name the mode of a store that an earlier Edgewright or the operator opened to others.
+
+    It stays: other users' commands may read the store by a group.
+    """
+    mode = mode_for_others(path) if path else None
+    if mode:
+        _log.warning(
+            "store open to other users; 'chmod 600' it unless their commands read it path=%s "
+            "mode=%s",
+            path,
+            mode,
+        )
 
 
 def _check(options: ServiceOptions) -> None:

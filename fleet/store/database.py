@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from contract.files import make_folder
+from edgewright.private_files import create_private
 from fleet.errors import (
     AddressError,
     RowRefusedError,
@@ -22,6 +23,7 @@ from fleet.errors import (
     StoreMissingError,
     StoreUnavailableError,
 )
+from fleet.store.damage import naming_damage
 from fleet.store.schema import facts
 from fleet.store.upgrade import upgrade
 
@@ -74,6 +76,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: disk full, locked or unreadable; try again later.
+            StoreDamagedError: damaged; trying again does not help.
             RowRefusedError: a value that the database cannot represent.
         """
         with _translated(self.url), self._engine.connect() as connection:
@@ -87,6 +90,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: locked or unreadable.
+            StoreDamagedError: damaged; trying again does not help.
         """
         with _translated(self.url), self._engine.begin() as connection:
             yield connection
@@ -97,6 +101,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: locked, disk full or unreadable.
+            StoreDamagedError: damaged; trying again does not help.
         """
         with _translated(self.url), self._engine.connect() as connection:
             bare = connection.execution_options(**{_BARE: True})
@@ -111,6 +116,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: locked or unreadable.
+            StoreDamagedError: damaged; trying again does not help.
         """
         if self.path is not None:
             with self.reading() as connection:
@@ -149,6 +155,7 @@ def open_database(url: str, *, create: bool) -> Database:
         StoreMissingError: there is none and `create` is false.
         StoreError: it is not a store, or was written by a later Edgewright.
         StoreUnavailableError: it cannot be reached, read or written.
+        StoreDamagedError: it is damaged.
     """
     database = connect_database(url, create=create)
     try:
@@ -200,10 +207,26 @@ def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
             raise StoreError(message) from error
     engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_PATIENCE_S})
     if is_new:
+        # Not before: a restore looks whether a file is there after it made its engine.
+        make = functools.partial(_make_file, path)
+        sa.event.listen(engine, "do_connect", make, once=True)
         sa.event.listen(engine, "connect", _let_shrink, once=True)
     sa.event.listen(engine, "connect", _set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_file(path: Path, *_: object) -> None:
+    """Create a new store's file for this user alone: what devices say is nobody else's business.
+
+    Raises:
+        StoreError: it cannot be created.
+    """
+    try:
+        create_private(path)
+    except OSError as error:
+        message = f"{path}: {error.strerror}; name another place with --db"
+        raise StoreError(message) from error
 
 
 def _is_there(path: Path) -> bool:
@@ -324,15 +347,13 @@ def _begin(connection: sa.Connection) -> None:
 @contextlib.contextmanager
 def _translated(url: str) -> Iterator[None]:
     try:
-        yield
+        with naming_damage(url):
+            yield
     except (sa.exc.DataError, sa.exc.IntegrityError, OverflowError, UnicodeError) as error:
         message = f"{url}: {_cause(error)}"
         raise RowRefusedError(message) from error
     except (sa.exc.DBAPIError, sqlite3.Error) as error:
         cause = _cause(error)
-        if "not a database" in cause:
-            message = f"{url}: {cause}; name another file with --db"
-            raise StoreError(message) from error
         message = f"{url}: {cause}{_ADVICE.get(cause, '')}"
         raise StoreUnavailableError(message) from error
 
