@@ -43,7 +43,7 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreDamagedError(StoreError):
-    """The store is damaged and stays so: trying again does not help, a backup does."""
+    """The store is damaged or gone, and stays so: trying again does not help, a backup does."""
 
 
 class StoreExistsError(StoreError):

@@ -13,12 +13,13 @@ import pytest
 from support.brokers import Mosquitto
 from support.faults.table import fault, pytest_terminal_summary
 from support.fleet_fixtures import postgres
+from support.modes import wide_umask
 
 _TESTS = Path(__file__).parent
 #: Folders with files that take a minute or two.
 _LONGEST = ["system", "benchmarks", "builder", "agent", "faults"]
 
-__all__ = ["fault", "postgres", "pytest_terminal_summary"]
+__all__ = ["fault", "postgres", "pytest_terminal_summary", "wide_umask"]
 
 
 @pytest.fixture(scope="session", autouse=True)

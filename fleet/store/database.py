@@ -19,6 +19,7 @@ from edgewright.private_files import create_private
 from fleet.errors import (
     AddressError,
     RowRefusedError,
+    StoreDamagedError,
     StoreError,
     StoreMissingError,
     StoreUnavailableError,
@@ -50,6 +51,8 @@ _WRITES = "edgewright_writes"
 _BARE = "edgewright_bare"
 #: When a pooled connection was used last, by the monotonic clock.
 _USED_AT = "edgewright_used_at"
+#: Which file a connection of SQLite's is to.
+_FILE = "edgewright_file"
 
 
 class Database:
@@ -211,6 +214,8 @@ def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
         make = functools.partial(_make_file, path)
         sa.event.listen(engine, "do_connect", make, once=True)
         sa.event.listen(engine, "connect", _let_shrink, once=True)
+    sa.event.listen(engine, "connect", functools.partial(_note_file, path))
+    sa.event.listen(engine, "checkout", functools.partial(_expect_same_file, path))
     sa.event.listen(engine, "connect", _set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
@@ -323,6 +328,31 @@ def _ask_whether_alive(
 def _let_shrink(connection: sqlite3.Connection, _record: object) -> None:
     # Only a file without any table takes it; in others it would wait for the write lock.
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
+def _note_file(path: Path, _connection: object, record: sa.pool.ConnectionPoolEntry) -> None:
+    record.info[_FILE] = _identity_of(path)
+
+
+def _expect_same_file(
+    path: Path, _connection: object, record: sa.pool.ConnectionPoolEntry, _proxy: object
+) -> None:
+    """Refuse to go on in a file that nobody can open any more: what is stored in it is lost.
+
+    Raises:
+        StoreDamagedError: the file was removed, or another one took its place.
+    """
+    if record.info[_FILE] != _identity_of(path):
+        message = f"{path}: the store was removed or replaced while it was in use; start again"
+        raise StoreDamagedError(message)
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
