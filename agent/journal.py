@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.errors import JournalBrokenError, JournalError, JournalFullError
 from contract.files import make_folder
+from edgewright.private_files import create_private
 
 _SCHEMA = 1
 _TABLES = """
@@ -80,6 +81,7 @@ class Journal:
         self._broken: str | None = None
         with self._translated():
             make_folder(path.parent)
+            create_private(path)
             self._connection = sqlite3.connect(
                 path,
                 timeout=_BUSY_SECONDS,

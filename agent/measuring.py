@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +92,17 @@ def measure(task: Bench, subject: Subject, send: Callable[[Event], None]) -> Mea
     )
 
 
-def settle(work: Work, sustained: Sustained, *, root: Path) -> Course:
+def settle(
+    work: Work,
+    sustained: Sustained,
+    *,
+    root: Path,
+    clock: Callable[[], int] = time.perf_counter_ns,
+) -> Course:
     """Samples of `work` until its latency is stationary or the time is up.
 
-    Heat and clock are read between the windows and so cost the samples nothing.
+    Heat and clock rate are read between the windows and so cost the samples nothing. `clock`
+    tells nanoseconds.
     """
     samples_ms: list[float] = []
     windows: list[Window] = []
@@ -103,7 +111,9 @@ def settle(work: Work, sustained: Sustained, *, root: Path) -> Course:
     settled = False
     while not settled and (elapsed_s < sustained.max_seconds or len(windows) < _LEAST_WINDOWS):
         starts.append(len(samples_ms))
-        took_ms = repeat(work, min_seconds=sustained.window_s, min_runs=_RUNS_IN_WINDOW)
+        took_ms = repeat(
+            work, min_seconds=sustained.window_s, min_runs=_RUNS_IN_WINDOW, clock=clock
+        )
         samples_ms += took_ms
         elapsed_s += sum(took_ms) / 1e3
         windows.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from agent.errors import NetworkError
 from agent.protocol import Ranked
 
 
@@ -15,7 +16,16 @@ def rank(logits: npt.NDArray[np.float32], labels: list[str], top_k: int) -> list
         logits: [classes].
         labels: one a class, in output order; a class without one goes by its number.
         top_k: how many; fewer where the network has fewer classes.
+
+    Raises:
+        NetworkError: a logit is no finite number, so that nothing is more probable than the rest.
     """
+    if not np.isfinite(logits).all():
+        message = (
+            "the network answers with logits that are no finite numbers; expected such as its "
+            "golden vectors have, so build the bundle again"
+        )
+        raise NetworkError(message)
     # Softmax is unchanged by a shift, and large logits overflow without one.
     weights = np.exp(logits.astype(np.float64) - float(logits.max()))
     probabilities = weights / weights.sum()

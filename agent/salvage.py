@@ -16,6 +16,7 @@ from agent.logs import fields
 from agent.outbox import Outbox, is_whole
 from contract.benchmark import BenchRun
 from contract.messages import Result
+from edgewright.private_files import mode_for_others
 
 _log = logging.getLogger(__name__)
 
@@ -40,17 +41,27 @@ def open_outbox(path: Path, *, limit_bytes: int, site: str, device: str) -> tupl
             cannot be renamed.
     """
     try:
-        return _open(path, limit_bytes=limit_bytes, site=site, device=device)
+        opened = _open(path, limit_bytes=limit_bytes, site=site, device=device)
     except JournalBrokenError as error:
         rescued = _rescue(path)
         aside = _set_aside(path)
         extra = fields(path=path, aside=aside, rescued=len(rescued), error=error)
         _log.error("journal_set_aside", extra=extra)
+    else:
+        _log_if_open_to_others(path)
+        return opened
     journal, outbox = _open(path, limit_bytes=limit_bytes, site=site, device=device)
     with journal.transaction() as connection:
         for run in rescued:
             outbox.append(connection, run)
     return journal, outbox
+
+
+def _log_if_open_to_others(path: Path) -> None:
+    """Name the mode of a file that an earlier agent or the operator opened to others; it stays."""
+    mode = mode_for_others(path)
+    if mode:
+        _log.warning("journal_open_to_others", extra=fields(path=path, mode=mode))
 
 
 def _open(path: Path, *, limit_bytes: int, site: str, device: str) -> tuple[Journal, Outbox]:

@@ -8,6 +8,7 @@ from typing import IO
 
 from agent.errors import JournalError
 from contract.files import make_folder
+from edgewright.private_files import create_private
 
 _NAME = "agent.lock"
 
@@ -20,6 +21,8 @@ def hold_state_dir(folder: Path) -> IO[bytes]:
     """
     try:
         make_folder(folder)
+        # Whoever may read a file may hold it.
+        create_private(folder / _NAME)
         file = (folder / _NAME).open("ab")
     except OSError as error:
         message = f"{folder}: {error.strerror}; check state_dir"

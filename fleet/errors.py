@@ -49,6 +49,10 @@ class StoreFailedError(StoreUnavailableError):
     """
 
 
+class StoreDamagedError(StoreError):
+    """The store is damaged or gone, and stays so: trying again does not help, a backup does."""
+
+
 class StoreExistsError(StoreError):
     """There is a store already where another one is to be made."""
 

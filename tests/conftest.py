@@ -9,16 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.brokers import Mosquitto
 from support.faults.table import fault, pytest_terminal_summary
 from support.fleet_fixtures import postgres
+from support.modes import wide_umask
+
+# How long an example takes says which processor this is, and what else it does just now.
+settings.register_profile("any-host", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-host")
 
 _TESTS = Path(__file__).parent
 #: Folders with files that take a minute or two.
 _LONGEST = ["system", "benchmarks", "builder", "agent", "faults"]
 
-__all__ = ["fault", "postgres", "pytest_terminal_summary"]
+__all__ = ["fault", "postgres", "pytest_terminal_summary", "wide_umask"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.lib.ports import free_port
 from builder.errors import BuilderError
 
-_PATIENCE_S = 10
+_PATIENCE_S = 60
 #: Not in everybody's path.
 _PLACES = ("/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto")
 

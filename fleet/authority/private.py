@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contract.files import write_atomically
+from edgewright.private_files import PRIVATE_MODE
 
 
 def make_private_folder(folder: Path) -> None:
@@ -22,4 +23,4 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    write_atomically(path, content, mode=0o600)
+    write_atomically(path, content, mode=PRIVATE_MODE)

@@ -18,6 +18,11 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
+#: Decorates what computes with any figure that a device may send: what is beyond a double is
+#: infinite, and the difference of two such is NaN, on no side of any limit. So it is with Python's
+#: own floats, by which one device alone is decided on.
+AS_FLOATS = np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
+
 #: How an entry of `figures` reads as an array.
 ENTRY = np.dtype(
     [

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fleet.choosing.build import Build
 from fleet.choosing.decision import Status
-from fleet.choosing.figure_table import FigureTable, Floats, Mask
+from fleet.choosing.figure_table import AS_FLOATS, FigureTable, Floats, Mask
 from fleet.choosing.metric import Direction, Metric
 from fleet.choosing.sufficiency import sufficient
 from fleet.choosing.terms import Operator, Terms, zero_scale
@@ -34,6 +34,7 @@ class Pick(msgspec.Struct, frozen=True, gc=False):
     threads: int | None = None
 
 
+@AS_FLOATS
 def decide_many(
     entries: Sequence[bytes],
     incumbents: Sequence[Pick | None],

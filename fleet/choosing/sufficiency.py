@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fleet.choosing.demand import SECONDS_PER_DAY, Demand, Evidential
-from fleet.choosing.figure_table import ENTRY, FigureTable, Mask
+from fleet.choosing.figure_table import AS_FLOATS, ENTRY, FigureTable, Mask
 
 
 def sufficient(table: FigureTable, demands: Sequence[Demand], *, now: float) -> Mask:
@@ -18,6 +18,7 @@ def sufficient(table: FigureTable, demands: Sequence[Demand], *, now: float) -> 
     return enough
 
 
+@AS_FLOATS
 def expired(entries: bytes, demands: Sequence[Demand], *, now: float) -> bytes:
     """One byte for each packed run, 1 where it is too old `now`; empty where no age is asked."""
     ages = [one.limit for one in demands if one.kind is Evidential.MAX_AGE_DAYS]

@@ -15,6 +15,7 @@ import msgspec
 
 from contract.address import BrokerAddress
 from contract.topics import Leaf, device_filters, topics_of_all
+from edgewright.private_files import mode_for_others
 from fleet.address import HttpAddress
 from fleet.authority.authority import Authority, fleet_access
 from fleet.authority.names import is_address
@@ -88,6 +89,7 @@ def run_service(
             others.
         AuthorityError: TLS is asked for, and the authority cannot be used.
         StoreError: the store cannot be opened, or another collector uses it.
+        StoreDamagedError: the store is damaged; what was not acknowledged devices keep.
     """
     _check(options)
     database = open_database(options.store_url, create=True)
@@ -96,6 +98,7 @@ def run_service(
         sole_user(database.url, database.path),
         contextlib.ExitStack() as stack,
     ):
+        _log_if_open_to_others(database.path)
         if options.broker is None:
             where = stack.enter_context(_embedded_broker(options))
             Intake(database).disconnect_all()
@@ -105,7 +108,9 @@ def run_service(
         ready = Ready(broker=where.outside, store_url=database.url, metrics=metrics)
         source = _source(where.inside, database, options)
         if options.keep_samples_days is not None:
-            stack.enter_context(upkeep(database, keep_samples_days=options.keep_samples_days))
+            stack.enter_context(
+                upkeep(database, keep_samples_days=options.keep_samples_days, on_damage=stop.set)
+            )
         collector = Collector(
             database,
             source,
@@ -114,6 +119,21 @@ def run_service(
             decider=Decider(database, options.policy),
         )
         collector.run(stop)
+
+
+def _log_if_open_to_others(path: Path | None) -> None:
+    """Name the mode of a store that an earlier Edgewright or the operator opened to others.
+
+    It stays: other users' commands may read the store by a group.
+    """
+    mode = mode_for_others(path) if path else None
+    if mode:
+        _log.warning(
+            "store open to other users; 'chmod 600' it unless their commands read it path=%s "
+            "mode=%s",
+            path,
+            mode,
+        )
 
 
 def _check(options: ServiceOptions) -> None:

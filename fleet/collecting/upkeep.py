@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from fleet.errors import StoreUnavailableError
+from fleet.errors import StoreDamagedError, StoreUnavailableError
 from fleet.store.database import Database
 from fleet.store.retention import roll_up_samples
 
@@ -24,22 +24,39 @@ _SHORTEST_REST_S = 0.2
 
 @contextlib.contextmanager
 def upkeep(
-    database: Database, *, keep_samples_days: float, clock: Callable[[], float] = time.time
+    database: Database,
+    *,
+    keep_samples_days: float,
+    on_damage: Callable[[], None],
+    clock: Callable[[], float] = time.time,
 ) -> Iterator[None]:
     """Roll samples up that are older than so many days, until the block ends.
 
-    Where the store is out of order, it goes on an hour later: nobody waits for it.
+    Where the store is out of order, it goes on an hour later: nobody waits for it. Where the
+    store is damaged, `on_damage` is called from its thread and has to end the block.
+
+    Raises:
+        StoreDamagedError: at the end of a block that raised nothing else.
     """
     stop = threading.Event()
-    work = threading.Thread(
-        target=_run, args=(database, keep_samples_days * _DAY_S, clock, stop), name="upkeep"
-    )
+    damage: list[StoreDamagedError] = []
+
+    def run() -> None:
+        try:
+            _run(database, keep_samples_days * _DAY_S, clock, stop)
+        except StoreDamagedError as error:
+            damage.append(error)
+            on_damage()
+
+    work = threading.Thread(target=run, name="upkeep")
     work.start()
     try:
         yield
     finally:
         stop.set()
         work.join()
+    if damage:
+        raise damage[0]
 
 
 def _run(

@@ -15,6 +15,8 @@ from fleet.predicting.traits import Floats
 #: Times that gaps in the table are filled with what the rest of it predicts; it then stands.
 _FILLINGS = 4
 _HELD_SHARE = 0.95
+#: Where all teachers measured the same, nothing is left that a belief could be revised by.
+_LEAST_STRETCH = 1e-6
 #: Shares of the units that are shown to see how well intervals hold for the others.
 _SHOWN_SHARES = (0.0, 0.05, 0.1, 0.2, 0.35)
 
@@ -99,7 +101,8 @@ def _stretches(lesson: Lesson, known: NDArray[np.bool_]) -> tuple[tuple[int, flo
             _distances(belief.given(order[:count], row[order[:count]]), row, order[count:])
             for belief, order, row in zip(beliefs, orders, lesson.rows, strict=True)
         ]
-        found.append((count, float(np.quantile(np.concatenate(distances), _HELD_SHARE)) / Z95))
+        held = float(np.quantile(np.concatenate(distances), _HELD_SHARE))
+        found.append((count, max(held / Z95, _LEAST_STRETCH)))
     return tuple(found)
 
 

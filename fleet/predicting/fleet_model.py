@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.interval import Interval
 from fleet.choosing.candidate import Candidate
 from fleet.choosing.metric import Metric
 from fleet.predicting.belief import Belief
@@ -25,6 +26,8 @@ from fleet.predicting.traits import Floats, trait_matrix
 ALWAYS_MEASURED = (Metric.P50_MS, Metric.P95_MS, Metric.PEAK_RSS_MB)
 #: What some runs tell.
 SOMETIMES_MEASURED = (Metric.LOAD_MS, Metric.FIRST_MS, Metric.ENERGY_MJ)
+#: In ms, MB and mJ: from less than a step of any clock to thirty years, a million terabytes.
+PLAUSIBLE = Interval(1e-9, 1e12)
 #: With fewer teachers, intervals held far less often than they should.
 FEWEST_TEACHERS = 12
 #: A device teaches once it has measured this share of what it could.
@@ -158,4 +161,6 @@ def _logarithm(metric: Metric, candidate: Candidate | None) -> float:
     if candidate is None or candidate.failure is not None:
         return math.nan
     value = metric.of(candidate)
-    return math.log(value) if value else math.nan
+    # What no box can have measured teaches nothing of other boxes.
+    is_plausible = value is not None and PLAUSIBLE.low <= value <= PLAUSIBLE.high
+    return math.log(value) if value is not None and is_plausible else math.nan

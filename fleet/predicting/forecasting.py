@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from contract.interval import Z95, Interval
 from fleet.choosing.decision import Ref
+from fleet.choosing.figure_table import AS_FLOATS
 from fleet.choosing.metric import BYTES_PER_MB, Metric
 from fleet.choosing.terms import Terms
 from fleet.predicting.belief import Belief
 from fleet.predicting.contest import Bools, Worlds
-from fleet.predicting.fleet_model import FEWEST_TEACHERS, TEACHING_SHARE, FleetModel
+from fleet.predicting.fleet_model import FEWEST_TEACHERS, PLAUSIBLE, TEACHING_SHARE, FleetModel
 from fleet.predicting.forecast import Forecast, Prediction
 from fleet.predicting.record import DeviceRecord, Unit
 from fleet.predicting.traits import Floats
@@ -38,6 +40,7 @@ class _Field:
     fails: Floats
 
 
+@AS_FLOATS
 def forecast(fleet: FleetModel, device: int, terms: Terms, *, seed: int = 0) -> Forecast:
     """What to expect of a device, and what to measure next; the same seed gives the same.
 
@@ -129,7 +132,7 @@ def _field(
     shape = (_WORLDS, len(units))
     drawn: dict[Metric, Floats] = {}
     for metric, belief in beliefs.items():
-        samples = np.exp(belief.draws(draw.standard_normal((_WORLDS, len(fleet.units)))))
+        samples = _figures(belief.draws(draw.standard_normal((_WORLDS, len(fleet.units)))))
         figures = np.full(shape, np.inf)
         for place, unit in enumerate(units):
             if unit in own:
@@ -176,5 +179,11 @@ def _prediction(
 def _expected(belief: Belief, number: int, unit: float = 1.0) -> tuple[float, Interval]:
     """Median of a figure and its 95 % interval."""
     middle, reach = belief.mean[number], Z95 * belief.deviations[number]
-    low, high = np.exp([middle - reach, middle + reach]) * unit
-    return float(np.exp(middle) * unit), Interval(float(low), float(high))
+    low, value, high = _figures(np.array([middle - reach, middle, middle + reach])) * unit
+    return float(value), Interval(float(low), float(high))
+
+
+def _figures(logarithms: Floats) -> Floats:
+    """Figures by their logarithms; a device full of surprises is believed capable of anything."""
+    found: Floats = np.exp(np.clip(logarithms, math.log(PLAUSIBLE.low), math.log(PLAUSIBLE.high)))
+    return found

@@ -128,8 +128,11 @@ def _covariance(rows: Floats, rank: int) -> Floats:
     Probabilistic principal components: Tipping and Bishop, Journal of the Royal Statistical
     Society B 61(3), 1999.
     """
-    count = max(1, min(rank, len(rows) // _ROWS_A_RANK))
+    least = _LEAST_VARIANCE * np.eye(rows.shape[1])
+    if not rows.any():
+        return least
+    count = max(1, min(rank, len(rows) // _ROWS_A_RANK, rows.shape[1]))
     # With their mirror images they have no mean at all.
     fitted = PCA(count, random_state=0).fit(np.vstack([rows, -rows]))
-    found: Floats = fitted.get_covariance() + _LEAST_VARIANCE * np.eye(rows.shape[1])
+    found: Floats = fitted.get_covariance() + least
     return found

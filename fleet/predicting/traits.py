@@ -54,7 +54,7 @@ def _numbers(told: Inventory | None) -> list[float]:
     limit = min(told.memory_limit_bytes or told.ram_bytes, told.ram_bytes)
     cores = min(told.cpu_quota_cores or told.usable_cores, told.usable_cores)
     return [
-        math.log(cores),
+        _log(cores),
         _log(told.max_clock_mhz),
         _log(limit),
         float(len(told.core_types)),
@@ -62,7 +62,8 @@ def _numbers(told: Inventory | None) -> list[float]:
 
 
 def _log(value: float | None) -> float:
-    return math.log(value) if value else math.nan
+    # What cannot be, as a clock below zero, is not told.
+    return math.log(value) if value is not None and value > 0 else math.nan
 
 
 def _words(told: Inventory | None) -> set[str]:

@@ -8,12 +8,10 @@ from pathlib import Path
 import msgspec
 
 from contract.files import replacing
+from edgewright.private_files import PRIVATE_MODE
 from fleet.errors import ArchiveError
 from fleet.store.archive import Manifest, Progress, write_archive
 from fleet.store.database import Database
-
-#: What stands in it is the operator's business alone.
-_PRIVATE = 0o600
 
 
 class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +44,7 @@ def back_up(
         raise ArchiveError(message)
     store_id = database.store_id()
     try:
-        with replacing(file, mode=_PRIVATE) as scratch, database.snapshot() as connection:
+        with replacing(file, mode=PRIVATE_MODE) as scratch, database.snapshot() as connection:
             manifest = write_archive(
                 connection, scratch, store_id=store_id, now=now, on_progress=on_progress
             )

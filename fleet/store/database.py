@@ -15,8 +15,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from contract.files import make_folder
+from edgewright.private_files import create_private
 from fleet.errors import (
     AddressError,
+    StoreDamagedError,
     StoreError,
     StoreMissingError,
 )
@@ -41,6 +43,8 @@ _WRITES = "edgewright_writes"
 _BARE = "edgewright_bare"
 #: When a pooled connection was used last, by the monotonic clock.
 _USED_AT = "edgewright_used_at"
+#: Which file a connection of SQLite's is to.
+_FILE = "edgewright_file"
 
 
 class Database:
@@ -67,6 +71,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: disk full, locked or unreadable; try again later.
+            StoreDamagedError: damaged; trying again does not help.
             RowRefusedError: a value that the database cannot represent.
         """
         with translated(self.url), self._engine.connect() as connection:
@@ -80,6 +85,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: locked or unreadable.
+            StoreDamagedError: damaged; trying again does not help.
         """
         with translated(self.url), self._engine.begin() as connection:
             yield connection
@@ -90,6 +96,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: locked, disk full or unreadable.
+            StoreDamagedError: damaged; trying again does not help.
         """
         with translated(self.url), self._engine.connect() as connection:
             bare = connection.execution_options(**{_BARE: True})
@@ -104,6 +111,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: locked or unreadable.
+            StoreDamagedError: damaged; trying again does not help.
         """
         if self.path is not None:
             with self.reading() as connection:
@@ -142,6 +150,7 @@ def open_database(url: str, *, create: bool) -> Database:
         StoreMissingError: there is none and `create` is false.
         StoreError: it is not a store, or was written by a later Edgewright.
         StoreUnavailableError: it cannot be reached, read or written.
+        StoreDamagedError: it is damaged.
     """
     database = connect_database(url, create=create)
     try:
@@ -193,10 +202,28 @@ def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
             raise StoreError(message) from error
     engine = sa.create_engine(parsed, connect_args={"timeout": _LOCK_PATIENCE_S})
     if is_new:
+        # Not before: a restore looks whether a file is there after it made its engine.
+        make = functools.partial(_make_file, path)
+        sa.event.listen(engine, "do_connect", make, once=True)
         sa.event.listen(engine, "connect", _let_shrink, once=True)
+    sa.event.listen(engine, "connect", functools.partial(_note_file, path))
+    sa.event.listen(engine, "checkout", functools.partial(_expect_same_file, path))
     sa.event.listen(engine, "connect", _set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_file(path: Path, *_: object) -> None:
+    """Create a new store's file for this user alone: what devices say is nobody else's business.
+
+    Raises:
+        StoreError: it cannot be created.
+    """
+    try:
+        create_private(path)
+    except OSError as error:
+        message = f"{path}: {error.strerror}; name another place with --db"
+        raise StoreError(message) from error
 
 
 def _is_there(path: Path) -> bool:
@@ -293,6 +320,31 @@ def _ask_whether_alive(
 def _let_shrink(connection: sqlite3.Connection, _record: object) -> None:
     # Only a file without any table takes it; in others it would wait for the write lock.
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
+def _note_file(path: Path, _connection: object, record: sa.pool.ConnectionPoolEntry) -> None:
+    record.info[_FILE] = _identity_of(path)
+
+
+def _expect_same_file(
+    path: Path, _connection: object, record: sa.pool.ConnectionPoolEntry, _proxy: object
+) -> None:
+    """Refuse to go on in a file that nobody can open any more: what is stored in it is lost.
+
+    Raises:
+        StoreDamagedError: the file was removed, or another one took its place.
+    """
+    if record.info[_FILE] != _identity_of(path):
+        message = f"{path}: the store was removed or replaced while it was in use; start again"
+        raise StoreDamagedError(message)
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:

@@ -63,14 +63,17 @@ def distribution_of(samples_ms: Sequence[float]) -> Distribution:
     """Distribution of at least one sample."""
     ordered = sorted(samples_ms)
     count = len(ordered)
-    mean = math.fsum(ordered) / count
-    squares = math.fsum((value - mean) ** 2 for value in ordered)
+    # A power of two changes no digit, and the square of no latency is beyond a double then.
+    _, power = math.frexp(ordered[-1])
+    scaled = [math.ldexp(value, -power) for value in ordered]
+    mean = math.fsum(scaled) / count
+    squares = math.fsum((value - mean) ** 2 for value in scaled)
     return Distribution(
         n=count,
         min_ms=ordered[0],
         max_ms=ordered[-1],
-        mean_ms=mean,
-        stddev_ms=math.sqrt(squares / (count - 1)) if count > 1 else None,
+        mean_ms=math.ldexp(mean, power),
+        stddev_ms=math.ldexp(math.sqrt(squares / (count - 1)), power) if count > 1 else None,
         **{name: _quantile(ordered, share) for name, share in _SHARES.items()},
     )
 

@@ -8,12 +8,8 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from fleet.errors import (
-    RowRefusedError,
-    StoreError,
-    StoreFailedError,
-    StoreUnavailableError,
-)
+from fleet.errors import RowRefusedError, StoreError, StoreFailedError, StoreUnavailableError
+from fleet.store.damage import naming_damage
 
 #: What to do about refusals of SQLite that do not say it themselves. Readers write too: they make
 #: the log's files beside the store where there are none.
@@ -27,8 +23,8 @@ _ROW_CLASSES = frozenset({"22", "23", "54"})
 #: Classes that say that the server, or what is asked of it, is out of order at the moment:
 #: connection, authorization, transaction state, resources, locks, operator, system.
 _AWAY_CLASSES = frozenset({"08", "0A", "25", "28", "3D", "3F", "40", "53", "55", "57", "58"})
-#: Single codes like that: rights, and tables that another release has made otherwise.
-_AWAY_CODES = frozenset({"42501", "42P01", "42703"})
+#: A right that is missing.
+_AWAY_CODES = frozenset({"42501"})
 #: The same of SQLite, by the low byte of its result codes.
 _AWAY_OF_SQLITE = frozenset(
     {
@@ -63,10 +59,11 @@ def translated(url: str) -> Iterator[None]:
         RowRefusedError: a row that is written causes it, and always will.
         StoreUnavailableError: the store is out of order at the moment.
         StoreFailedError: neither is known.
-        StoreError: the file is no database.
+        StoreDamagedError: the store is damaged, or no store.
     """
     try:
-        yield
+        with naming_damage(url):
+            yield
     except (sa.exc.DBAPIError, sqlite3.Error, OverflowError, UnicodeError) as error:
         raise _translation(url, error) from error
 
@@ -74,8 +71,6 @@ def translated(url: str) -> Iterator[None]:
 def _translation(url: str, error: Exception) -> StoreError:
     cause = _cause(error)
     message = f"{url}: {cause}"
-    if "not a database" in cause:
-        return StoreError(f"{message}; name another file with --db")
     if _is_of_a_row(error):
         return RowRefusedError(message)
     if _is_away(error):

@@ -7,6 +7,7 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgewright.private_files import create_private
 from fleet.errors import StoreBusyError, StoreError
 
 
@@ -27,6 +28,8 @@ def sole_user(url: str, path: Path | None) -> Iterator[None]:
         return
     lock = Path(f"{path}.lock")
     try:
+        # Whoever may read a file may hold it.
+        create_private(lock)
         opened = lock.open("w")
     except OSError as error:
         message = f"{lock}: {error.strerror}; let this user write it, or name another store"

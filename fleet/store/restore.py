@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from contract.files import make_folder, replacing
+from edgewright.private_files import PRIVATE_MODE
 from fleet.errors import StoreBusyError, StoreError, StoreExistsError
 from fleet.store.archive import Archive, Manifest, Progress
 from fleet.store.database import Database, connect_database
@@ -121,7 +123,8 @@ def _into_file(
             was_there = path.exists()
             if was_there and aside is None:
                 raise _exists(database.url)
-            with replacing(path) as scratch:
+            mode = stat.S_IMODE(path.stat().st_mode) if was_there else PRIVATE_MODE
+            with replacing(path, mode=mode) as scratch:
                 _fill_file(scratch, archive, now, on_progress)
                 if was_there and aside is not None:
                     _move_aside(path, aside)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 from agent.probes.command import run_command
@@ -23,12 +22,10 @@ def test_a_missing_a_failing_and_a_broken_command_give_none(tmp_path: Path) -> N
 
 
 def test_a_command_that_hangs_is_ended_with_its_children() -> None:
-    """A child that keeps the pipe open does not keep the probe waiting."""
-    sleep = "[sys.executable, '-c', 'import time; time.sleep(60)']"
+    """A child that keeps the pipe open does not keep the probe waiting, or this test would hang."""
+    sleep = "[sys.executable, '-c', 'import time; time.sleep(3600)']"
     code = f"import subprocess, sys; subprocess.run({sleep})"
-    started = time.monotonic()
     assert run_command([sys.executable, "-c", code], timeout_s=0.5) is None
-    assert time.monotonic() - started < 20
 
 
 def test_output_that_is_no_text_is_no_exception() -> None:

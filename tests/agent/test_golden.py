@@ -44,9 +44,12 @@ LOGITS = np.zeros((2, 4), np.float32)
         npz(images=IMAGES[:0], logits=LOGITS[:0]),
         npz(images=IMAGES, logits=LOGITS[:, :3]),
         npz(images=IMAGES, logits=np.full((2, 4), np.nan, np.float32)),
+        npz(images=IMAGES, logits=np.full((2, 4), 1e300)),
+        npz(images=IMAGES, logits=np.full((2, 4), "text")),
         npz(images=np.array([{"a": "pickled object"}]), logits=LOGITS),
     ],
 )
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_unusable_golden_vectors_are_refused(
     good_set: Path, tmp_path: Path, content: bytes
 ) -> None:
@@ -64,6 +67,13 @@ def test_error_is_a_share_of_the_range_of_the_golden_logits() -> None:
     assert verdict.max_error == pytest.approx(0.05)
     assert not verdict.ok
     assert compare(expected, expected + np.float32(0.5), tolerance=0.06).ok
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_golden_logits_over_the_whole_range_of_floats_still_tell_wrong_ones() -> None:
+    expected = np.array([[-3e38, 3e38]], np.float32)
+    assert compare(expected, expected, tolerance=0.01).ok
+    assert not compare(expected, -expected, tolerance=0.5).ok
 
 
 @pytest.mark.parametrize("got", [np.array([[np.nan, 1.0]]), np.array([[1.0, 2.0, 3.0]])])

@@ -10,6 +10,8 @@ import pytest
 
 from agent.errors import JournalError, JournalFullError
 from agent.journal import Journal
+from agent.salvage import open_outbox
+from support.modes import modes_in
 
 MEGABYTE = 1_000_000
 
@@ -27,6 +29,40 @@ def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
         interrupted()
     with journal.reading() as connection:
         assert connection.execute("SELECT count(*) FROM meta").fetchone() == (0,)
+
+
+@pytest.mark.usefixtures("wide_umask")
+def test_a_new_database_is_its_owners_alone_and_one_that_is_there_keeps_its_mode(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "agent.sqlite"
+    journal = Journal(path, limit_bytes=MEGABYTE)
+    with journal.transaction() as connection:
+        connection.execute("INSERT INTO meta VALUES ('key', 'value')")
+    assert modes_in(tmp_path) == dict.fromkeys(
+        ("agent.sqlite", "agent.sqlite-shm", "agent.sqlite-wal"), 0o600
+    )
+    journal.close()
+    path.chmod(0o640)
+    again = Journal(path, limit_bytes=MEGABYTE)
+    with again.transaction() as connection:
+        connection.execute("INSERT INTO meta VALUES ('other', 'value')")
+    assert set(modes_in(tmp_path).values()) == {0o640}
+    again.close()
+
+
+def test_a_database_that_others_may_read_is_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "agent.sqlite"
+    for mode, told in ((0o600, 0), (0o644, 1)):
+        Journal(path, limit_bytes=MEGABYTE).close()
+        path.chmod(mode)
+        journal, _ = open_outbox(path, limit_bytes=MEGABYTE, site="lab", device="box")
+        journal.close()
+        assert (
+            len([one for one in caplog.records if one.message == "journal_open_to_others"]) == told
+        )
 
 
 def test_every_commit_is_on_the_disk(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from agent.errors import NetworkError
 from agent.predictions import rank
 
 
@@ -19,6 +20,14 @@ def test_huge_logits_do_not_overflow() -> None:
     """A saturated network still gives numbers."""
     top = rank(np.array([1e4, -1e4], np.float32), ["ant", "bee"], 3)
     assert [r.probability for r in top] == [1.0, 0.0]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_no_numbers_are_no_answer(odd: float) -> None:
+    """A probability that is none would go to whoever asked."""
+    with pytest.raises(NetworkError, match="no finite numbers"):
+        rank(np.array([1.0, odd], np.float32), ["ant", "bee"], 1)
 
 
 def test_a_class_without_a_label_goes_by_its_number() -> None:

@@ -79,10 +79,13 @@ def test_a_worker_over_its_memory_limit_is_an_oom(set_maker: Callable[[], SetMak
 def test_a_worker_without_an_answer_is_a_timeout_with_its_stage(endless: Path) -> None:
     """A hang is told with how far it got, and its process is gone."""
     before = children()
-    # Longer than importing torch takes on a busy box.
-    outcome = bench(endless, timeout_s=15.0)
-    assert outcome.status is RunStatus.TIMEOUT
-    assert "within 15 s" in (outcome.reason or "")
+    # Long enough to import torch: how long that takes depends on the box and what else it does.
+    for timeout_s in (15, 60, 240):
+        outcome = bench(endless, timeout_s=timeout_s)
+        assert outcome.status is RunStatus.TIMEOUT
+        assert f"within {timeout_s} s" in (outcome.reason or "")
+        if "first inference" in (outcome.reason or ""):
+            break
     assert "first inference" in (outcome.reason or "")
     assert children() == before
 
@@ -146,14 +149,14 @@ def test_a_worker_dies_with_a_supervisor_that_was_killed(endless: Path) -> None:
         "preparation=Preparation.AS_BUILT, min_seconds=0, min_runs=1))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(endless)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (workers := psutil.Process(parent.pid).children()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(3.0)  # by now it is within torch's C++ loop
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=120)
     for worker in alive:
         worker.kill()
     assert alive == []

@@ -11,7 +11,7 @@ from agent.schedule import plan
 from agent.stationary import SPAN
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
-from contract.benchmark import RunStatus
+from contract.benchmark import MAX_SAMPLES, RunStatus
 
 
 def make_sweep(folder: Path, effort: Effort, **more: object) -> Sweep:
@@ -37,7 +37,9 @@ def test_a_sustained_sweep_tells_the_first_minute_from_the_settled_end(good_set:
         assert run.first_minute_p50_ms is not None
         assert run.is_stationary is not None
         assert len(run.windows) >= 2 * SPAN * processes
-        assert run.n == len(run.samples_ms) < sum(window.n for window in run.windows)
+        assert run.n < sum(window.n for window in run.windows)
+        # A fast processor makes more calls than a result carries.
+        assert len(run.samples_ms) == min(run.n, MAX_SAMPLES)
         times = [window.at_s for window in run.windows]
         assert times == sorted(times)
 

@@ -27,7 +27,7 @@ from fleet.store.database import Database
 from fleet.store.tokens import Role, create_token
 from support.brokers import free_port
 
-_PATIENCE_S = 30
+_PATIENCE_S = 120
 
 
 class ApiServer:

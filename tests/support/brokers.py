@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_START_TIMEOUT_S = 10
+_START_TIMEOUT_S = 60
 
 
 def free_port() -> int:

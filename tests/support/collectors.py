@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_PATIENCE_S = 30
+_PATIENCE_S = 120
 
 
 class ServeProcess:

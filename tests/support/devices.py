@@ -11,7 +11,7 @@ import paho.mqtt.client as mqtt
 from contract.messages import Ack, Inventory, Result, State, Update, decode_message, encode_message
 from contract.topics import Leaf, topic_for
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 def eventually(condition: Callable[[], bool]) -> bool:

@@ -25,7 +25,7 @@ from contract.messages import (
 from contract.question import Answer, Request
 from contract.topics import Leaf, topic_for
 
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 
 
 class FleetEnd:

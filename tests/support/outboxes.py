@@ -12,7 +12,7 @@ from contract.messages import Ack, decode_message, encode_message
 from contract.topics import Leaf, topic_for
 from support.measurements import make_result, make_run
 
-_PATIENCE_S = 30
+_PATIENCE_S = 120
 _RESEND_AFTER_S = 2.0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support.brokers import free_port
 
-_START_TIMEOUT_S = 10
+_START_TIMEOUT_S = 60
 HOST = "box"
 
 

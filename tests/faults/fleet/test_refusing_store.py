@@ -35,7 +35,7 @@ _ON_POSTGRESQL = (
 _ON_SQLITE = (
     """
     CREATE TRIGGER failing BEFORE INSERT ON results WHEN NEW.variant = 'net-odd'
-    BEGIN SELECT json('no row like this'); END
+    BEGIN SELECT abs(-9223372036854775807 - 1); END
     """,
 )
 
@@ -73,7 +73,7 @@ def test_a_message_at_which_the_store_fails_for_no_known_reason_is_put_away(
     with database.reading() as connection:
         (refused,) = list_quarantine(connection, limit=10)
         stored = connection.scalar(sa.select(sa.func.count()).select_from(results))
-    expected = "malformed JSON" if kind == "sqlite" else "no row like this"
+    expected = "integer overflow" if kind == "sqlite" else "no row like this"
     assert expected in refused.reason
     assert "the store cannot hold it" in rejection.reason
     assert stored == 20

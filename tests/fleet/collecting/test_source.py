@@ -90,7 +90,8 @@ def test_what_could_not_be_stored_is_not_settled(
     source = Stream(database)
     assert database.path is not None
     with contextlib.closing(sqlite3.connect(database.path)) as other:
-        other.execute("ALTER TABLE results RENAME TO results_away")
+        # Refused for a reason that is neither a row's nor damage.
+        other.execute("CREATE TRIGGER t BEFORE INSERT ON results BEGIN SELECT away(); END")
     source.stop.set()
     Collector(database, source, on_ready=lambda: None).run(source.stop)
     assert source.settled == []

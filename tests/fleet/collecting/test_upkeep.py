@@ -46,13 +46,13 @@ def counts(database: Database) -> tuple[int, int]:
 
 def test_it_does_a_round_and_ends_when_told(database: Database) -> None:
     fill(database)
-    with upkeep(database, keep_samples_days=1, clock=lambda: 200_000.0):
+    with upkeep(database, keep_samples_days=1, on_damage=pytest.fail, clock=lambda: 200_000.0):
         assert eventually(lambda: counts(database) == (0, 600))
 
 
 def test_what_is_young_stays(database: Database) -> None:
     fill(database)
-    with upkeep(database, keep_samples_days=1, clock=lambda: 60_000.0):
+    with upkeep(database, keep_samples_days=1, on_damage=pytest.fail, clock=lambda: 60_000.0):
         pass
     assert counts(database) == (600, 0)
 

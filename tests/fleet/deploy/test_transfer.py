@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import psutil
 import pytest
 
 from fleet.deploy.box import look
@@ -17,6 +19,7 @@ from fleet.deploy.ssh import Ssh
 from fleet.deploy.transfer import Parcel, Shipment, parcels_of, ship
 from fleet.errors import BoxUnreachableError, DeployError, RemoteError
 from support.box import Box
+from support.processes import wait_until
 
 SIZE = 8_000_000
 
@@ -91,10 +94,20 @@ def test_a_transfer_whose_connection_broke_goes_on_where_it_stopped(
 
 def settled_size(path: Path) -> int:
     """Size once the box has written what it had received when the connection broke."""
-    size = -1
-    while size != (size := path.stat().st_size):
-        time.sleep(0.5)
-    return size
+
+    def is_written() -> bool:
+        return any(
+            str(path) == file.path for one in psutil.process_iter() for file in _files_of(one)
+        )
+
+    wait_until("nobody writes it", lambda: not is_written())
+    return path.stat().st_size
+
+
+def _files_of(process: psutil.Process) -> list[Any]:
+    with contextlib.suppress(psutil.Error):
+        return process.open_files()
+    return []
 
 
 def test_a_part_that_was_damaged_is_sent_anew(ssh: Ssh, shipment: Shipment) -> None:
