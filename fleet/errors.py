@@ -124,6 +124,10 @@ class OrderError(DeployError):
     """What is asked of a deploy makes no sense."""
 
 
+class DeployInterruptedError(DeployError):
+    """A person ended the deploy, by Ctrl-C or SIGTERM."""
+
+
 class BoxUnreachableError(DeployError):
     """No connection to a box, or it broke."""
 
