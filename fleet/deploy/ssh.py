@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Self
 
+from fleet.deploy.failure_reason import reason_of
 from fleet.deploy.interrupt import Interrupt
 from fleet.deploy.remote_command import BoxLock, RemoteCommand, as_root_words
 from fleet.errors import BoxUnreachableError, DeployError, RemoteError
@@ -24,7 +25,6 @@ _CONNECT_TIMEOUT_S = 15
 _ALIVE_EVERY_S, _ALIVE_TIMES = 15, 4
 _LOOK_S = 0.05
 _END_PATIENCE_S = 5
-_TAIL_LINES = 12
 #: What ssh says, and what a person can do about it.
 _ADVICE = {
     "REMOTE HOST IDENTIFICATION HAS CHANGED": (
@@ -255,8 +255,8 @@ class Ssh:
         if code == _SSH_FAILED or code < 0:
             raise self._unreachable(errors)
         if code != 0:
-            said = (errors or output).decode(errors="replace").strip().splitlines()
-            raise RemoteError("\n".join(said[-_TAIL_LINES:]) or "it said nothing", code)
+            said = reason_of(errors.decode(errors="replace"), output.decode(errors="replace"))
+            raise RemoteError(said, code)
         return output
 
     def _unreachable(self, errors: bytes) -> BoxUnreachableError:
