@@ -6,7 +6,10 @@ import logging
 import shlex
 import sys
 import time
+from pathlib import Path
 from typing import Any
+
+from agent.log_file import LogFileHandler
 
 #: Name under which a record carries its fields.
 _FIELDS = "fields"
@@ -31,9 +34,15 @@ class KeyValueFormatter(logging.Formatter):
         return line
 
 
-def start_logging(level: str) -> None:
-    """Send the agent's log records of at least `level` to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+def start_logging(level: str, log_file: Path | None = None) -> None:
+    """Send the agent's log records of at least `level` to standard error, or to a file.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if log_file is not None:
+        handler = LogFileHandler(log_file)
     handler.setFormatter(KeyValueFormatter())
     logger = logging.getLogger("agent")
     logger.handlers[:] = [handler]

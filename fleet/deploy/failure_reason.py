@@ -17,12 +17,13 @@ _GOES_ON = "pip's dependency resolver does not currently take into account"
 _CRASHED = "Exception:"
 #: The last line of a traceback, such as `OSError: [Errno 28] No space left on device`.
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
+FULL_DISK = "the disk of the box is full: make room there ('df -h' shows where), then deploy again"
 #: A sign of what is wrong, wherever it stands, and what a person can do about it; the first one
 #: that is found counts.
 _ADVICE = (
     (
         re.compile(r"No space left on device|Errno 28\b", re.IGNORECASE),
-        "the disk of the box is full: make room there ('df -h' shows where), then deploy again",
+        FULL_DISK,
     ),
     (
         re.compile(r"Disk quota exceeded", re.IGNORECASE),
@@ -41,8 +42,7 @@ _ADVICE = (
             r"connection broken by|Failed to establish a new connection|"
             r"Temporary failure in name resolution|Read timed out|Network is unreachable"
         ),
-        "pip on the box does not reach its index: see to the box's network, or bring the wheels "
-        "with --wheelhouse",
+        "pip on the box does not reach its index: mend the box's network, or use --wheelhouse",
     ),
     (
         re.compile(r"DO NOT MATCH THE HASHES", re.IGNORECASE),

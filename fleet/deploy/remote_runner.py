@@ -236,4 +236,7 @@ def _say(answer: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.stdin.buffer))
+    _code = main(sys.stdin.buffer)
+    sys.stderr.flush()
+    # At once: an orderly end would wait for the standard input that a thread is reading.
+    os._exit(_code)

@@ -255,8 +255,8 @@ class Ssh:
         if code == _SSH_FAILED or code < 0:
             raise self._unreachable(errors)
         if code != 0:
-            said = reason_of(errors.decode(errors="replace"), output.decode(errors="replace"))
-            raise RemoteError(said, code)
+            printed = output.decode(errors="replace")
+            raise RemoteError(reason_of(errors.decode(errors="replace"), printed), code, printed)
         return output
 
     def _unreachable(self, errors: bytes) -> BoxUnreachableError:
