@@ -23,7 +23,7 @@ from fleet.commands.printing import print_json
 from fleet.deploy.box_deploy import BoxDeploy, Identities
 from fleet.deploy.deployment import Listener
 from fleet.deploy.hosts_file import EXAMPLE, read_hosts
-from fleet.deploy.hosts_run import HostsRun
+from fleet.deploy.hosts_run import HostsRun, waiting
 from fleet.deploy.interrupt import Interrupt
 from fleet.deploy.local_files import LocalFiles
 from fleet.deploy.order import Order, check_target
@@ -46,7 +46,7 @@ _HOSTS_HELP = f"""\b
 FILE of --hosts:
 
 \b
-{EXAMPLE}"""
+{EXAMPLE}""".replace("\n\n[[", "\n\n\b\n[[")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -218,7 +218,7 @@ def deploy(
             click.echo(_json(document) if as_json else _text(document))
             return
         boxes = BoxDeploy(files=files, identities=identities, tell=lambda _: None)
-        with hosts_progress() as on_change:
+        with hosts_progress(waiting(orders)) as on_change:
             run = HostsRun(
                 orders, boxes, interrupt=interrupt, sudo_password=password, on_change=on_change
             )

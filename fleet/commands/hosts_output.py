@@ -31,13 +31,13 @@ _ABSENT = "-"
 
 
 @contextlib.contextmanager
-def hosts_progress() -> Iterator[Callable[[HostResult], None]]:
+def hosts_progress(waiting: Sequence[HostResult]) -> Iterator[Callable[[HostResult], None]]:
     """Show on standard error how it stands with each box: a table, or without a terminal lines."""
     if not sys.stderr.isatty():
         yield lambda result: click.echo(_line(result), err=True)
         return
     console = Console(stderr=True)
-    results: dict[str, HostResult] = {}
+    results = {one.host: one for one in waiting}
     with Live(console=console, transient=True, refresh_per_second=4) as live:
 
         def show(result: HostResult) -> None:

@@ -93,8 +93,7 @@ class HostsRun:
         self._sudo_password = sudo_password
         self._on_change = on_change
         self._lock = threading.Lock()
-        waiting = (_begun(one, HostStatus.WAITING) for one in orders)
-        self._results = {one.host: one for one in waiting}
+        self._results = {one.host: one for one in waiting(orders)}
 
     @property
     def results(self) -> list[HostResult]:
@@ -169,6 +168,11 @@ class _StepListener(Listener):
 
     def begin(self, number: int, total: int, step: Step) -> None:
         self._tell(f"[{number}/{total}] {step.title}")
+
+
+def waiting(orders: Sequence[Order]) -> list[HostResult]:
+    """How it stands before anything is begun."""
+    return [_begun(one, HostStatus.WAITING) for one in orders]
 
 
 def _begun(order: Order, status: HostStatus) -> HostResult:

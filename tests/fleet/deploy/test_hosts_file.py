@@ -63,7 +63,7 @@ host = "two"
         ('[default]\nsite = "a"\n[[hosts]]\nhost = "a"\n', 1, "did you mean 'defaults'?"),
         ('[defaults]\ndevice = "a"\n[[hosts]]\nhost = "a"\n', 2, "it belongs to one box"),
         ('[[hosts]]\ndevice = "a"\n', 1, "expected a host, got none"),
-        ('[[hosts]]\nhost = "a"\n[[hosts]]\nhost = "a"\n', 4, "'a' again; it stands first in line 2"),
+        ('[[hosts]]\nhost = "a"\n[[hosts]]\nhost = "a"\n', 4, "it stands first in line 2"),
         (
             '[[hosts]]\nhost = "a"\ndevice = "d"\n[[hosts]]\nhost = "b"\ndevice = "d"\n',
             6,
