@@ -21,7 +21,7 @@ from fleet.deploy.removal import carry_out, kept_paths, look_for_remains, remova
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.steps import Step
 from fleet.deploy.telling import DryStep, Outcome, Removed, dry_steps, facts_lines
-from fleet.errors import DeployError, OrderError
+from fleet.errors import DeployError, DeployInterruptedError, OrderError
 
 _BROKER_PATIENCE_S = 15.0
 
@@ -76,7 +76,11 @@ class BoxDeploy(msgspec.Struct, frozen=True, kw_only=True):
         return self._planned(ssh, order)[1]
 
     def _planned(self, ssh: Ssh, order: Order) -> tuple[Prepared, list[Step]]:
-        found = prepare(ssh, order, self.files, now=time.time())
+        try:
+            found = prepare(ssh, order, self.files, now=time.time())
+        except DeployInterruptedError as error:
+            message = "interrupted, before anything was changed on the box"
+            raise DeployInterruptedError(message) from error
         self.identities.claim(order.target, found.site, found.device)
         self.tell("\n".join(facts_lines(order, found)))
         return found, plan(found.wanted, found.there)
@@ -88,7 +92,7 @@ class BoxDeploy(msgspec.Struct, frozen=True, kw_only=True):
             DeployInterruptedError: somebody wished to end.
             FleetError: it failed; the message says where and why.
         """
-        place = find_place(ssh, order)
+        place = find_place(ssh, order, is_removal=True)
         layout, as_root = place.layout, place.as_root
         remains = look_for_remains(ssh, layout, as_root=as_root)
         there = remains.release or ("parts of an agent" if remains.paths else "nothing")

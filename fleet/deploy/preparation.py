@@ -53,7 +53,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     as_root: bool
 
 
-def find_place(ssh: Ssh, order: Order) -> Place:
+def find_place(ssh: Ssh, order: Order, *, is_removal: bool = False) -> Place:
     """Look at the box and see where the agent belongs there; changes nothing.
 
     Raises:
@@ -64,7 +64,7 @@ def find_place(ssh: Ssh, order: Order) -> Place:
     if order.python is not None and not box.pythons:
         message = f"--python {order.python}: expected a Python on the box, got none that answers"
         raise UnsuitableBoxError(message)
-    python = box.suitable_python()
+    python = box.removing_python() if is_removal else box.suitable_python()
     layout = user_layout(box, order.prefix) if order.for_user else system_layout(box)
     as_root = not order.for_user and not box.is_root
     if as_root and box.sudo == "asks" and ssh.sudo_password is None:

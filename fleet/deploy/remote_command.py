@@ -27,7 +27,6 @@ _RUNNER = resources.files("fleet.deploy").joinpath("remote_runner.py")
 _BOOTSTRAP = "import sys; exec(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))"
 _STOP = b"stop\n"
 _SIGN_OF_LIFE = b"\n"
-#: The box lets go of the lock after a minute without one.
 _SIGN_EVERY_S = 15.0
 _LOOK_S = 0.2
 #: Above what the runner takes to end a script.
@@ -46,6 +45,9 @@ class BoxLock(msgspec.Struct, frozen=True, kw_only=True):
     since: str = msgspec.field(
         default_factory=lambda: dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     )
+
+    #: Without a sign of life for so long the box lets go of it; signs come every 15 s.
+    silent_s: float = 60.0
 
     @property
     def words(self) -> list[str]:
@@ -70,6 +72,7 @@ class BoxLock(msgspec.Struct, frozen=True, kw_only=True):
             script=script,
             content_bytes=content_bytes,
             finish=finish,
+            silent_s=self.silent_s,
         )
         program = _RUNNER.read_bytes()
         return b"%d\n%b%b\n" % (len(program), program, json.dumps(request).encode())

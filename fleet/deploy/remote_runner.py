@@ -33,7 +33,6 @@ _TERM_PATIENCE_S, _KILL_PATIENCE_S = 5.0, 5.0
 _LOOK_S = 0.05
 _LOCK_BYTES = 4096
 _CHUNK_BYTES = 1 << 16
-_SILENT_S = 60.0
 
 
 class Request(TypedDict):
@@ -52,6 +51,8 @@ class Request(TypedDict):
     content_bytes: int | None
     #: Whether the script is finished even where the connection ends.
     finish: bool
+    #: Without a sign of life for so long the lock is let go.
+    silent_s: float
 
 
 def main(incoming: BinaryIO) -> int:
@@ -83,7 +84,7 @@ def _hold(request: Request) -> int:
     _say({"answer": "held"})
     # Whoever deploys sends a sign of life now and then. A connection that broke without a word
     # is not noticed here for hours.
-    while select.select([0], [], [], _SILENT_S)[0] and os.read(0, _CHUNK_BYTES):
+    while select.select([0], [], [], request["silent_s"])[0] and os.read(0, _CHUNK_BYTES):
         pass
     os.close(lock)
     return 0

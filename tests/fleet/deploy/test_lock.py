@@ -18,6 +18,7 @@ from fleet.deploy.box import Python, look
 from fleet.deploy.interrupt import Interrupt
 from fleet.deploy.layout import Layout, user_layout
 from fleet.deploy.lock import locked
+from fleet.deploy.remote_command import BoxLock
 from fleet.deploy.ssh import Ssh
 from fleet.errors import (
     BoxUnreachableError,
@@ -244,6 +245,17 @@ def test_a_file_arrives_whole_and_a_failed_command_is_told(
             ssh.send("echo no such luck >&2; exit 7", io.BytesIO(content))
     assert (tmp_path / "whole").read_bytes() == content
     assert raised.value.code == 7
+
+
+def test_a_box_is_let_go_where_nobody_gives_a_sign_of_life(
+    box: Box, ssh: Ssh, place: tuple[Layout, Python]
+) -> None:
+    """As where this machine lost its power, which the box's sshd notices hours later."""
+    layout, python = place
+    lock = BoxLock(python=python.path, path=str(layout.lock), silent_s=1.0)
+    with ssh.holding(lock) as answer:
+        assert json.loads(answer) == {"answer": "held"}
+        wait_until("the box is free", lambda: is_free(box, place))
 
 
 def test_a_deploy_of_before_still_excludes_one_of_now(
