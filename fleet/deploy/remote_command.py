@@ -168,11 +168,15 @@ class RemoteCommand:
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
 
-    def first_line(self) -> str:
-        """The first line that the command prints."""
+    def first_line(self, begins: str) -> str:
+        """The first printed line that begins so; those before are greetings. Empty: none came."""
         stdout = self._process.stdout
         assert stdout is not None  # noqa: S101 - it was asked for
-        return stdout.readline().decode(errors="replace").strip()
+        for line in stdout:
+            text = line.decode(errors="replace").strip()
+            if text.startswith(begins):
+                return text
+        return ""
 
     def result(self, on_wait: Callable[[float], None] | None = None) -> tuple[bytes, bytes]:
         """Standard output and errors, once it has ended.

@@ -100,6 +100,9 @@ class Ssh:
             except subprocess.TimeoutExpired:
                 # Asked first: where it asks for a passphrase, it gives the terminal its echo back.
                 self._master.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._master.wait(_END_PATIENCE_S)
+                self._master.kill()
                 self._master.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -180,7 +183,7 @@ class Ssh:
         """
         with self._started(lock.words, as_root=as_root, is_runner=True) as command:
             command.write(lock.preamble(None))
-            answer = command.first_line()
+            answer = command.first_line("{")
             with command.kept_alive():
                 yield answer
 
@@ -197,11 +200,12 @@ class Ssh:
         if shutil.which(_PROGRAM) is None:
             message = f"{_PROGRAM}: not found; install the OpenSSH client on this machine"
             raise DeployError(message)
-        # It ends with its standard input, even where this process is killed. Ctrl-C at the
-        # terminal is not for it: what was begun is taken back over this connection.
+        # It ends with its standard input, even where this process is killed. Signals that a
+        # terminal or `timeout` sends to all of a group are not for it: what was begun is taken
+        # back over this connection.
         command = [*self._command("-M", "-o", "ControlPersist=no"), "exec cat >/dev/null"]
         self._master = subprocess.Popen(
-            ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command],  # noqa: S607 - any will do
+            ["sh", "-c", "trap '' HUP INT TERM; exec \"$@\"", "sh", *command],  # noqa: S607 - any will do
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -33,6 +33,12 @@ def test_the_example_of_the_help_is_understood(tmp_path: Path) -> None:
     assert second.broker == "mqtts://fleet.example:8883"
 
 
+def test_the_example_of_the_docs_is_understood(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/deploy.md").read_text()
+    (tmp_path / "bundles").mkdir()
+    assert len(read(tmp_path, page.split("```toml\n", 1)[1].split("```", 1)[0])) == 2
+
+
 def test_a_box_overrules_the_defaults_and_the_command_line_both(tmp_path: Path) -> None:
     text = """\
 [defaults]

@@ -158,15 +158,16 @@ def test_a_removal_that_is_ended_says_where_and_the_next_one_ends_it(
     assert not box.base.exists()
 
 
-def test_ctrl_c_at_a_terminal_leaves_the_connection_for_taking_back(
-    make_box: Callable[..., Box], options: list[str], tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_leaves_the_connection_for_taking_back(
+    make_box: Callable[..., Box], options: list[str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    """A terminal sends SIGINT to ssh as well, which belongs to the same group of processes."""
+    """A terminal and `timeout` send theirs to ssh as well, which belongs to the same group."""
     gate = Gate(tmp_path, "python", 'case "$*" in *"-m venv"*) true;; *) false;; esac', str(PYTHON))
     box, log = make_box(*options, "--python", str(gate.program)), tmp_path / "log"
     process = box.start(log=log, is_group_leader=True)
     gate.await_begin(log)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     assert process.wait(PATIENCE_S) == 1
     assert ": interrupted. No agent was started" in log.read_text()
     assert list((box.base / "releases").iterdir()) == []
