@@ -47,6 +47,7 @@ serve_host = "127.0.0.1" # address to listen on; another one than this takes
 serve_allow_remote = false # ... true, for there is no authentication
 serve_fast_decode = false # decode large JPEGs at a fraction of their size
 log_level = "info"       # debug, info, warning or error
+log_file = "agent.log"   # begun anew at 5 MB, with one older part; default standard error
 # What mqtts:// needs; 'edgewright-fleet enroll' writes both files:
 ca_file = "ca.pem"       # whom to trust; default the system's authorities
 password_file = "password" # this device's own; default no account
@@ -56,8 +57,8 @@ username = "plant-7/press-03" # default site/device
 _ENVIRONMENT_PREFIX = "EDGEWRIGHT_AGENT_"
 _BYTES_PER_MB = 1_000_000
 _SECONDS_PER_MINUTE = 60.0
-_PATH_KEYS = ("bundles", "state_dir", "ca_file", "password_file")
-_TEXT_KEYS = {"emulates", "log_level", "mode", "ca_file", "password_file", "username"}
+_PATH_KEYS = ("bundles", "state_dir", "ca_file", "password_file", "log_file")
+_TEXT_KEYS = {"emulates", "log_level", "log_file", "mode", "ca_file", "password_file", "username"}
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
 
@@ -96,6 +97,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     serve_allow_remote: bool = False
     serve_fast_decode: bool = False
     log_level: LogLevel = "info"
+    log_file: str | None = None
     ca_file: str | None = None
     password_file: str | None = None
     username: str | None = None
@@ -128,6 +130,11 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             username=username,
             password_file=_path(self.password_file),
         )
+
+    @property
+    def log_path(self) -> Path | None:
+        """Where the log goes; None: to standard error."""
+        return _path(self.log_file)
 
     @property
     def memory_limit_bytes(self) -> int | None:

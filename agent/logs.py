@@ -6,8 +6,10 @@ import logging
 import shlex
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+from agent.log_file import LogFileHandler
 from edgewright.logging import traceback_below
 from edgewright.terminal import LINE_CHARACTERS, visible
 
@@ -32,9 +34,17 @@ class KeyValueFormatter(logging.Formatter):
         return line + traceback_below(record)
 
 
-def start_logging(level: str) -> None:
-    """Send our log records of at least `level` to standard error, and warnings of libraries."""
-    handler = logging.StreamHandler(sys.stderr)
+def start_logging(level: str, log_file: Path | None = None) -> None:
+    """Send our log records of at least `level`, and warnings of libraries, where they belong.
+
+    That is standard error, or a file.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if log_file is not None:
+        handler = LogFileHandler(log_file)
     handler.setFormatter(KeyValueFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)

@@ -62,7 +62,7 @@ def run(
     stop = stop_on_signals(bell.ring)
     with clear_errors():
         config = load_config(config_path, environment=os.environ, flags=flags)
-        start_logging(config.log_level)
+        start_logging(config.log_level, config.log_path)
         notifier = Notifier.from_environment(os.environ, pid=os.getpid())
         Daemon(config, stop=stop, bell=bell, notifier=notifier).run(once=once)
     sys.exit(Exit.DONE)

@@ -135,6 +135,10 @@ class OrderError(DeployError):
     """What is asked of a deploy makes no sense."""
 
 
+class DeployInterruptedError(DeployError):
+    """A person ended the deploy, by Ctrl-C or SIGTERM."""
+
+
 class BoxUnreachableError(DeployError):
     """No connection to a box, or it broke."""
 
@@ -142,6 +146,8 @@ class BoxUnreachableError(DeployError):
 class RemoteError(DeployError):
     """A command on a box failed; the message is what it said last."""
 
-    def __init__(self, said: str, code: int) -> None:
+    def __init__(self, said: str, code: int, output: str = "") -> None:
         super().__init__(said)
         self.code = code
+        #: All that it printed on standard output.
+        self.output = output

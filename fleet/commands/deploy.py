@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from contract.address import DEFAULT_TLS_PORT
-from fleet.authority.authority import Authority, fleet_access
+from contract.exits import Exit
+from fleet.commands.hosts_output import hosts_progress, print_results
+from fleet.commands.interruptible import until_done
 from fleet.commands.numbers import FiniteRange
 from fleet.commands.options import authority_option, json_option
 from fleet.commands.printing import print_json, print_lines
-from fleet.deploy.announcement import listening
-from fleet.deploy.credentials import accept, credentials_for
-from fleet.deploy.deployment import Deployment, Listener
-from fleet.deploy.lock import locked
-from fleet.deploy.order import Order
-from fleet.deploy.plan import plan
-from fleet.deploy.preparation import Prepared, find_place, has_changed, prepare
-from fleet.deploy.removal import removal
+from fleet.deploy.box_deploy import BoxDeploy, Identities
+from fleet.deploy.deployment import Listener
+from fleet.deploy.hosts_file import EXAMPLE, read_hosts
+from fleet.deploy.hosts_run import HostsRun, waiting
+from fleet.deploy.interrupt import Interrupt
+from fleet.deploy.local_files import LocalFiles
+from fleet.deploy.order import Order, check_target
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.steps import Step
-from fleet.deploy.survey import survey
 from fleet.deploy.telling import (
+    DryStep,
     Outcome,
     Removed,
     dry_lines,
     dry_steps,
-    facts_lines,
     outcome_lines,
     removed_text,
 )
-from fleet.errors import DeployError
 
-_BROKER_PATIENCE_S = 15.0
 _MB = 1_000_000
 _SHOW_EVERY_S = 5.0
+#: The keys are explained once, where they are read; click reads \b as "keep these lines".
+_HOSTS_HELP = f"""\b
+FILE of --hosts:
+
+\b
+{EXAMPLE}""".replace("\n\n[[", "\n\n\b\n[[")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command()
-@click.argument("target", metavar="USER@HOST")
+@click.command(epilog=_HOSTS_HELP)
+@click.argument("target", metavar="USER@HOST", required=False)
+@click.option(
+    "--hosts",
+    "hosts_file",
+    metavar="FILE",
+    type=_FILE,
+    help="Many boxes instead of one: a TOML file, explained below.",
+)
+@click.option(
+    "--parallel",
+    metavar="N",
+    type=click.IntRange(min=1, max=64),
+    default=4,
+    show_default=True,
+    help="With --hosts: so many boxes at a time.",
+)
 @click.option("--site", metavar="S", help="Site of the device.  [default: as before, else default]")
 @click.option(
     "--device", metavar="D", help="Name of the device.  [default: as before, else its host name]"
@@ -133,6 +152,11 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="How long to wait for the device's announcement.",
 )
 @click.option(
+    "--keep-failed",
+    is_flag=True,
+    help="Leave a release that failed on the box, to look at.  [default: removed at once]",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Look at the box, print the steps, and change nothing."
 )
 @click.option(
@@ -143,8 +167,13 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--purge", is_flag=True, help="With --remove: those go as well.")
 @authority_option
 @json_option
+@click.pass_context
 def deploy(
+    context: click.Context,
+    /,
     *,
+    hosts_file: Path | None,
+    parallel: int,
     ask_sudo_password: bool,
     authority_folder: Path,
     as_json: bool,
@@ -161,120 +190,97 @@ def deploy(
     ssh is the system's own, with the user's keys, configuration and known hosts. Without --user,
     the steps that need root go through sudo; --dry-run marks them.
 
+    With --hosts, many boxes: a failure of one stops no other, and a second run does only what
+    is missing. Options given beside it hold for every box, before what FILE says.
+
     \b
     Exit code: 0 when the device announced itself; 1 when a step failed, and the message says
                which, why, and what runs now; 2 for wrong use.
     """  # noqa: D301 - click reads \b as "keep these lines"
-    order = msgspec.convert(given | {"authority": authority_folder}, Order)
-    if order.prefix is not None and not order.for_user:
-        message = "--prefix goes with --user"
-        raise click.UsageError(message)
-    if order.purge and not order.remove:
-        message = "--purge goes with --remove"
-        raise click.UsageError(message)
-    signal.signal(signal.SIGTERM, _interrupt)
+    one_box = Order(target="", authority=authority_folder, timeout_s=1.0)
+    order = msgspec.convert(
+        msgspec.structs.asdict(one_box) | given | {"target": given["target"] or ""}, Order
+    )
+    _check_use(context, order, hosts_file)
+    orders = [order]
+    if hosts_file is not None:
+        orders = read_hosts(hosts_file, _given(context, given), order)
+    else:
+        check_target(order.target)
     password = click.prompt("Password for sudo", hide_input=True) if ask_sudo_password else None
+    interrupt = Interrupt()
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as scratch:
+        files, identities = LocalFiles(Path(scratch)), Identities()
+        if hosts_file is None:
+            box = BoxDeploy(files=files, identities=identities, tell=_tell)
+            document = until_done(lambda: _one(box, order, password, interrupt), interrupt)
+            if as_json:
+                print_json(document)
+            else:
+                print_lines(_lines(document))
+            return
+        boxes = BoxDeploy(files=files, identities=identities, tell=lambda _: None)
+        with hosts_progress(waiting(orders)) as on_change:
+            run = HostsRun(
+                orders, boxes, interrupt=interrupt, sudo_password=password, on_change=on_change
+            )
+            results = until_done(lambda: run.perform(parallel=parallel), interrupt)
+    if as_json:
+        print_json(results)
+    else:
+        print_results(results)
+    if any(one.status.is_bad for one in results):
+        raise SystemExit(int(Exit.FAILED))
+
+
+def _check_use(context: click.Context, order: Order, hosts_file: Path | None) -> None:
+    problem = None
+    if order.target and hosts_file is not None:
+        problem = "USER@HOST or --hosts FILE, not both"
+    elif not order.target and hosts_file is None:
+        problem = "expected USER@HOST, or --hosts FILE with many of them"
+    elif hosts_file is None and _is_given(context, "parallel"):
+        problem = "--parallel goes with --hosts"
+    elif hosts_file is not None and (order.device is not None or order.credentials is not None):
+        option = "--device" if order.device is not None else "--credentials"
+        problem = f"{option} is of one box; with --hosts it goes into FILE, below its [[hosts]]"
+    elif order.prefix is not None and not order.for_user and hosts_file is None:
+        problem = "--prefix goes with --user"
+    elif order.purge and not order.remove:
+        problem = "--purge goes with --remove"
+    if problem is not None:
+        raise click.UsageError(problem)
+
+
+def _given(context: click.Context, values: Mapping[str, object]) -> dict[str, object]:
+    """Fields of an order that stand on the command line."""
+    return {key: one for key, one in values.items() if _is_given(context, key)}
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _one(
+    box: BoxDeploy, order: Order, password: str | None, interrupt: Interrupt
+) -> Outcome | Removed | list[DryStep]:
     ssh = Ssh(
         order.target,
         config=order.ssh_config,
         may_ask=sys.stdin.isatty(),
         sudo_password=password,
+        interrupt=interrupt.for_one_box(),
     )
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as scratch, ssh:
+    _tell(f"{order.target}: connect and look")
+    with ssh:
         if order.remove:
-            _remove(ssh, order, as_json=as_json)
-            return
-        found = prepare(ssh, order, Path(scratch), now=time.time())
-        steps = plan(found.wanted, found.there)
-        print_lines(facts_lines(order, found), err=True)
+            return box.remove(ssh, order, _StepPrinter())
         if order.dry_run:
-            _print_dry(steps, as_json=as_json)
-            return
-        outcome = _perform(ssh, order, found, steps)
-    if as_json:
-        print_json(outcome)
-    else:
-        print_lines(outcome_lines(outcome))
+            return dry_steps(box.dry_run(ssh, order))
+        return box.perform(ssh, order, _StepPrinter())
 
 
-def _interrupt(*_: object) -> None:
-    # As Ctrl-C does: what was begun is ended or taken back.
-    raise KeyboardInterrupt
-
-
-def _perform(ssh: Ssh, order: Order, found: Prepared, steps: list[Step]) -> Outcome:
-    layout, there = found.wanted.layout, found.there
-
-    if found.broker.tls and order.broker is not None:
-        # Its certificate has to name what the device calls it.
-        Authority.existing(order.authority).add_names([found.broker.host])
-    ear = listening(
-        found.broker_here,
-        access=fleet_access(found.broker_here, order.authority),
-        site=found.site,
-        device=found.device,
-        timeout_s=_BROKER_PATIENCE_S,
-    )
-    lock = locked(ssh, layout, found.python, as_root=found.wanted.as_root)
-    with ear as hearing, lock:
-        if has_changed(ssh, found):
-            message = f"{order.target}: another deploy changed the box just now; look, then again"
-            raise DeployError(message)
-        deployment = Deployment(
-            ssh,
-            found.wanted,
-            there,
-            ear=hearing,
-            enroll=lambda: credentials_for(order, found.site, found.device),
-            accept=lambda credentials: accept(order, credentials),
-            timeout_s=order.timeout_s,
-            listener=_Teller(),
-        )
-        inventory = deployment.perform(steps)
-    bundles = found.wanted.bundles
-    return Outcome(
-        site=found.site,
-        device=found.device,
-        target=order.target,
-        release=found.wanted.release.name,
-        previous_release=there.release,
-        keeper=layout.keeper.value,
-        torch=inventory.torch if inventory is not None else None,
-        bundle_set=bundles.name if bundles is not None else there.set_name,
-        broker=str(found.broker),
-        notes=[*found.remarks, *deployment.notes],
-    )
-
-
-def _remove(ssh: Ssh, order: Order, *, as_json: bool) -> None:
-    place = find_place(ssh, order)
-    layout = place.layout
-    there = survey(ssh, layout, place.python)
-    steps = removal(layout, purge=order.purge, as_root=place.as_root)
-    if order.dry_run:
-        _print_dry(steps, as_json=as_json)
-        return
-    if there.release is not None:
-        with locked(ssh, layout, place.python, as_root=place.as_root):
-            for number, step in enumerate(steps, start=1):
-                _Teller().begin(number, len(steps), step)
-                ssh.run(step.script, as_root=step.as_root)
-    kept = [] if order.purge or there.release is None else [layout.config, layout.state]
-    removed = Removed(target=order.target, release=there.release, kept=[str(one) for one in kept])
-    if as_json:
-        print_json(removed)
-    else:
-        print_lines([removed_text(removed)])
-
-
-def _print_dry(steps: Sequence[Step], *, as_json: bool) -> None:
-    if as_json:
-        print_json(dry_steps(steps))
-    else:
-        print_lines(dry_lines(steps))
-
-
-class _Teller(Listener):
+class _StepPrinter(Listener):
     """Says on standard error how it goes on."""
 
     def __init__(self) -> None:
@@ -285,15 +291,38 @@ class _Teller(Listener):
         self._sent = 0
         self._shown_at = time.monotonic()
         by = " (root)" if step.as_root else ""
-        print_lines([f"[{number}/{total}] {step.title}{by}"], err=True)
+        _tell(f"[{number}/{total}] {step.title}{by}")
 
     def sent(self, count: int) -> None:
         self._sent += count
-        now = time.monotonic()
-        if now - self._shown_at > _SHOW_EVERY_S:
-            self._shown_at = now
-            print_lines([f"      {self._sent / _MB:.1f} MB"], err=True)
+        if self._is_due():
+            _tell(f"      {self._sent / _MB:.1f} MB")
+
+    def waiting(self, seconds: float) -> None:
+        if self._is_due():
+            _tell(f"      {seconds:.0f} s")
 
     def end(self, detail: str) -> None:
         if detail:
-            print_lines([f"      {detail}"], err=True)
+            _tell(f"      {detail}")
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._shown_at <= _SHOW_EVERY_S:
+            return False
+        self._shown_at = now
+        return True
+
+
+def _tell(line: str) -> None:
+    print_lines([line], err=True)
+
+
+def _lines(document: Outcome | Removed | list[DryStep]) -> list[str]:
+    match document:
+        case Outcome():
+            return outcome_lines(document)
+        case Removed():
+            return [removed_text(document)]
+        case steps:
+            return dry_lines(steps)

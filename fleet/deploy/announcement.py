@@ -11,6 +11,7 @@ from contract.access import Access
 from contract.address import BrokerAddress
 from contract.messages import Inventory, Presence, State
 from contract.topics import Leaf, topic_for
+from fleet.deploy.interrupt import Interrupt
 from fleet.errors import BrokerAwayError
 from fleet.mqtt.delivery import Accepted, Delivery, Subscribed, read_delivery
 from fleet.mqtt.link import Link, Session
@@ -24,8 +25,9 @@ _BATCH = 100
 class Ear:
     """What one device says of itself from now on; made by `listening`."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, interrupt: Interrupt) -> None:
         self._link = link
+        self._interrupt = interrupt
         self.state: State | None = None
         self.inventory: Inventory | None = None
         #: Of the inventory: whether it was said while we listened.
@@ -52,6 +54,7 @@ class Ear:
         deadline = time.monotonic() + timeout_s
         self.is_fresh = False
         while time.monotonic() < deadline:
+            self._interrupt.check()
             self.hear(_LOOK_S)
             if self.is_online and self.boot_id != other_than and self.is_fresh:
                 return self.inventory
@@ -61,6 +64,7 @@ class Ear:
         """Whether the device is there, or comes in time."""
         deadline = time.monotonic() + timeout_s
         while not self.is_online and time.monotonic() < deadline:
+            self._interrupt.check()
             self.hear(_LOOK_S)
         return self.is_online
 
@@ -83,6 +87,7 @@ def listening(
     site: str,
     device: str,
     timeout_s: float,
+    interrupt: Interrupt,
 ) -> Iterator[Ear]:
     """Listen to one device at a broker.
 
@@ -98,8 +103,8 @@ def listening(
     )
     link.open()
     try:
-        ear = Ear(link)
-        _await_subscribed(link, address, timeout_s)
+        ear = Ear(link, interrupt)
+        _await_subscribed(link, address, timeout_s, interrupt)
         ear.hear(_RETAINED_S)
         ear.hear(_RETAINED_S / 2)
         yield ear
@@ -107,9 +112,12 @@ def listening(
         link.close()
 
 
-def _await_subscribed(link: Link, address: BrokerAddress, timeout_s: float) -> None:
+def _await_subscribed(
+    link: Link, address: BrokerAddress, timeout_s: float, interrupt: Interrupt
+) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
+        interrupt.check()
         if any(isinstance(one, Subscribed) for one in link.receive(at_most=1, wait_s=_LOOK_S)):
             return
     reason = link.problem or "it did not answer"

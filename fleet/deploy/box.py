@@ -16,6 +16,8 @@ _PROBE = resources.files("fleet.deploy").joinpath("probe.sh")
 #: The distribution's own first: security updates reach it.
 _PYTHONS = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
 _BYTES_PER_KIB = 1024
+#: Version that brought `-P`.
+_SAFE_PATH_SINCE = (3, 11)
 _NOT_IN_ID = re.compile(r"[^a-z0-9_-]+")
 _ID_CHARACTERS = 64
 
@@ -101,15 +103,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             UnsuitableBoxError: there is none; the message says what the box would need.
         """
-        if self.lacks:
-            message = f"the box lacks {', '.join(self.lacks)}; install coreutils there"
-            raise UnsuitableBoxError(message)
-        if not self.pythons:
-            message = (
-                "the box has no python3; on Debian, Ubuntu and Raspberry Pi OS 'sudo apt install "
-                "python3-venv' brings it"
-            )
-            raise UnsuitableBoxError(message)
+        self._check_tools()
         problems: list[UnsuitableBoxError] = []
         for python in self.pythons:
             try:
@@ -119,6 +113,27 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
             else:
                 return python
         raise problems[0]
+
+    def removing_python(self) -> Python:
+        """A Python that takes an agent off; that it could run one as well is not needed.
+
+        Raises:
+            UnsuitableBoxError: there is none; the message says what the box would need.
+        """
+        self._check_tools()
+        new = (one for one in self.pythons if one.version[:2] >= _SAFE_PATH_SINCE)
+        return next(new, None) or self.suitable_python()
+
+    def _check_tools(self) -> None:
+        if self.lacks:
+            message = f"the box lacks {', '.join(self.lacks)}; install coreutils there"
+            raise UnsuitableBoxError(message)
+        if not self.pythons:
+            message = (
+                "the box has no python3; on Debian, Ubuntu and Raspberry Pi OS 'sudo apt install "
+                "python3-venv' brings it"
+            )
+            raise UnsuitableBoxError(message)
 
 
 def look(ssh: Ssh, *, python: str | None = None) -> Box:

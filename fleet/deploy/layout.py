@@ -86,13 +86,23 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "agent.log"
 
     @property
+    def older_log(self) -> PurePosixPath:
+        """The part of it that was before, once the agent has begun it anew."""
+        return self.log.with_name(f"{self.log.name}.1")
+
+    @property
     def pid_file(self) -> PurePosixPath:
         """The process id of an agent that nobody keeps."""
         return self.data / "agent.pid"
 
+    @property
+    def releases(self) -> PurePosixPath:
+        """Every release, each in a folder of its own."""
+        return self.app / "releases"
+
     def release(self, name: str) -> PurePosixPath:
         """Folder of one release."""
-        return self.app / "releases" / name
+        return self.releases / name
 
 
 def system_layout(box: Box) -> Layout:
@@ -124,16 +134,26 @@ def system_layout(box: Box) -> Layout:
     )
 
 
+def check_prefix(prefix: str) -> PurePosixPath:
+    """A folder of the box to install below.
+
+    Raises:
+        OrderError: it is not absolute, or cannot be written in a systemd unit.
+    """
+    base = PurePosixPath(prefix)
+    if not base.is_absolute() or any(c in str(base) for c in " \n\"'\\%$"):
+        message = f"--prefix {prefix!r}: expected an absolute path on the box, of plain characters"
+        raise OrderError(message)
+    return base
+
+
 def user_layout(box: Box, prefix: str | None) -> Layout:
     """For the user who logs in, below `prefix`, by default their own data folder.
 
     Raises:
         DeployError: the prefix is not absolute, or cannot be written in a systemd unit.
     """
-    base = PurePosixPath(prefix or f"{box.home}/.local/share/edgewright")
-    if not base.is_absolute() or any(c in str(base) for c in " \n\"'\\%$"):
-        message = f"--prefix {prefix!r}: expected an absolute path on the box, of plain characters"
-        raise OrderError(message)
+    base = check_prefix(prefix or f"{box.home}/.local/share/edgewright")
     return Layout(
         keeper=Keeper.USER if box.has_user_systemd else Keeper.NOBODY,
         app=base,

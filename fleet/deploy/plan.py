@@ -10,13 +10,17 @@ import msgspec
 from fleet.deploy.bundles import LocalSet
 from fleet.deploy.keeper import start_script, stop_script
 from fleet.deploy.layout import Keeper, Layout
+from fleet.deploy.leftovers import Leftover, remove_script, superfluous
 from fleet.deploy.release import Release
 from fleet.deploy.settings import Value, merge_settings
 from fleet.deploy.steps import Await, Enroll, Run, Ship, Stage, Step, Write
 from fleet.deploy.survey import Survey
-from fleet.deploy.transfer import Parcel, Shipment
+from fleet.deploy.transfer import Parcel, Shipment, part_name
 
 _KEPT_RELEASES = 2
+_WHEELHOUSE = "wheelhouse"
+#: So many leftovers are called by their names.
+_NAMED = 3
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,17 @@ def plan(wanted: Wanted, there: Survey) -> list[Step]:
     layout, root = wanted.layout, wanted.as_root
     settings = merge_settings(there.settings or "", wanted.settings)
     steps: list[Step] = [Run(title="make folders", script=_folders_script(layout), as_root=root)]
+    left = leftovers_to_remove(
+        there,
+        wanted.release,
+        packages=wanted.packages,
+        wheels=wanted.wheels,
+        bundles=wanted.bundles,
+    )
+    if left:
+        names = ", ".join(one.name for one in left[:_NAMED]) + (", ..." if left[_NAMED:] else "")
+        title = f"remove what an earlier deploy left: {names}"
+        steps.append(Run(title=title, script=remove_script(left), as_root=root))
     if not there.is_release_proven:
         steps += _release_steps(wanted)
     if wanted.bundles is not None:
@@ -58,6 +73,23 @@ def plan(wanted: Wanted, there: Survey) -> list[Step]:
     return [*steps, Run(title=title, script=script, as_root=root, stage=Stage.TIDY)]
 
 
+def leftovers_to_remove(
+    there: Survey,
+    release: Release,
+    *,
+    packages: tuple[Parcel, ...],
+    wheels: tuple[Parcel, ...],
+    bundles: LocalSet | None,
+) -> list[Leftover]:
+    """What earlier deploys left and this one has no use for; what it sends may be there in part."""
+    parcels = [*packages, *wheels, *(bundles.parcels if bundles is not None else ())]
+    wanted = {part_name(one) for one in parcels} | {one.name for one in packages}
+    wanted |= {_WHEELHOUSE} if wheels else set()
+    wanted |= {bundles.name} if bundles is not None else set()
+    wanted |= {release.name} if there.is_release_proven else set()
+    return superfluous(there.leftovers, wanted)
+
+
 def _release_steps(wanted: Wanted) -> list[Step]:
     layout, release, root = wanted.layout, wanted.release, wanted.as_root
     steps: list[Step] = [
@@ -70,7 +102,7 @@ def _release_steps(wanted: Wanted) -> list[Step]:
         _packages("copy the wheel", layout.incoming, wanted.packages, layout, as_root=root),
     ]
     if wanted.wheels:
-        folder = layout.incoming / "wheelhouse"
+        folder = layout.incoming / _WHEELHOUSE
         steps.append(_packages("copy the wheelhouse", folder, wanted.wheels, layout, as_root=root))
     install, proof = release.install_script(layout), release.proof_script(layout)
     return [
@@ -189,7 +221,7 @@ def _packages(
 
 
 def _folders_script(layout: Layout) -> str:
-    shared = [layout.app, layout.app / "releases", layout.incoming, layout.config, layout.sets]
+    shared = [layout.app, layout.releases, layout.incoming, layout.config, layout.sets]
     if layout.unit is not None:
         shared.append(layout.unit.parent)
     state = quote(str(layout.state))
@@ -206,6 +238,11 @@ def _folders_script(layout: Layout) -> str:
     lines.append(f"chmod 700 {state}")
     if layout.keeper is not Keeper.SYSTEM:
         lines.append(f"chmod 700 {quote(str(layout.config))}")
+        # Deploys of before left it readable for everybody.
+        lines += [
+            f"if [ -f {quote(str(one))} ]; then chmod 600 {quote(str(one))}; fi"
+            for one in (layout.log, layout.older_log)
+        ]
     return "\n".join(lines)
 
 
@@ -214,7 +251,7 @@ def _tidy_script(wanted: Wanted, there: Survey) -> str:
     used = wanted.bundles.name if wanted.bundles is not None else there.set_name
     lines = [
         f"rm -rf {quote(str(layout.incoming))}",
-        f"cd {quote(str(layout.app / 'releases'))}",
+        f"cd {quote(str(layout.releases))}",
         # So that the one to go back to stays, and the one that runs.
         *(f"touch ./{quote(one)}" for one in (there.release, wanted.release.name) if one),
         f'ls -1t | tail -n +{_KEPT_RELEASES + 1} | while read -r name; do rm -rf "./$name"; done',

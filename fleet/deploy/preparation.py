@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from contract.access import username_of
 from contract.address import DEFAULT_TLS_PORT, BrokerAddress, parse_broker_url
 from fleet.authority.authority import Authority
 from fleet.deploy.box import Box, Python, look
-from fleet.deploy.bundles import read_local_set
 from fleet.deploy.credentials import credentials_for, is_needed
 from fleet.deploy.layout import Layout, system_layout, user_layout
+from fleet.deploy.local_files import LocalFiles
 from fleet.deploy.order import Order
-from fleet.deploy.plan import Wanted
-from fleet.deploy.release import Release, find_source
+from fleet.deploy.plan import Wanted, leftovers_to_remove
+from fleet.deploy.release import Release
 from fleet.deploy.room import check_room
 from fleet.deploy.settings import Value, parse_assignment, parse_settings
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.survey import Survey, is_proven, password_there, survey, why_unreachable
-from fleet.deploy.transfer import parcels_of
 from fleet.deploy.unit import unit_text
 from fleet.errors import DeployError, OrderError, UnsuitableBoxError
 
@@ -28,7 +25,7 @@ _DEFAULT_SITE = "default"
 #: Beyond this a certificate may seem not valid yet.
 _CLOCK_TOLERANCE_S = 600
 #: What deploy itself says in agent.toml.
-_OWN_KEYS = ("site", "device", "broker", "bundles", "state_dir", "ca_file", "password_file")
+OWN_KEYS = ("site", "device", "broker", "bundles", "state_dir", "ca_file", "password_file")
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +53,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     as_root: bool
 
 
-def find_place(ssh: Ssh, order: Order) -> Place:
+def find_place(ssh: Ssh, order: Order, *, is_removal: bool = False) -> Place:
     """Look at the box and see where the agent belongs there; changes nothing.
 
     Raises:
@@ -67,7 +64,7 @@ def find_place(ssh: Ssh, order: Order) -> Place:
     if order.python is not None and not box.pythons:
         message = f"--python {order.python}: expected a Python on the box, got none that answers"
         raise UnsuitableBoxError(message)
-    python = box.suitable_python()
+    python = box.removing_python() if is_removal else box.suitable_python()
     layout = user_layout(box, order.prefix) if order.for_user else system_layout(box)
     as_root = not order.for_user and not box.is_root
     if as_root and box.sudo == "asks" and ssh.sudo_password is None:
@@ -78,13 +75,13 @@ def find_place(ssh: Ssh, order: Order) -> Place:
     return Place(box=box, python=python, layout=layout, as_root=as_root)
 
 
-def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
+def prepare(ssh: Ssh, order: Order, files: LocalFiles, *, now: float) -> Prepared:
     """Look at the box, and at what is here; changes nothing on the box.
 
     Args:
         ssh: an open connection.
         order: what is asked for.
-        scratch: a folder of this machine for files on their way.
+        files: what this machine sends.
         now: the present time.
 
     Raises:
@@ -92,14 +89,7 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
         DeployError: something else speaks against it.
     """
     extra = _extra_settings(order)
-    local_set = read_local_set(order.bundles) if order.bundles is not None else None
-    source = find_source(
-        wheel=order.wheel,
-        constraints=order.constraints,
-        wheelhouse=order.wheelhouse,
-        torch_index=order.torch_index,
-        system_packages=order.system_packages,
-    )
+    local_set, source = files.bundles(order), files.source(order)
     place = find_place(ssh, order)
     box, python, layout, as_root = place.box, place.python, place.layout, place.as_root
     there = survey(ssh, layout, python)
@@ -108,14 +98,14 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
     broker = _broker(order, known)
     release = Release(source=source, python=python)
     there = msgspec.structs.replace(there, is_release_proven=is_proven(ssh, release, layout))
-    wheel_file = scratch / source.wheel_name
-    wheel_file.write_bytes(source.wheel)
-    wheels = parcels_of(source.wheelhouse)
+    packages, wheels = files.wheel(source), files.wheelhouse(source)
+    left = leftovers_to_remove(there, release, packages=packages, wheels=wheels, bundles=local_set)
     check_room(
         there,
         has_own_torch=not source.system_packages,
         wheels_bytes=sum(one.bytes for one in wheels),
         set_bytes=local_set.total_bytes if local_set is not None else 0,
+        freed_bytes=sum(one.bytes for one in left if one.path.startswith(f"{layout.app}/")),
     )
     if order.credentials is not None:
         # Whether they fit is better known now than after the release was installed.
@@ -131,7 +121,7 @@ def prepare(ssh: Ssh, order: Order, scratch: Path, *, now: float) -> Prepared:
     wanted = Wanted(
         layout=layout,
         release=release,
-        packages=parcels_of([wheel_file]),
+        packages=packages,
         wheels=wheels,
         unit=unit_text(layout, box) if layout.unit is not None else None,
         bundles=local_set,
@@ -187,9 +177,18 @@ def _identity(order: Order, known: dict[str, Value], box: Box) -> tuple[str, str
 def _broker(order: Order, known: dict[str, Value]) -> BrokerAddress:
     url = order.broker or known.get("broker")
     if url is not None:
-        broker = parse_broker_url(str(url))
-    else:
-        broker = BrokerAddress(Authority(order.authority).public_host(), DEFAULT_TLS_PORT, tls=True)
+        return check_broker(str(url))
+    return BrokerAddress(Authority(order.authority).public_host(), DEFAULT_TLS_PORT, tls=True)
+
+
+def check_broker(url: str) -> BrokerAddress:
+    """The broker that a device may be told of.
+
+    Raises:
+        BrokerUrlError: it is no broker's URL.
+        OrderError: it has no TLS and is not on the loopback.
+    """
+    broker = parse_broker_url(url)
     if not broker.tls and not broker.is_loopback:
         message = (
             f"--broker {broker}: expected mqtts:// off loopback, for without TLS everybody on the "
@@ -217,7 +216,7 @@ def _extra_settings(order: Order) -> dict[str, Value | None]:
     settings: dict[str, Value | None] = {}
     for text in order.settings:
         key, value = parse_assignment(text)
-        if key in _OWN_KEYS:
+        if key in OWN_KEYS:
             message = f"--set {key}: deploy decides that itself; see --{key.partition('_')[0]}"
             raise OrderError(message)
         settings[key] = value

@@ -22,7 +22,10 @@ done
 for python in $pythons; do
   path=$(command -v "$python" 2>/dev/null) || continue
   "$path" - "$path" <<'END' 2>/dev/null || true
-import json, platform, struct, sys
+import sys
+# An old Python knows no -P, and the home folder may hold a json.py.
+sys.path = [one for one in sys.path if one]
+import json, platform, struct
 try:
     import ensurepip, venv
     has_venv = True

@@ -18,7 +18,8 @@ _WHEEL_NAME = re.compile(r"edgewright-(?P<version>[0-9][A-Za-z0-9.+!]*)-py3-none
 _DIGEST_DIGITS = 10
 #: What the pin of the box decides.
 _NOT_CONSTRAINED = re.compile(r"^torch(vision)?\s*==", re.IGNORECASE)
-_PROVEN = ".proven"
+#: Mark of a release that was proven, in its folder.
+PROVEN = ".proven"
 #: Exit code of the program below where pip's report has packages for a GPU.
 WANTS_GPU = 43
 COUNT_GPU_PACKAGES = """\
@@ -106,13 +107,13 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
             options += ["--extra-index-url", self.source.torch_index]
         words = " ".join(quote(word) for word in [*options, *self.requirements(incoming)])
         flag = " --system-site-packages" if self.source.system_packages else ""
-        pip = f'"$venv/bin/python" -m pip install {words}'
+        pip = f'"$venv/bin/python" -P -m pip install {words}'
         return "\n".join(
             [
                 f"venv={quote(str(venv))}",
                 'rm -rf "$venv"',
                 f'mkdir -p "${{venv%/*}}" {quote(str(incoming / "tmp"))}',
-                f'{quote(self.python.path)} -m venv{flag} "$venv"',
+                f'{quote(self.python.path)} -P -m venv{flag} "$venv"',
                 "# Not /tmp: it may be memory.",
                 f"export TMPDIR={quote(str(incoming / 'tmp'))}",
                 *(self._gpu_check(pip) if self._may_want_gpu else ()),
@@ -128,19 +129,29 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
                 f"venv={quote(str(venv))}",
                 '"$venv/bin/edgewright-agent" --version',
                 '"$venv/bin/edgewright-agent" probe --json >/dev/null',
-                f'"$venv/bin/python" -c {quote(_NAME_TORCH)}',
-                f'touch "$venv/{_PROVEN}"',
+                f'"$venv/bin/python" -P -c {quote(_NAME_TORCH)}',
+                f'touch "$venv/{PROVEN}"',
             ]
         )
 
     def reading_script(self, layout: Layout, settings: PurePosixPath) -> str:
         """Sees that this release understands its settings."""
         python = layout.release(self.name) / "bin/python"
-        return f"{quote(str(python))} -c {quote(_READ_SETTINGS)} {quote(str(settings))}"
+        return f"{quote(str(python))} -P -c {quote(_READ_SETTINGS)} {quote(str(settings))}"
+
+    def discard_script(self, layout: Layout) -> str:
+        """Removes what is there of this release, unless it was proven, and pip's own files."""
+        mark, venv = layout.release(self.name) / PROVEN, layout.release(self.name)
+        return "\n".join(
+            [
+                f"[ -e {quote(str(mark))} ] || rm -rf {quote(str(venv))}",
+                f"rm -rf {quote(str(layout.incoming / 'tmp'))}",
+            ]
+        )
 
     def is_proven_script(self, layout: Layout) -> str:
         """Prints `yes` where this release is there and was proven."""
-        mark = layout.release(self.name) / _PROVEN
+        mark = layout.release(self.name) / PROVEN
         return f"[ ! -e {quote(str(mark))} ] || echo yes"
 
     @property
@@ -153,7 +164,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         return [
             "# Gigabytes of GPU packages come with the usual build; stop while there is time.",
             f'{pip} --dry-run --report "$TMPDIR/report.json" >/dev/null',
-            f'"$venv/bin/python" -c {quote(COUNT_GPU_PACKAGES)} <"$TMPDIR/report.json"',
+            f'"$venv/bin/python" -P -c {quote(COUNT_GPU_PACKAGES)} <"$TMPDIR/report.json"',
         ]
 
 

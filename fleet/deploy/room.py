@@ -15,7 +15,9 @@ _SLIM_RELEASE_BYTES = 200 * _MB
 _RESERVE_BYTES = 200 * _MB
 
 
-def check_room(there: Survey, *, has_own_torch: bool, wheels_bytes: int, set_bytes: int) -> None:
+def check_room(
+    there: Survey, *, has_own_torch: bool, wheels_bytes: int, set_bytes: int, freed_bytes: int = 0
+) -> None:
     """Pass where there is room for a release beside the present one, and for the bundles.
 
     Args:
@@ -23,6 +25,7 @@ def check_room(there: Survey, *, has_own_torch: bool, wheels_bytes: int, set_byt
         has_own_torch: whether the release brings a torch.
         wheels_bytes: size of the wheels that are copied.
         set_bytes: size of the bundle set.
+        freed_bytes: what is removed before anything is added.
 
     Raises:
         UnsuitableBoxError: there is not.
@@ -32,7 +35,7 @@ def check_room(there: Survey, *, has_own_torch: bool, wheels_bytes: int, set_byt
         app_bytes += _RELEASE_BYTES if has_own_torch else _SLIM_RELEASE_BYTES
     # The copy waits beside the release, and moves to its place.
     needed = app_bytes + set_bytes + _RESERVE_BYTES
-    free = there.app_free_bytes
+    free = there.app_free_bytes + freed_bytes
     if free < needed:
         message = (
             f"disk of the box: expected {needed / _MB:.0f} MB free for the release and "

@@ -96,16 +96,17 @@ def _is_same(line: str, key: str, value: Value) -> bool:
 
 
 def _line(key: str, value: Value) -> str:
-    return f"{key} = {_rendered(value)}\n"
+    return f"{key} = {rendered(value)}\n"
 
 
-def _rendered(value: Value) -> str:
+def rendered(value: Value) -> str:
+    """A value as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return '"' + "".join(_escaped(character) for character in value) + '"'
     if isinstance(value, list):
-        return "[" + ", ".join(map(_rendered, value)) + "]"
+        return "[" + ", ".join(map(rendered, value)) + "]"
     return repr(value)
 
 

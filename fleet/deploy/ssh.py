@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
+import io
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Self
 
+from fleet.deploy.failure_reason import reason_of
+from fleet.deploy.interrupt import Interrupt
+from fleet.deploy.remote_command import BoxLock, RemoteCommand, as_root_words
 from fleet.errors import BoxUnreachableError, DeployError, RemoteError
 
 _PROGRAM = "ssh"
@@ -22,8 +25,6 @@ _CONNECT_TIMEOUT_S = 15
 _ALIVE_EVERY_S, _ALIVE_TIMES = 15, 4
 _LOOK_S = 0.05
 _END_PATIENCE_S = 5
-_CHUNK_BYTES = 256 * 1024
-_TAIL_LINES = 12
 #: What ssh says, and what a person can do about it.
 _ADVICE = {
     "REMOTE HOST IDENTIFICATION HAS CHANGED": (
@@ -53,6 +54,7 @@ class Ssh:
         config: another configuration file than the user's own (`ssh -F`).
         may_ask: whether ssh may ask a person (host key, passphrase).
         sudo_password: for scripts that run as root; None where sudo asks for none.
+        interrupt: the wish to end, which every wait looks at.
     """
 
     def __init__(
@@ -62,7 +64,12 @@ class Ssh:
         config: Path | None = None,
         may_ask: bool = False,
         sudo_password: str | None = None,
+        interrupt: Interrupt | None = None,
     ) -> None:
+        self.interrupt = interrupt or Interrupt()
+        #: Title of what is done, for whoever finds the box held.
+        self.doing = ""
+        self._lock: BoxLock | None = None
         self.target = target
         self._config = config
         self._may_ask = may_ask
@@ -89,8 +96,12 @@ class Ssh:
         if self._master is not None and self._master.stdin is not None:
             self._master.stdin.close()
             try:
-                self._master.wait(_END_PATIENCE_S)
+                self._master.wait(_END_PATIENCE_S if self._socket.exists() else 0)
             except subprocess.TimeoutExpired:
+                # Asked first: where it asks for a passphrase, it gives the terminal its echo back.
+                self._master.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._master.wait(_END_PATIENCE_S)
                 self._master.kill()
                 self._master.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -101,18 +112,38 @@ class Ssh:
             self._master.kill()
             self._master.wait()
 
-    def run(self, script: str, *, as_root: bool = False) -> str:
+    def run(
+        self,
+        script: str,
+        *,
+        as_root: bool = False,
+        finish: bool = False,
+        on_wait: Callable[[float], None] | None = None,
+    ) -> str:
         """What a POSIX shell script prints on the box.
+
+        Args:
+            script: ends at the first command that fails.
+            as_root: through sudo.
+            finish: while the box is held, let it come to its end even where the connection breaks.
+            on_wait: is told now and then for how many seconds it has run.
 
         Raises:
             RemoteError: it ended with another exit code than 0.
             BoxUnreachableError: the connection failed.
+            DeployInterruptedError: somebody wished to end.
         """
+        self.interrupt.check()
         # Braces: nothing runs before all of it is there. Its commands must not read it either.
         whole = f"{{\nset -eu\numask 022\nexport LC_ALL=C\n{script}\n}} </dev/null\n"
-        with self._started(["sh", "-s"], as_root=as_root) as process:
-            output, errors = process.communicate(self._password(as_root=as_root) + whole.encode())
-        return self._checked(process.returncode, output, errors).decode(errors="replace")
+        with self._started(["sh", "-s"], as_root=as_root) as command:
+            if self._lock is not None:
+                command.write(self._lock.preamble(whole, doing=self.doing, finish=finish))
+            else:
+                command.write(whole.encode())
+                command.close_input()
+            output, errors = command.result(on_wait)
+        return self._checked(command.returncode, output, errors).decode(errors="replace")
 
     def send(
         self,
@@ -122,65 +153,65 @@ class Ssh:
         as_root: bool = False,
         on_sent: Callable[[int], None] | None = None,
     ) -> None:
-        """Run a one-line command on the box with `content` as its standard input.
+        """Run a one-line command on the box with the rest of `content` as its standard input.
 
         Raises:
             RemoteError: it ended with another exit code than 0.
             BoxUnreachableError: the connection failed.
+            DeployInterruptedError: somebody wished to end.
         """
-        with self._started(["sh", "-c", command], as_root=as_root) as process:
-            stdin = process.stdin
-            assert stdin is not None  # noqa: S101 - it was asked for
-            with contextlib.suppress(BrokenPipeError):
-                stdin.write(self._password(as_root=as_root))
-                while chunk := content.read(_CHUNK_BYTES):
-                    stdin.write(chunk)
-                    stdin.flush()
-                    if on_sent is not None:
-                        on_sent(len(chunk))
-            with contextlib.suppress(BrokenPipeError):
-                stdin.close()
-            process.stdin = None
-            output, errors = process.communicate()
-        self._checked(process.returncode, output, errors)
+        self.interrupt.check()
+        start = content.tell()
+        count = content.seek(0, io.SEEK_END) - start
+        content.seek(start)
+        with self._started(["sh", "-c", command], as_root=as_root) as running:
+            if self._lock is not None:
+                doing = self.doing
+                running.write(self._lock.preamble(command, doing=doing, content_bytes=count))
+            running.write_all(content, count, on_sent)
+            if self._lock is None:
+                running.close_input()
+            output, errors = running.result()
+        self._checked(running.returncode, output, errors)
 
     @contextlib.contextmanager
-    def holding(self, words: list[str], *, as_root: bool = False) -> Iterator[str]:
-        """Keep a command running on the box; yields the first line that it prints.
-
-        It must end when its standard input ends, which it does even where this machine dies.
+    def holding(self, lock: BoxLock, *, as_root: bool = False) -> Iterator[str]:
+        """Try to take the lock, and keep it meanwhile; yields what the box answers.
 
         Raises:
             BoxUnreachableError: the connection failed.
         """
-        with self._started(words, as_root=as_root) as process:
-            stdin, stdout = process.stdin, process.stdout
-            assert stdin is not None  # noqa: S101 - they were asked for
-            assert stdout is not None  # noqa: S101
-            stdin.write(self._password(as_root=as_root))
-            stdin.flush()
-            try:
-                yield stdout.readline().decode(errors="replace").strip()
-            finally:
-                with contextlib.suppress(BrokenPipeError):
-                    stdin.close()
-                process.stdin = None
-                process.communicate()
+        with self._started(lock.words, as_root=as_root, is_runner=True) as command:
+            command.write(lock.preamble(None))
+            answer = command.first_line("{")
+            with command.kept_alive():
+                yield answer
+
+    @contextlib.contextmanager
+    def guarded(self, lock: BoxLock) -> Iterator[None]:
+        """Let everything that runs meanwhile share a lock that is held, and end with us."""
+        self._lock = lock
+        try:
+            yield
+        finally:
+            self._lock = None
 
     def _open(self) -> None:
-        # It ends with its standard input, even where this process is killed.
+        if shutil.which(_PROGRAM) is None:
+            message = f"{_PROGRAM}: not found; install the OpenSSH client on this machine"
+            raise DeployError(message)
+        # It ends with its standard input, even where this process is killed. Signals that a
+        # terminal or `timeout` sends to all of a group are not for it: what was begun is taken
+        # back over this connection.
         command = [*self._command("-M", "-o", "ControlPersist=no"), "exec cat >/dev/null"]
-        try:
-            self._master = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-        except OSError as error:
-            message = f"{_PROGRAM}: {error.strerror}; install the OpenSSH client on this machine"
-            raise DeployError(message) from error
+        self._master = subprocess.Popen(
+            ["sh", "-c", "trap '' HUP INT TERM; exec \"$@\"", "sh", *command],  # noqa: S607 - any will do
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         while not self._socket.exists():
+            self.interrupt.check()
             if self._master.poll() is not None:
                 assert self._master.stderr is not None  # noqa: S101 - it was asked for
                 raise self._unreachable(self._master.stderr.read())
@@ -202,18 +233,22 @@ class Ssh:
             self.target,
         ]  # fmt: skip
 
-    def _started(self, words: list[str], *, as_root: bool) -> subprocess.Popen[bytes]:
+    def _started(
+        self, words: list[str], *, as_root: bool, is_runner: bool = False
+    ) -> RemoteCommand:
+        """A command on the box that has been given the password for sudo already."""
+        if self._lock is not None:
+            words, is_runner = self._lock.words, True
         if as_root:
-            # -k: the password is read even where sudo still remembers one; it is not part of
-            # what the command is to read.
-            asking = ["-n"] if self.sudo_password is None else ["-k", "-S", "-p", ""]
-            words = ["sudo", *asking, "--", *words]
-        return subprocess.Popen(
-            [*self._command("-o", "ControlMaster=no"), shlex.join(words)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            words = as_root_words(words, asks_password=self.sudo_password is not None)
+        command = RemoteCommand(
+            self._command("-o", "ControlMaster=no"),
+            words,
+            interrupt=self.interrupt,
+            is_guarded=is_runner,
         )
+        command.write(self._password(as_root=as_root))
+        return command
 
     def _password(self, *, as_root: bool) -> bytes:
         if not as_root or self.sudo_password is None:
@@ -224,8 +259,8 @@ class Ssh:
         if code == _SSH_FAILED or code < 0:
             raise self._unreachable(errors)
         if code != 0:
-            said = (errors or output).decode(errors="replace").strip().splitlines()
-            raise RemoteError("\n".join(said[-_TAIL_LINES:]) or "it said nothing", code)
+            printed = output.decode(errors="replace")
+            raise RemoteError(reason_of(errors.decode(errors="replace"), printed), code, printed)
         return output
 
     def _unreachable(self, errors: bytes) -> BoxUnreachableError:

@@ -10,11 +10,14 @@ from contract.address import BrokerAddress
 from fleet.deploy.box import Python
 from fleet.deploy.keeper import is_running_script
 from fleet.deploy.layout import Layout
-from fleet.deploy.release import Release
+from fleet.deploy.leftovers import FIND, Leftover
+from fleet.deploy.release import PROVEN, Release
 from fleet.deploy.ssh import Ssh
 from fleet.errors import DeployError
 
 _CONNECT_S = 5
+#: The box's own modules: its home folder may hold a `json.py`.
+_LOOKING = "-P -"
 _ASK = """\
 import json, os, shutil, sys
 asked = json.loads(sys.argv[1])
@@ -30,7 +33,7 @@ def free(path):
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return shutil.disk_usage(path).free
-print("survey=" + json.dumps({
+@FIND@print("survey=" + json.dumps({
     "release": target(asked["current"]),
     "set_name": target(asked["bundles"]),
     "settings": text(asked["settings"]),
@@ -38,8 +41,9 @@ print("survey=" + json.dumps({
     "unit": text(asked["unit"]) if asked["unit"] else None,
     "app_free_bytes": free(asked["app"]),
     "data_free_bytes": free(asked["data"]),
+    "leftovers": leftovers(asked),
 }))
-"""
+""".replace("@FIND@", FIND)
 _REACH = """\
 import socket, sys
 try:
@@ -59,6 +63,8 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     unit: str | None
     app_free_bytes: int
     data_free_bytes: int
+    #: What failed and killed deploys left.
+    leftovers: tuple[Leftover, ...] = ()
     is_running: bool = False
     #: Whether the release that is wanted is there, and was proven.
     is_release_proven: bool = False
@@ -79,11 +85,15 @@ def survey(ssh: Ssh, layout: Layout, python: Python) -> Survey:
         "unit": str(layout.unit) if layout.unit else None,
         "app": str(layout.app),
         "data": str(layout.data),
+        "releases": str(layout.releases),
+        "incoming": str(layout.incoming),
+        "sets": str(layout.sets),
+        "proven": PROVEN,
     }
     words = quote(msgspec.json.encode(asked).decode())
     script = "\n".join(
         [
-            f"{quote(python.path)} - {words} <<'END'\n{_ASK}END",
+            f"{quote(python.path)} {_LOOKING} {words} <<'END'\n{_ASK}END",
             is_running_script(layout).replace("echo yes", "echo running=yes"),
         ]
     )
@@ -103,7 +113,7 @@ def why_unreachable(ssh: Ssh, python: Python, broker: BrokerAddress) -> str | No
         BoxUnreachableError: the connection failed.
     """
     words = " ".join(quote(str(one)) for one in (broker.host, broker.port, _CONNECT_S))
-    said = ssh.run(f"{quote(python.path)} - {words} <<'END'\n{_REACH}END")
+    said = ssh.run(f"{quote(python.path)} {_LOOKING} {words} <<'END'\n{_REACH}END")
     return said.strip().removeprefix("problem=") or None
 
 

@@ -26,6 +26,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     bundle_set: str | None
     broker: str
     notes: list[str]
+    #: Whether anything on the box had to be changed.
+    changed: bool = True
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +35,10 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
     target: str
     release: str | None
-    #: Folders that stay on the box.
+    #: What stays on the box.
     kept: list[str]
+    #: Steps that were taken; none where nothing was there.
+    steps: list[str] = []
 
 
 class DryStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,14 +74,13 @@ def dry_steps(steps: Sequence[Step]) -> list[DryStep]:
     return [DryStep(title=s.title, as_root=s.as_root, does=step_lines(s)) for s in steps]
 
 
-def dry_lines(steps: Sequence[Step]) -> list[str]:
+def dry_lines(steps: Sequence[DryStep]) -> list[str]:
     """Steps as text."""
     lines = []
     for number, step in enumerate(steps, start=1):
         by = " (root)" if step.as_root else ""
         lines.append(f"[{number}/{len(steps)}] {step.title}{by}")
-        does = step_lines(step)
-        lines += [f"      {line}" for line in _shortened(does)]
+        lines += [f"      {line}" for line in _shortened(step.does)]
     return [*lines, "Nothing was changed."]
 
 
@@ -102,9 +105,9 @@ def outcome_lines(outcome: Outcome) -> list[str]:
 
 def removed_text(removed: Removed) -> str:
     """What a removal came to."""
-    if removed.release is None:
-        return f"No agent is on {removed.target}."
     kept = f"; left there: {', '.join(removed.kept)} (--purge)" if removed.kept else ""
+    if not removed.steps:
+        return f"No agent is on {removed.target}{kept}."
     return (
         f"The agent is off {removed.target}{kept}. 'edgewright-fleet revoke SITE/DEVICE' voids "
         "its password."

@@ -85,7 +85,12 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True):
         return f"rm -f {quote(str(self._part(parcel)))}"
 
     def _part(self, parcel: Parcel) -> PurePosixPath:
-        return self.incoming / f"{parcel.sha256}.part"
+        return self.incoming / part_name(parcel)
+
+
+def part_name(parcel: Parcel) -> str:
+    """Name of what has arrived of a file."""
+    return f"{parcel.sha256}.part"
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):

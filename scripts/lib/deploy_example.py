@@ -32,6 +32,20 @@ def _break(*_: object, **__: object) -> None:
 
 Daemon.run = _break
 """
+HOSTS = """\
+[defaults]
+user = true
+bundles = "bundles"
+
+[[hosts]]
+host = "root@box"
+ssh_config = "ssh_config"
+groups = ["cold-hall"]
+
+[[hosts]]
+host = "root@gone"
+ssh_config = "gone_config"
+"""
 
 
 def main() -> None:
@@ -76,12 +90,17 @@ def _show(sshd: Sshd) -> None:
         "A release that does not start",
         [*deploy, "--wheel", str(broken.relative_to(PLACE)), "--timeout-s", "20"],
     )
+    (PLACE / "hosts.toml").write_text(HOSTS)
+    (PLACE / "gone_config").write_text("Host gone\n  HostName 127.0.0.1\n  Port 1\n")
+    many = ["edgewright-fleet", "deploy", "--hosts", "hosts.toml", "--authority", "authority"]
+    _run("Two boxes from a file, one of which is not there", many)
     _run("And off again", [*deploy, "--remove"])
+    _run("With what the agent measured, and its password", [*deploy, "--remove", "--purge"])
 
 
 def _run(title: str, words: list[str]) -> None:
     print(f"== {title}\n\n$ {shlex.join(words)}", flush=True)
-    command = [sys.executable, "-m", "fleet", *words[1:]]
+    command = [sys.executable, "-P", "-m", "fleet", *words[1:]]
     done = subprocess.run(command, stdout=sys.stdout, stderr=subprocess.STDOUT, check=False)
     print(f"(exit code {done.returncode})\n", flush=True)
 

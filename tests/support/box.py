@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from support.commands import run_command
+from support.processes import program
 from support.sshd import Sshd
 
 PATIENCE_S = 240
@@ -98,6 +100,18 @@ class Box:
             environment=os.environ | {"PATH": path}, timeout_s=PATIENCE_S,
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(
+        self, *options: object, log: Path, is_group_leader: bool = False
+    ) -> subprocess.Popen[bytes]:
+        """A deploy as a process of its own, for tests that stop it; what it says goes to `log`."""
+        words = [program("edgewright-fleet"), "deploy", self.sshd.target]
+        words += ["--ssh-config", self.sshd.client_config, *self.options, *options]
+        with log.open("wb") as file:
+            group = 0 if is_group_leader else None
+            return subprocess.Popen(
+                list(map(str, words)), stdout=file, stderr=file, process_group=group
+            )
 
     def close(self) -> None:
         """End the agent and the server."""

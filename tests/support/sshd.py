@@ -18,7 +18,7 @@ HOST = "box"
 
 @dataclass
 class Sshd:
-    """A server that lets this very user in, at the name `box` of its client configuration.
+    """A server that lets this very user in, at a name of its client configuration.
 
     Sessions get a home of their own, and the `PATH` and other variables that a test gives.
     """
@@ -27,6 +27,8 @@ class Sshd:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    #: By which its client configuration knows it.
+    name: str = HOST
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,7 +45,7 @@ class Sshd:
 
     @property
     def target(self) -> str:
-        return f"{getpass.getuser()}@{HOST}"
+        return f"{getpass.getuser()}@{self.name}"
 
     def start(self) -> None:
         for name in ("host_key", "user_key"):
@@ -55,7 +57,7 @@ class Sshd:
         self.home.mkdir(exist_ok=True)
         self.trust()
         self.client_config.write_text(
-            f"Host {HOST}\n  HostName 127.0.0.1\n  Port {self.port}\n  IdentitiesOnly yes\n"
+            f"Host {self.name}\n  HostName 127.0.0.1\n  Port {self.port}\n  IdentitiesOnly yes\n"
             f"  IdentityFile {self.folder / 'user_key'}\n"
             f"  UserKnownHostsFile {self.known_hosts}\n  GlobalKnownHostsFile /dev/null\n"
         )

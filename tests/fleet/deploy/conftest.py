@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.box import Box, box_packages, logging_ssh
-from support.sshd import Sshd
+from support.sshd import HOST, Sshd
 from support.tiny_bundles import SetMaker
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,13 +34,13 @@ def make_box(
     """A box; programs in `tools` take the place of those of the system there."""
     made: list[Box] = []
 
-    def make(*options: str, tools: Path | None = None) -> Box:
+    def make(*options: str, tools: Path | None = None, name: str = HOST) -> Box:
         folder = tmp_path_factory.mktemp("box")
         (folder / "packages").mkdir()
         (folder / "tools").mkdir()
         path = _PATH if tools is None else f"{tools}:{_PATH}"
         environment = {"PYTHONPATH": str(box_packages(folder / "packages")), "PATH": path}
-        sshd = Sshd(sshd_program, folder, environment)
+        sshd = Sshd(sshd_program, folder, environment, name=name)
         sshd.start()
         made.append(Box(sshd, logging_ssh(folder / "tools"), list(options)))
         return made[-1]

@@ -39,6 +39,9 @@ class Joined:
     def deploy(self, *options: object) -> Done:
         return self.box.deploy("--json", *options)
 
+    def releases(self) -> list[str]:
+        return sorted(one.name for one in (self.box.base / "releases").iterdir())
+
     def results(self) -> list[str]:
         rows = run_json("edgewright-fleet", "results", "plant-7/press-03", "--db", self.store_url)
         return sorted(row["variant"] for row in rows)
@@ -84,6 +87,19 @@ def test_no_argument_of_ssh_and_no_output_holds_the_password(joined: Joined) -> 
         assert password not in text
 
 
+def test_the_log_is_for_its_owner_alone(joined: Joined) -> None:
+    log = joined.box.base / "agent.log"
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    # As deploys of before left it.
+    log.chmod(0o644)
+    older = log.with_name("agent.log.1")
+    older.write_text("older\n")
+    older.chmod(0o644)
+    done = joined.deploy()
+    assert done.code == 0, done.errors
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (log, older)] == [0o600, 0o600]
+
+
 def test_the_same_again_leaves_the_agent_alone_and_sends_nothing(joined: Joined) -> None:
     pid = joined.box.pid
     done = joined.deploy("--bundles", joined.bundles)
@@ -105,6 +121,21 @@ def test_a_release_that_does_not_start_is_found_out_while_the_old_one_runs(
     assert f"The old agent ({release}) runs on, untouched" in done.errors
     assert (joined.box.pid, joined.box.release) == (pid, release)
     assert joined.box.is_alive()
+    assert joined.releases() == [release]
+    assert not (joined.box.base / "incoming/tmp").exists()
+
+
+def test_a_release_that_failed_stays_where_somebody_wants_to_look_at_it(
+    joined: Joined, tmp_path: Path
+) -> None:
+    release = joined.box.release
+    wheel = other_wheel(tmp_path, {"agent/__init__.py": "raise SystemExit('no such luck')\n"})
+    assert joined.deploy("--wheel", wheel, "--keep-failed").code == 1
+    assert len(joined.releases()) == 2
+    done = joined.deploy()
+    assert done.code == 0, done.errors
+    assert "remove what an earlier deploy left: " in done.errors
+    assert joined.releases() == [release]
 
 
 def test_a_release_that_ends_at_once_gives_way_to_the_old_one(
@@ -119,6 +150,10 @@ def test_a_release_that_ends_at_once_gives_way_to_the_old_one(
     assert "this release is broken" in done.errors
     assert f"The old agent ({release}) was started again" in done.errors
     assert joined.box.release == release
+    assert joined.releases() == [release]
+    # The agent before it has said this, and nothing of the kind was said by the broken one.
+    assert "event=sweep_begins" in (joined.box.base / "agent.log").read_text()
+    assert "event=" not in done.errors
     assert (joined.box.base / "etc/agent.toml").read_text() == settings
     assert joined.box.is_alive()
 
@@ -219,5 +254,23 @@ def test_a_removed_agent_leaves_its_settings_and_what_it_measured(joined: Joined
     assert not (base / "releases").exists()
     assert (base / "etc/agent.toml").exists()
     assert (base / "state/agent.sqlite").exists()
+    assert "remove its releases" in done.errors
+    kept = [str(base / one) for one in ("agent.log", "agent.log.1", "etc", "state")]
+    assert sorted(done.outcome["kept"]) == kept
+    again = joined.deploy("--remove")
+    assert again.code == 0, again.errors
+    assert again.outcome["steps"] == []
+    assert sorted(again.outcome["kept"]) == kept
+
+
+def test_what_a_removal_left_goes_with_a_later_purge(joined: Joined) -> None:
+    base = joined.box.base
+    assert (base / "etc/password").exists()
     purged = joined.deploy("--remove", "--purge")
+    assert purged.code == 0, purged.errors
     assert purged.outcome["release"] is None
+    assert "remove its settings and its password" in purged.outcome["steps"]
+    assert not base.exists()
+    nothing = joined.deploy("--remove", "--purge")
+    assert (nothing.outcome["steps"], nothing.outcome["kept"]) == ([], [])
+    assert not base.exists()

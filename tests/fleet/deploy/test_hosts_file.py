@@ -1,0 +1,105 @@
+"""The file of many boxes: what it orders, and how its mistakes are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.deploy.hosts_file import EXAMPLE, read_hosts
+from fleet.deploy.order import Order
+from fleet.errors import OrderError
+
+DEFAULTS = Order(target="", authority=Path("authority"), timeout_s=180.0)
+
+
+def read(folder: Path, text: str, **given: Any) -> list[Order]:  # noqa: ANN401 - fields of an order
+    path = folder / "hosts.toml"
+    path.write_text(text)
+    return read_hosts(path, given, DEFAULTS)
+
+
+def test_the_example_of_the_help_is_understood(tmp_path: Path) -> None:
+    (tmp_path / "bundles").mkdir()
+    first, second = read(tmp_path, EXAMPLE)
+    assert (first.target, first.site, first.device) == ("pi@press-03", "plant-7", "press-03")
+    assert first.bundles == tmp_path / "bundles"
+    assert first.settings == ('groups=["cold-hall"]',)
+    assert first.timeout_s == 180.0
+    assert not first.for_user
+    assert second.for_user
+    assert second.settings == ("threads=[1, 4]",)
+    assert second.broker == "mqtts://fleet.example:8883"
+
+
+def test_the_example_of_the_docs_is_understood(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/deploy.md").read_text()
+    (tmp_path / "bundles").mkdir()
+    assert len(read(tmp_path, page.split("```toml\n", 1)[1].split("```", 1)[0])) == 2
+
+
+def test_a_box_overrules_the_defaults_and_the_command_line_both(tmp_path: Path) -> None:
+    text = """\
+[defaults]
+site = "a"
+timeout_s = 10
+set = { rounds = 1, mode = "quick" }
+[[hosts]]
+host = "one"
+site = "b"
+set = { rounds = 2 }
+[[hosts]]
+host = "two"
+"""
+    one, two = read(tmp_path, text)
+    assert (one.site, two.site) == ("b", "a")
+    assert (one.timeout_s, two.timeout_s) == (10, 10)
+    assert sorted(one.settings) == ['mode="quick"', "rounds=2"]
+    one, two = read(tmp_path, text, site="c", settings=("rounds=3",))
+    assert (one.site, two.site) == ("c", "c")
+    assert sorted(one.settings) == sorted(two.settings) == ['mode="quick"', "rounds=3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('[[hosts]]\nhost = "a"\ndevcie = "b"\n', 3, "hosts[0].devcie: unknown key; did you mean"),
+        ('[[hosts]]\nhost = "a"\ntorch-index = "b"\n', 3, "did you mean 'torch_index'?"),
+        ('[default]\nsite = "a"\n[[hosts]]\nhost = "a"\n', 1, "did you mean 'defaults'?"),
+        ('[defaults]\ndevice = "a"\n[[hosts]]\nhost = "a"\n', 2, "it belongs to one box"),
+        ('[[hosts]]\ndevice = "a"\n', 1, "expected a host, got none"),
+        ('[[hosts]]\nhost = "a"\n[[hosts]]\nhost = "a"\n', 4, "it stands first in line 2"),
+        (
+            '[[hosts]]\nhost = "a"\ndevice = "d"\n[[hosts]]\nhost = "b"\ndevice = "d"\n',
+            6,
+            "got 'd' again; it stands first in line 3",
+        ),
+        ('[[hosts]]\nhost = "a"\nuser = "yes"\n', 3, "expected true or false, got 'yes'"),
+        ('[[hosts]]\nhost = "a"\ntimeout_s = 0\n', 3, "expected seconds, 1 or more, got 0"),
+        ('[[hosts]]\nhost = "a"\ntimeout_s = nan\n', 3, "expected seconds, 1 or more"),
+        ('[[hosts]]\nhost = "a"\nbundles = "missing"\n', 3, "expected a folder that is there"),
+        ('[[hosts]]\nhost = "a"\nsite = "Plant 7"\n', 3, "expected 1 to 64 of a-z"),
+        ('[[hosts]]\nhost = "a"\nbroker = "mqtt://192.0.2.1"\n', 3, "expected mqtts://"),
+        ('[[hosts]]\nhost = "-oProxyCommand=x"\n', 2, "expected USER@HOST"),
+        ('[[hosts]]\nhost = "a"\nprefix = "/x"\n', 3, "prefix goes with user = true"),
+        ('[[hosts]]\nhost = "a"\ngroups = "cold"\n', 3, "expected a list of names"),
+        ('[[hosts]]\nhost = "a"\nset = { site = "b" }\n', 3, "deploy decides that itself"),
+        ('[defaults]\nsite = "a"\n', 1, "expected tables [[hosts]]"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+    with pytest.raises(OrderError) as raised:
+        read(tmp_path, text)
+    assert f"hosts.toml:{line}:" in str(raised.value)
+    assert said in str(raised.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OrderError, match="2 mistakes"):
+        read(tmp_path, '[[hosts]]\nhost = "a"\nuse = true\n[[hosts]]\nhost = "b"\nsiet = "a"\n')
+
+
+def test_what_is_not_toml_is_told_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(OrderError, match="line 2"):
+        read(tmp_path, "[[hosts]]\nhost = \n")
