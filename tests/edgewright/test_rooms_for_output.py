@@ -19,6 +19,7 @@ OTHERS = {
     "contract/launch.py": {"sys.stdout", "sys.stderr"},  # which extra is missing
     "fleet/commands/export.py": {"sys.stdout"},  # made by fleet/exporting/form.py
     "fleet/commands/quarantine.py": {"sys.stdout"},  # --raw, never to a terminal
+    "fleet/deploy/remote_runner.py": {"sys.stdout", "sys.stderr"},  # on a box, to who deploys
     "fleet/mqtt/link_process.py": {"sys.stdout"},  # frames to the collector
 }
 PRINTING = {
