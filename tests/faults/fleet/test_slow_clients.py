@@ -22,9 +22,11 @@ from fleet.store.database import Database
 from support.api import ApiProcess, ApiServer
 from support.collectors import ServeProcess
 from support.devices import PATIENCE_S, eventually
+from support.faults.table import Row
 from support.filling import fill
 from support.measurements import make_run
 
+MakeRow = Callable[..., Row]
 SOON = HttpLimits(head_s=2.0, body_s=2.0, idle_s=2.0, write_s=2.0, per_address=4)
 HALF_A_HEAD = b"GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 GET = HALF_A_HEAD + b"\r\n"
@@ -120,13 +122,20 @@ def test_what_never_ends_is_ended(
     sent: bytes,
     drop: bytes,
     answer: bytes,
+    fault: MakeRow,
+    request: pytest.FixtureRequest,
 ) -> None:
+    row = fault(
+        f"a client of the API sends {request.node.callspec.id}", holds="its connection is ended"
+    )
     api = served(SOON)
     line = lines(api.url)
     line.sendall(sent)
     heard = drip(line, drop) if drop else rest(line)
     assert heard.startswith(answer)
     assert health(api.url) == 200
+    row.tried()
+    row.came_to(heard.partition(b"\r\n")[0].decode())
 
 
 def test_a_client_that_does_not_read_its_answers_is_ended(
@@ -266,13 +275,17 @@ def test_a_server_of_both_kinds_of_addresses_tells_them_apart(
 
 
 def test_whoever_waits_for_nothing_takes_nobodys_place(
-    served: Callable[[HttpLimits], ApiServer], lines: Callable[..., socket.socket]
+    served: Callable[[HttpLimits], ApiServer],
+    lines: Callable[..., socket.socket],
+    fault: MakeRow,
 ) -> None:
     """As behind a proxy, where all come from one address; bodies wait like heads."""
+    row = fault("more connections than the API has places", holds="whoever asks is answered")
     api = served(HttpLimits(connections=8, per_address=None, requests=4))
     attacks = [HALF_A_HEAD, POST + b"#", b"", GET]
     for number in range(40):
         lines(api.url).sendall(attacks[number % len(attacks)])
+        row.tried()
         assert health(api.url) == 200
 
 
@@ -286,13 +299,15 @@ def test_one_request_too_many_is_told_to_come_again(
 
 
 def test_six_hundred_half_sent_heads_disturb_nobody(
-    database: Database, tmp_path: Path, lines: Callable[..., socket.socket]
+    database: Database, tmp_path: Path, lines: Callable[..., socket.socket], fault: MakeRow
 ) -> None:
+    row = fault("600 half-sent heads from one client of the API", holds="others are answered")
     api = ApiProcess(["--listen", "127.0.0.1:0", "--db", database.url], tmp_path / "api.log", {})
     with contextlib.closing(api):
         for number in range(600):
             with contextlib.suppress(ConnectionError):
                 lines(api.url).sendall(HALF_A_HEAD)
+            row.tried()
             if number % 20 == 0:
                 assert health(api.url, "127.0.0.2") == 200
 
