@@ -114,8 +114,11 @@ def is_current(server: bytes, authority: bytes, *, now: dt.datetime) -> bool:
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
     except Exception:  # noqa: BLE001 - it raises a different one for every way to be foreign
         return False
-    uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    if set(uses) != set(_SERVER_USES):
+    try:
+        uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    if not set(_SERVER_USES) <= set(uses):
         # Made by a release of before.
         return False
     return certificate.not_valid_after_utc - now > dt.timedelta(days=_RENEWED_DAYS_BEFORE)

@@ -1,4 +1,4 @@
-"""What an account may read and write: a pure decision, said to amqtt and to Mosquitto alike.
+"""What an account may read and write: a pure decision, said to each broker in its own way.
 
 A device writes its own leaves that come from devices, and reads its own others. The fleet
 does the opposite for all devices. Nobody may do anything else.
@@ -13,7 +13,7 @@ from contract.topics import Leaf, parse_topic, topic_for, topics_of_all
 
 FLEET = "fleet"
 #: Messages over the contract's limit still pass up to here, so that they reach quarantine
-#: and are seen; a larger one costs the sender its connection.
+#: and are seen; a larger one is dropped, or costs the sender its connection.
 LARGEST_MESSAGE_BYTES = 4 * MAX_MESSAGE_BYTES
 
 

@@ -99,7 +99,8 @@ def revoke(device_name: str, authority_folder: Path) -> None:
     """Void the credentials of a device.
 
     The embedded broker ends its connection within a second or two; what it delivered stays
-    stored. Mosquitto does so when it has the new password file and gets SIGHUP.
+    stored. Mosquitto and NATS do so when they have what 'broker-config' writes then, and get
+    SIGHUP.
     """
     site, device = parse_name(device_name)
     if not Authority.existing(authority_folder).revoke(site, device):

@@ -276,3 +276,16 @@ def test_the_servers_of_a_cluster_prove_themselves_to_each_other(tmp_path: Path)
     certificate = x509.load_pem_x509_certificate(authority.server_file.read_bytes())
     uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert set(uses) == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+def test_a_server_certificate_of_before_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH]
+        before.setattr("fleet.authority.certificates._SERVER_USES", uses)
+        authority = make(tmp_path)
+    made, ca = authority.server_file.read_bytes(), authority.ca_file.read_bytes()
+    make(tmp_path)
+    assert authority.server_file.read_bytes() != made
+    assert authority.ca_file.read_bytes() == ca
