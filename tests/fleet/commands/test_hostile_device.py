@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from support.collectors import ServeProcess
 from support.commands import run_command
 from support.devices import eventually
 from support.filling import deliver, fill
-from support.hostile import HOSTILE, PLAIN_END, unfit
+from support.hostile import HOSTILE, HOSTILE_NAME, PLAIN_END, unfit
 from support.measurements import make_run
 
 #: As long as a message may be, nearly.
@@ -189,6 +190,44 @@ def test_no_command_repeats_an_argument_as_it_came(name: str) -> None:
     done = run_command("fleet", *name.split(), f"--{HOSTILE}")
     assert done.returncode == 2
     assert PLAIN_END in done.stderr
+    assert not unfit(done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["api", "--listen", HOSTILE],
+        ["ask", HOSTILE, __file__],
+        ["ask", f"lab/{HOSTILE}", __file__],
+        ["broker-config", "--listen", HOSTILE],
+        ["conform", "--broker", f"mqtt://{HOSTILE}"],
+        ["deploy", f"user@{HOSTILE}", "--dry-run"],
+        ["enroll", HOSTILE],
+        ["explain", HOSTILE],
+        ["group", "add", HOSTILE, NAMED],
+        ["policies", HOSTILE],
+        ["policies", "check", HOSTILE],
+        ["recommendations", "--policy", HOSTILE],
+        ["restore", HOSTILE],
+        ["results", HOSTILE],
+        ["revoke", HOSTILE],
+        ["serve", "--listen", HOSTILE],
+        ["simulate", "--site", HOSTILE],
+        ["token", "revoke", HOSTILE],
+    ],
+    ids=lambda words: " ".join(words).replace(HOSTILE, "..."),
+)
+def test_an_error_names_what_was_given_without_acting_on_it(
+    words: list[str], hostile_store: Path, tmp_path: Path
+) -> None:
+    given = {
+        "EDGEWRIGHT_DB": f"sqlite:///{hostile_store}",
+        "EDGEWRIGHT_AUTHORITY": str(tmp_path / HOSTILE_NAME),
+    }
+    done = run_command("fleet", *words, environment=os.environ | given)
+    assert done.returncode in (1, 2)
+    assert len(done.stderr.strip().splitlines()) >= 1
+    assert "Traceback" not in done.stderr
     assert not unfit(done.stdout + done.stderr)
 
 
