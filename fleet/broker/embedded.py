@@ -23,6 +23,7 @@ from amqtt.mqtt.connack import ConnackPacket
 from contract.address import BrokerAddress
 from fleet.broker.doorkeeper import Caller, Doorkeeper, Pass, Refusal
 from fleet.broker.first_packet import PacketReader
+from fleet.broker.load_watch import watch_load
 from fleet.broker.routing_broker import RoutingBroker
 from fleet.errors import AddressError, BrokerAwayError, NoCallerError, PortInUseError
 
@@ -60,7 +61,7 @@ class EmbeddedBroker:
         self._writers: dict[asyncio.StreamWriter, Pass | None] = {}
         self._serving: set[asyncio.Task[None]] = set()
         #: Held here, for asyncio holds no task.
-        self._looking: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     def __enter__(self) -> Self:
         """Start listening.
@@ -107,8 +108,9 @@ class EmbeddedBroker:
             )
             self._broker = RoutingBroker(config, self._loop, is_guarded=guarded)
             await self._broker.start()
+            self._chores.append(asyncio.create_task(watch_load(self._broker)))
             if self._doorkeeper is not None:
-                self._looking = asyncio.create_task(self._keep_looking(self._doorkeeper))
+                self._chores.append(asyncio.create_task(self._keep_looking(self._doorkeeper)))
         except OSError as error:
             raise _listening_failed(self._listen, error) from error
         except AMQTTError as error:
@@ -172,8 +174,8 @@ class EmbeddedBroker:
     async def _stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        if self._looking is not None:
-            self._looking.cancel()
+        for chore in self._chores:
+            chore.cancel()
         if self._broker is not None:
             self._broker.end_connections()
         # Those that no client id is known of yet.
