@@ -23,6 +23,7 @@ from amqtt.mqtt.connack import ConnackPacket
 from contract.address import BrokerAddress
 from fleet.broker.doorkeeper import Caller, Doorkeeper, Pass, Refusal
 from fleet.broker.first_packet import PacketReader
+from fleet.broker.flow_control import FlowControl
 from fleet.broker.load_watch import watch_load
 from fleet.broker.routing_broker import RoutingBroker
 from fleet.errors import AddressError, BrokerAwayError, NoCallerError, PortInUseError
@@ -89,6 +90,14 @@ class EmbeddedBroker:
             return self._listen
         port = int(self._server.sockets[0].getsockname()[1])
         return msgspec.structs.replace(self._listen, port=port)
+
+    @property
+    def flow(self) -> FlowControl:
+        """What waits in the running broker; others may look at it, from any thread."""
+        if self._broker is None:
+            message = "the embedded broker does not run"
+            raise BrokerAwayError(message)
+        return self._broker.flow
 
     async def _start(self) -> None:
         listener = ListenerConfig(type=ListenerType.EXTERNAL, bind=str(self._listen))
