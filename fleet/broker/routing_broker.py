@@ -28,7 +28,9 @@ class RoutingBroker(Broker):  # type: ignore[misc] # amqtt ships no types
 
     amqtt 0.12.1 holds every message against every subscription and every subscription against
     every retained message, prints all subscriptions at each SUBSCRIBE, asks for rights by a task,
-    and puts no bound on what waits. With 1,000 devices a message took 5 ms and a reconnect 30.
+    and puts no bound on what waits. 1,000 simulated devices at 60 results a second for 20 s with
+    one storm of reconnects cost `serve` 30 s of processor time with it, and 7 s with this.
+
     At a connect with a known client id it lets the older connection live on; here it ends first,
     and no session outlives its connection.
 
@@ -123,10 +125,11 @@ class RoutingBroker(Broker):  # type: ignore[misc] # amqtt ships no types
             retained=self._retained_messages,
         )
         self._connections[client_id] = connection
-        is_will_due = False
+        is_will_due = client_session.will_flag
         try:
             connection.greet()
-            is_will_due = await connection.run() is None and client_session.will_flag
+            if await connection.run() is not None:
+                is_will_due = False
         finally:
             del self._connections[client_id]
             self._index.remove_all(client_id)
