@@ -16,15 +16,16 @@ from typing import Any, Self
 
 import msgspec
 from amqtt.adapters import StreamWriterAdapter
-from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import AMQTTError
 from amqtt.mqtt.connack import ConnackPacket
-from amqtt.session import Session
 
 from contract.address import BrokerAddress
-from fleet.broker.doorkeeper import Doorkeeper, Pass, Refusal
+from fleet.broker.doorkeeper import Caller, Doorkeeper, Pass, Refusal
 from fleet.broker.first_packet import PacketReader
+from fleet.broker.flow_control import FlowControl
+from fleet.broker.load_watch import watch_load
+from fleet.broker.routing_broker import RoutingBroker
 from fleet.errors import AddressError, BrokerAwayError, NoCallerError, PortInUseError
 
 _log = logging.getLogger(__name__)
@@ -34,7 +35,6 @@ _HANDSHAKE_PATIENCE_S = 10
 #: How soon a device whose password is void must leave.
 _LOOK_AGAIN_S = 1.0
 _LISTENER = "default"
-_EVERYBODY: dict[str, dict[str, object]] = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {}}
 
 
 class EmbeddedBroker:
@@ -56,12 +56,13 @@ class EmbeddedBroker:
         self._doorkeeper = doorkeeper
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="broker", daemon=True)
-        self._broker: Broker | None = None
+        self._broker: RoutingBroker | None = None
         self._server: asyncio.Server | None = None
         #: Everybody who is connected, with the pass of those who needed one.
         self._writers: dict[asyncio.StreamWriter, Pass | None] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         #: Held here, for asyncio holds no task.
-        self._looking: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     def __enter__(self) -> Self:
         """Start listening.
@@ -90,12 +91,20 @@ class EmbeddedBroker:
         port = int(self._server.sockets[0].getsockname()[1])
         return msgspec.structs.replace(self._listen, port=port)
 
+    @property
+    def flow(self) -> FlowControl:
+        """What waits in the running broker; others may look at it, from any thread."""
+        if self._broker is None:
+            message = "the embedded broker does not run"
+            raise BrokerAwayError(message)
+        return self._broker.flow
+
     async def _start(self) -> None:
         listener = ListenerConfig(type=ListenerType.EXTERNAL, bind=str(self._listen))
         guarded = self._doorkeeper is not None
-        # The doorkeeper has asked for the password before amqtt sees a client.
-        plugins = _EVERYBODY | ({"fleet.broker.topic_rules.TopicRules": {}} if guarded else {})
-        config = BrokerConfig(listeners={_LISTENER: listener}, plugins=plugins)
+        # The doorkeeper has asked for the password before amqtt sees a client, and the broker
+        # knows the rules.
+        config = BrokerConfig(listeners={_LISTENER: listener}, plugins={})
         try:
             # The socket is ours, not amqtt's: its own listener takes any size of message and
             # reports a port in use as a traceback.
@@ -106,10 +115,11 @@ class EmbeddedBroker:
                 ssl=self._doorkeeper.tls if self._doorkeeper else None,
                 ssl_handshake_timeout=_HANDSHAKE_PATIENCE_S if guarded else None,
             )
-            self._broker = _DiscreetBroker(config, self._loop)
+            self._broker = RoutingBroker(config, self._loop, is_guarded=guarded)
             await self._broker.start()
+            self._chores.append(asyncio.create_task(watch_load(self._broker)))
             if self._doorkeeper is not None:
-                self._looking = asyncio.create_task(self._keep_looking(self._doorkeeper))
+                self._chores.append(asyncio.create_task(self._keep_looking(self._doorkeeper)))
         except OSError as error:
             raise _listening_failed(self._listen, error) from error
         except AMQTTError as error:
@@ -125,9 +135,16 @@ class EmbeddedBroker:
             writer.close()
             return
         self._writers[writer] = None
+        task = asyncio.current_task()
+        if task is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         packets = PacketReader(reader)
         try:
-            if self._doorkeeper is None or await self._let_in(self._doorkeeper, packets, writer):
+            caller = await packets.read_caller()
+            if self._doorkeeper is None or await self._let_in(self._doorkeeper, caller, writer):
+                # Before amqtt takes up what it knows of the client id, its last will included.
+                await self._broker.end_connection(caller.client_id)
                 await self._broker.external_connected(
                     packets, StreamWriterAdapter(writer), _LISTENER
                 )
@@ -140,12 +157,12 @@ class EmbeddedBroker:
     async def _let_in(
         self,
         doorkeeper: Doorkeeper,
-        packets: PacketReader,
+        caller: Caller,
         writer: asyncio.StreamWriter,
     ) -> bool:
         # Before amqtt sees the client: at a CONNECT, amqtt 0.12.1 gives it the session and the
         # connection of whoever had its id, and asks for the password only then.
-        answer = doorkeeper.admit(await packets.read_caller())
+        answer = doorkeeper.admit(caller)
         if isinstance(answer, Refusal):
             await ConnackPacket.build(0, answer.value).to_stream(StreamWriterAdapter(writer))
             return False
@@ -166,53 +183,28 @@ class EmbeddedBroker:
     async def _stop(self) -> None:
         if self._server is not None:
             self._server.close()
+        for chore in self._chores:
+            chore.cancel()
+        if self._broker is not None:
+            self._broker.end_connections()
+        # Those that no client id is known of yet.
         for writer in self._writers:
             writer.transport.abort()
-        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in rest:
-            task.cancel()
-        if rest:
-            await asyncio.wait(rest, timeout=_STOP_PATIENCE_S / 2)
+        # Their tasks end with the connections. asyncio logs a traceback for each that is cancelled.
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=_STOP_PATIENCE_S / 2)
+        if self._broker is not None:
+            await self._broker.shutdown()
 
     def _run(self, coroutine: Any) -> Future[Any]:  # noqa: ANN401 - amqtt ships no types
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def _end_loop(self) -> None:
-        # Not Broker.shutdown(): with messages in flight it waits for ever (amqtt 0.12.1), and
-        # there is nothing on disk that it could put in order.
         with contextlib.suppress(TimeoutError):
             self._run(self._stop()).result(_STOP_PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_PATIENCE_S)
         self._loop.close()
-
-
-class _DiscreetBroker(Broker):  # type: ignore[misc] # amqtt ships no types
-    """Sends a client the retained messages of its own subscriptions only, and misses the dead.
-
-    At every connect, amqtt 0.12.1 walks through the subscriptions of all clients: each device
-    was sent the desired states of all others, and a connect during the walk ended in an error.
-    And it waits for ever for clients that fell silent: a box without power stayed online.
-    """
-
-    async def _handle_client_session(
-        self,
-        reader: PacketReader,
-        writer: StreamWriterAdapter,
-        client_session: Session,
-        *rest: object,
-    ) -> None:
-        reader.expect_within(client_session.keep_alive)
-        await super()._handle_client_session(reader, writer, client_session, *rest)
-
-    async def _publish_retained_messages_for_subscription(
-        self,
-        subscription: tuple[str, int],
-        session: Session,
-    ) -> None:
-        subscribers = self._subscriptions.get(subscription[0], [])
-        if any(one.client_id == session.client_id for one, _ in subscribers):
-            await super()._publish_retained_messages_for_subscription(subscription, session)
 
 
 def _listening_failed(listen: BrokerAddress, error: OSError) -> PortInUseError | AddressError:

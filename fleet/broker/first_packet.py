@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
-import time
 
-from amqtt.adapters import StreamReaderAdapter
-from amqtt.errors import AMQTTError, MQTTError, NoDataError
+from amqtt.adapters import BufferReader, StreamReaderAdapter
 from amqtt.mqtt.connect import ConnectPacket
 
 from fleet.authority.rules import LARGEST_MESSAGE_BYTES
 from fleet.broker.doorkeeper import Caller
+from fleet.broker.packets import MALFORMED, Packet, split_header
 from fleet.errors import NoCallerError
 
 _log = logging.getLogger(__name__)
@@ -19,6 +19,10 @@ _log = logging.getLogger(__name__)
 #: Who is not let in yet gets little memory and little time.
 _LARGEST_STRANGERS_READ_BYTES = 16 * 1024
 _PATIENCE_S = 10
+#: Read in one go; some thirty results.
+_PIECE_BYTES = 64 * 1024
+#: With its length and the message's number.
+_LARGEST_TOPIC_BYTES = 1024
 #: How much longer than its keepalive a client may be silent (MQTT 3.1.1, 3.1.2.10).
 _KEEPALIVES = 1.5
 
@@ -29,9 +33,11 @@ class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         super().__init__(reader)
         self._largest_bytes = LARGEST_MESSAGE_BYTES
-        self._seen: bytearray | None = None
-        self._again = b""
-        self._heard_at = time.monotonic()
+        self._buffer = bytearray()
+        #: Where the next packet begins in it.
+        self._start = 0
+        #: What is read once more.
+        self._again = io.BytesIO()
         #: How long the client may be silent; None: for ever.
         self._silence_s: float | None = None
 
@@ -40,33 +46,32 @@ class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no 
         self._silence_s = keepalive_s * _KEEPALIVES if keepalive_s else None
 
     async def read(self, n: int = -1) -> bytes:
-        """The next `n` bytes.
+        """Bytes of the first packet, for whoever reads it once more."""
+        return self._again.read(n)
+
+    async def read_packet(self) -> Packet | None:
+        """The next packet, whole; None where the client has hung up.
+
+        Reads what is there and takes packets from that: amqtt 0.12.1 reads each packet in some
+        ten pieces and makes a task and a timer for it.
 
         Raises:
-            ValueError: more than anybody may send in one piece.
+            ValueError: more than anybody may send, or no MQTT.
             ConnectionError: the client has been silent for too long.
         """
-        if n > self._largest_bytes:
-            _log.warning("connection closed reason=message of %d bytes", n)
-            message = f"message of {n} bytes: expected at most {self._largest_bytes}"
-            raise ValueError(message)
-        head, self._again = self._again[:n], self._again[n:]
-        data: bytes = head if len(head) == n else head + await self._rest(n - len(head))
-        if self._seen is not None:
-            self._seen += data
-        return data
-
-    async def _rest(self, n: int) -> bytes:
-        until = None if self._silence_s is None else self._heard_at + self._silence_s
-        left_s = None if until is None else max(0.0, until - time.monotonic())
-        try:
-            async with asyncio.timeout(left_s):
-                data: bytes = await super().read(n)
-        except TimeoutError as error:
-            message = f"silent for {self._silence_s:g} s"
-            raise ConnectionError(message) from error
-        self._heard_at = time.monotonic()
-        return data
+        while (packet := self._take_packet()) is None:
+            del self._buffer[: self._start]
+            self._start = 0
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    piece = await self._reader.read(_PIECE_BYTES)
+            except TimeoutError as error:
+                message = f"silent for {self._silence_s:g} s"
+                raise ConnectionError(message) from error
+            if not piece:
+                return None
+            self._buffer += piece
+        return packet
 
     async def read_caller(self) -> Caller:
         """Who a client says it is; its packet is read once more by whoever reads next.
@@ -74,14 +79,18 @@ class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no 
         Raises:
             NoCallerError: what comes first is no CONNECT, too large, or too slow.
         """
-        self._seen, self._largest_bytes = bytearray(), _LARGEST_STRANGERS_READ_BYTES
+        self._largest_bytes = _LARGEST_STRANGERS_READ_BYTES
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                connect = await ConnectPacket.from_stream(self)
-        except (AMQTTError, MQTTError, NoDataError, OSError, EOFError, ValueError) as error:
+                packet = await self.read_packet()
+            if packet is None:
+                message = "nothing at all"
+                raise NoCallerError(message)
+            connect = await ConnectPacket.from_stream(BufferReader(packet.whole))
+        except MALFORMED as error:
             message = f"no CONNECT: {error!r}"
             raise NoCallerError(message) from error
-        self._again, self._seen = bytes(self._seen), None
+        self._again = io.BytesIO(packet.whole)
         self._largest_bytes = LARGEST_MESSAGE_BYTES
         return Caller(
             client_id=connect.client_id or "",
@@ -89,3 +98,18 @@ class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no 
             password=connect.password,
             will_topic=connect.will_topic if connect.will_flag else None,
         )
+
+    def _take_packet(self) -> Packet | None:
+        place = split_header(self._buffer, self._start)
+        if place is None:
+            return None
+        begin, end = place
+        if end - begin > self._largest_bytes + _LARGEST_TOPIC_BYTES:
+            _log.warning("connection closed reason=message of %d bytes", end - begin)
+            message = f"message of {end - begin} bytes: expected at most {self._largest_bytes}"
+            raise ValueError(message)
+        if end > len(self._buffer):
+            return None
+        packet = Packet(bytes(self._buffer[self._start : end]), begin - self._start)
+        self._start = end
+        return packet

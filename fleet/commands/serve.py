@@ -134,9 +134,8 @@ def _set_up_logging(log_format: LogFormat, *, verbose: bool) -> None:
     set_up_logging(
         log_format, level=logging.WARNING, fleet_level=logging.DEBUG if verbose else logging.INFO
     )
-    # amqtt reports every client that goes away in mid-message with a traceback; that is
-    # everyday life here, and devices send again what was in flight.
-    logging.getLogger("amqtt").setLevel(logging.WARNING if verbose else logging.CRITICAL)
+    # Who sends amqtt what is no MQTT is told of in lines of our own.
+    logging.getLogger("amqtt").setLevel(logging.WARNING if verbose else logging.ERROR)
 
 
 def _say_ready(ready: Ready) -> None:

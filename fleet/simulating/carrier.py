@@ -160,7 +160,7 @@ class Carrier:
 
         The connection stays subscribed for it. Coming back it subscribes anew all the same, for
         what the broker had retained meanwhile. An UNSUBSCRIBE in between could be overtaken by
-        that: amqtt 0.12.1 keeps the two in queues of their own.
+        that: amqtt 0.12.1 by itself keeps the two in queues of their own.
         """
         self.away.add(device.name)
         if device.is_aboard:

@@ -152,11 +152,11 @@ def test_a_nats_cluster_does_what_is_required_and_shares_in_its_own_way(
     assert "--jetstream" in (of(found, "shared").means or "")
 
 
-def test_the_broker_that_comes_along_keeps_no_session_and_ends_no_older_connection(
+def test_the_broker_that_comes_along_lacks_kept_sessions_alone(
     all_three: dict[str, Examined],
 ) -> None:
     found = all_three["embedded"].found
-    assert named(found, Status.FAILED) == {"takeover", "session"}
+    assert named(found, Status.FAILED) == {"session"}
     assert "mqtt-5" in named(found, Status.ABSENT)
     assert ways(found) == [False, False]
 

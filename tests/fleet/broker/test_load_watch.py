@@ -1,0 +1,34 @@
+"""When the operator is told that the embedded broker is behind."""
+
+from __future__ import annotations
+
+from fleet.broker.load_watch import Load, LoadWatch
+
+
+def load(*, held: int = 0, late_s: float = 0.0) -> Load:
+    return Load(
+        clients=1000, waiting_messages=5, waiting_bytes=9, held_publishers=held, late_s=late_s
+    )
+
+
+def told(samples: list[Load]) -> list[str | None]:
+    watch = LoadWatch()
+    return [watch.takes(one, float(second)) for second, one in enumerate(samples)]
+
+
+def test_a_moment_of_much_work_is_not_worth_a_word() -> None:
+    assert set(told(([load(late_s=2.0)] * 9 + [load()]) * 5)) == {None}
+
+
+def test_a_loop_that_is_late_for_long_is_told_of_with_what_to_do() -> None:
+    (said,) = filter(None, told([load(late_s=2.0)] * 60))
+    assert "edgewright-fleet broker-config" in said
+
+
+def test_clients_that_are_held_up_for_long_are_told_of() -> None:
+    (said,) = filter(None, told([load(held=3)] * 60))
+    assert "more than the collector takes" in said
+
+
+def test_what_goes_on_is_told_again_every_few_minutes() -> None:
+    assert len(list(filter(None, told([load(held=3)] * 1000)))) == 4
