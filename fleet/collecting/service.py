@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import resource
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 #: What listens on every address is reached from this machine at these.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+#: Many systems give a process 1,024 unless it asks for more.
+_MOST_FILES = 65_536
 #: Needs nats-py, so it is named and not imported.
 _STREAM_PROGRAM = "fleet.jetstream.link_process"
 
@@ -257,8 +260,17 @@ class _Where(msgspec.Struct, frozen=True):
     outside: BrokerAddress
 
 
+def _allow_many_clients() -> None:
+    """Raise the limit on open files as far as it may be: each client is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(_MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 @contextlib.contextmanager
 def _embedded_broker(options: ServiceOptions) -> Iterator[_Where]:
+    _allow_many_clients()
     if not options.listen.tls:
         with EmbeddedBroker(options.listen) as broker:
             yield _Where(broker.address, broker.address)

@@ -99,6 +99,9 @@ class Frames:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        # Not select(): where the broker comes along, its clients take the numbers below 1,024.
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
         self._buffer = bytearray()
         #: Whether the other side has closed the pipe.
         self.ended = False
@@ -118,7 +121,7 @@ class Frames:
             # The other side writes a frame in one go, so what has begun also ends.
             if until is not None and not self._buffer:
                 left_s = max(0.0, until - time.monotonic())
-                if not select.select([self._fd], [], [], left_s)[0]:
+                if not self._poll.poll(left_s * 1000):
                     return None
             chunk = os.read(self._fd, _CHUNK_BYTES)
             self.ended = not chunk

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import threading
 from collections.abc import Iterator
 
@@ -12,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.mqtt.frames import Frames, Say, frame, write_all
+
+_BEYOND_SELECT = 1_500
 
 
 @pytest.fixture
@@ -84,3 +88,26 @@ def test_writing_to_nobody_is_a_broken_pipe() -> None:
     with pytest.raises(BrokenPipeError):
         write_all(writing, b"anything")
     os.close(writing)
+
+
+def test_frames_are_read_from_a_pipe_whose_number_is_beyond_those_of_select() -> None:
+    """As where a link process is started anew while many clients are connected."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard <= _BEYOND_SELECT:
+        pytest.skip("this process may not open so many files")
+    if soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, _BEYOND_SELECT + 1), hard))
+    low, write = os.pipe()
+    read = fcntl.fcntl(low, fcntl.F_DUPFD, _BEYOND_SELECT)
+    try:
+        frames = Frames(read)
+        assert frames.read(wait_s=0.0) is None
+        os.write(write, frame(Say([])))
+        assert frames.read(wait_s=30.0) is not None
+        os.close(write)
+        assert frames.read(wait_s=30.0) is None
+        assert frames.ended
+    finally:
+        os.close(low)
+        os.close(read)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
