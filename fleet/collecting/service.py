@@ -25,12 +25,13 @@ from fleet.collecting.collector import Collector, Turn
 from fleet.collecting.decider import Decider
 from fleet.collecting.intake import Intake
 from fleet.collecting.upkeep import upkeep
-from fleet.errors import AddressError
+from fleet.errors import AddressError, FleetError, StoreDamagedError
 from fleet.jetstream.servers import Servers
 from fleet.logs import LogFormat
 from fleet.mqtt.frames import StreamOrder
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
+from fleet.store.damage import damage_in
 from fleet.store.database import Database, is_file_url, open_database
 from fleet.store.lock import sole_user
 
@@ -116,7 +117,29 @@ def run_service(
             on_turn=on_turn,
             decider=Decider(database, options.policy),
         )
-        collector.run(stop)
+        with _damage_blamed(database):
+            collector.run(stop)
+
+
+@contextlib.contextmanager
+def _damage_blamed(database: Database) -> Iterator[None]:
+    """Raise what fails in a way that it cannot fail as damage, where the store is damaged.
+
+    An index that names a row which its table has lost is no error to SQLite.
+
+    Raises:
+        StoreDamagedError: it is.
+    """
+    try:
+        yield
+    except FleetError:
+        raise
+    except Exception as error:
+        damage = damage_in(database.path) if database.path else None
+        if damage is None:
+            raise
+        message = f"{database.url}: {damage}"
+        raise StoreDamagedError(message) from error
 
 
 def _log_if_open_to_others(path: Path | None) -> None:
