@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fleet.choosing.policy import load_policy
+from fleet.collecting.damage_check import DamageCheck
 from fleet.collecting.halving import by_halves
-from fleet.errors import PolicyError
+from fleet.errors import PolicyError, StoreError
 from fleet.store.database import Database
 from fleet.store.deciding import choose
 from fleet.store.decision import Decided
@@ -36,6 +37,7 @@ class Decider:
             PolicyError: there is no such policy, or it is malformed.
         """
         self._database = database
+        self._damage = DamageCheck(database)
         self._policy_name = policy_name
         self._version = _version_of(policy_name)
         self._policy = load_policy(policy_name)
@@ -84,12 +86,23 @@ class Decider:
         parts = by_halves(
             devices,
             lambda part: choose(self._database, self._policy, part, now=now),
-            set_aside=_not_decided,
+            set_aside=self._not_decided,
         )
         decided = list(itertools.chain.from_iterable(parts))
         if decided:
             changed = sum(one.pick != one.present for one in decided)
             _log.debug("decided devices=%d changed=%d", len(decided), changed)
+
+    def _not_decided(self, device_id: int, error: Exception) -> list[Decided]:
+        """Leave a device as it is: until something comes from it, nobody decides on it again.
+
+        Raises:
+            StoreDamagedError: not the device is at fault, but the store.
+        """
+        if not isinstance(error, StoreError):
+            self._damage.look_because_of(error)
+        _log.error("device not decided on number=%d reason=%r", device_id, error, exc_info=error)
+        return []
 
     def _waiting(self, now: float) -> deque[int]:
         if not self._others:
@@ -113,12 +126,6 @@ class Decider:
             _log.info("policy changed name=%s", policy.name)
             self._policy = policy
             self._others = None
-
-
-def _not_decided(device_id: int, error: Exception) -> list[Decided]:
-    """Leave a device as it is: until something comes from it, nobody decides on it again."""
-    _log.error("device not decided on number=%d reason=%r", device_id, error, exc_info=error)
-    return []
 
 
 def _version_of(policy_name: str) -> tuple[int, int, int] | None:

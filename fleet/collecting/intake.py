@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from contract.messages import Ack, Presence
 from fleet.collecting.batch import Batch
+from fleet.collecting.damage_check import DamageCheck
 from fleet.collecting.halving import by_halves
 from fleet.collecting.touched import Touched
 from fleet.errors import RowRefusedError, StoreError
@@ -58,6 +59,7 @@ class Intake:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._damage = DamageCheck(database)
         self._registry = Registry()
         self._catalogue = Catalogue()
 
@@ -108,7 +110,13 @@ class Intake:
             )
 
     def _set_aside(self, one: Accepted | Refused, error: Exception, now: float) -> Receipt:
-        """Put a message into quarantine that the store does not take."""
+        """Put a message into quarantine that the store does not take.
+
+        Raises:
+            StoreDamagedError: not the message is at fault, but the store.
+        """
+        if not isinstance(error, StoreError):
+            self._damage.look_because_of(error)
         _log.error(
             "message refused by the store topic=%a reason=%s",
             one.delivery.topic[:_SHOWN_CHARACTERS],

@@ -24,10 +24,11 @@ from fleet.broker.doorkeeper import Doorkeeper
 from fleet.broker.embedded import EmbeddedBroker
 from fleet.choosing.policy import DEFAULT_POLICY
 from fleet.collecting.collector import Collector, Turn
+from fleet.collecting.damage_check import DamageCheck
 from fleet.collecting.decider import Decider
 from fleet.collecting.intake import Intake
 from fleet.collecting.upkeep import upkeep
-from fleet.errors import AddressError, StoreUnavailableError
+from fleet.errors import AddressError, FleetError, StoreUnavailableError
 from fleet.jetstream.servers import Servers
 from fleet.logs import LogFormat
 from fleet.mqtt.frames import StreamOrder
@@ -121,7 +122,24 @@ def run_service(
             on_turn=on_turn,
             decider=Decider(database, options.policy),
         )
-        collector.run(stop)
+        with _damage_blamed(database):
+            collector.run(stop)
+
+
+@contextlib.contextmanager
+def _damage_blamed(database: Database) -> Iterator[None]:
+    """Raise what fails in a way that it cannot fail as damage, where the store is damaged.
+
+    Raises:
+        StoreDamagedError: it is.
+    """
+    try:
+        yield
+    except FleetError:
+        raise
+    except Exception as error:
+        DamageCheck(database).look_because_of(error)
+        raise
 
 
 def _log_if_open_to_others(path: Path | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
@@ -52,6 +53,19 @@ def naming_damage(url: str) -> Iterator[None]:
         # Within a transaction nothing is decoded but what stands in the store.
         message = f"{url}: a document in it is damaged ({error}); {_RESTORE}"
         raise StoreDamagedError(message) from error
+
+
+def damage_in(path: Path) -> str | None:
+    """What SQLite finds wrong in a store's file, and what to do; None where it finds nothing.
+
+    It reads the whole file, some seconds a gigabyte: for when something failed that cannot fail.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return _described(error)
+    return None if verdict == "ok" else f"it is damaged ({verdict}); {_RESTORE}"
 
 
 def _described(error: BaseException) -> str | None:

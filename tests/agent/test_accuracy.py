@@ -23,6 +23,7 @@ from contract.benchmark import BenchRun, RunStatus
 from contract.errors import BundleDamagedError
 from contract.evalset import EVALSET_NAME
 from support.evalsets import BLUE, GREEN, RED, coloured, evalset_arrays, write_evalset
+from support.processes import program
 from support.tiny_bundles import Brightest, SetMaker
 
 QUICK = ("--min-seconds", "0.05", "--min-runs", "6", "--rounds", "1")
@@ -43,7 +44,7 @@ ANSWERS = [
 
 def bench(folder: Path, *options: str) -> list[BenchRun]:
     """Runs of a set that was measured to its end."""
-    command = ["edgewright-agent", "bench", str(folder), "--json", *QUICK, *options]
+    command = [program("edgewright-agent"), "bench", str(folder), "--json", *QUICK, *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return msgspec.json.decode(done.stdout, type=list[BenchRun])

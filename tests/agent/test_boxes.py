@@ -13,6 +13,7 @@ from agent.boxfacts import BoxFacts, read_box
 from agent.conditions import read_conditions
 from agent.facts_text import facts_lines
 from agent.fingerprint import fingerprint
+from support.processes import program
 from support.trees import NAMES, TREES, Commands, tree
 
 KIB = 1024
@@ -126,7 +127,7 @@ def test_another_quota_or_power_mode_makes_another_fingerprint(tmp_path: Path) -
 
 
 def probe(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = ["edgewright-agent", "probe", *map(str, arguments)]
+    command = [program("edgewright-agent"), "probe", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from agent.comparison import Comparison
 from contract.benchmark import BenchRun, RunStatus
+from support.processes import program
 from support.tiny_bundles import SetMaker
 
 QUICK = ("--min-seconds", "0.1", "--min-runs", "6", "--rounds", "1")
@@ -20,7 +21,7 @@ QUICK = ("--min-seconds", "0.1", "--min-runs", "6", "--rounds", "1")
 
 def agent(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
-    command = ["edgewright-agent", *map(str, arguments)]
+    command = [program("edgewright-agent"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

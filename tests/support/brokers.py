@@ -60,11 +60,11 @@ class Mosquitto:
         """SIGKILL it, as a power cut does to a process."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(_START_TIMEOUT_S)
             self.process = None
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(_START_TIMEOUT_S)
             self.process = None

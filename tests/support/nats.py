@@ -79,7 +79,7 @@ class NatsServer:
         """SIGKILL it, as a power cut does to a process."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(_START_TIMEOUT_S)
             self.process = None
 
 

@@ -78,7 +78,7 @@ class Process:
         assert self.popen is not None
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
-        return self.popen.wait(30)
+        return self.popen.wait(PATIENCE_S)
 
 
 @dataclass

@@ -97,5 +97,5 @@ class Sshd:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(_START_TIMEOUT_S)
             self.process = None

@@ -130,6 +130,35 @@ def test_damage_while_serve_runs_ends_it_with_what_to_do_and_loses_nothing(
     row.came_to(f"{before} acknowledged before, {DEVICES * EACH} after the restore")
 
 
+def test_an_index_that_names_what_its_table_lost_is_damage_too(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """SQLite itself goes on: its pages are whole."""
+    path = tmp_path / "fleet.db"
+    url = f"sqlite:///{path}"
+    open_database(url, create=True).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'devices'"
+        ).fetchone()
+    start = (page - 1) * PAGE_BYTES
+    empty = path.read_bytes()[start : start + PAGE_BYTES]
+    with contextlib.closing(open_database(url, create=False)) as database:
+        fill(database, "d-0", make_run())
+    write_log_back(path)
+    with path.open("rb+") as file:
+        file.seek(start)
+        file.write(empty)
+    log = tmp_path / "serve.log"
+    with (
+        contextlib.closing(Outboxes(mosquitto.url, devices=1, each=2)) as outboxes,
+        contextlib.closing(ServeProcess(["--broker", mosquitto.url, "--db", url], log)) as serve,
+    ):
+        outboxes.send()
+        assert serve.process.wait(120) == 1
+    assert names_it(log.read_text())
+
+
 @pytest.fixture
 def damaged(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[tuple[str, Outboxes]]:
     """URL of a store whose tables are damaged, and the devices that filled it."""

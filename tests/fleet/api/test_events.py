@@ -77,7 +77,7 @@ class Ear:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(30)
+        self._thread.join(120)
         self._client.close()
         assert not self._thread.is_alive()
 

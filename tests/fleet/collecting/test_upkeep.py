@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,11 +13,12 @@ import sqlalchemy as sa
 from contract.messages import encode_message
 from fleet.collecting.intake import Intake
 from fleet.collecting.upkeep import upkeep
+from fleet.errors import StoreDamagedError
 from fleet.mqtt.delivery import Delivery
 from fleet.store.database import Database, open_database
 from fleet.store.schema import rollups, samples
 from support.collectors import ServeProcess
-from support.devices import eventually
+from support.devices import PATIENCE_S, eventually
 from support.measurements import make_result, make_run
 
 
@@ -55,6 +59,19 @@ def test_what_is_young_stays(database: Database) -> None:
     with upkeep(database, keep_samples_days=1, on_damage=pytest.fail, clock=lambda: 60_000.0):
         pass
     assert counts(database) == (600, 0)
+
+
+def test_a_damaged_store_is_told_at_once_and_raised_at_the_end(database: Database) -> None:
+    fill(database)
+    assert database.path is not None
+    with contextlib.closing(sqlite3.connect(database.path)) as other:
+        other.execute("ALTER TABLE rollups RENAME TO away")
+    told = threading.Event()
+    with (
+        pytest.raises(StoreDamagedError, match="a part of the store is gone"),
+        upkeep(database, keep_samples_days=1, on_damage=told.set, clock=lambda: 200_000.0),
+    ):
+        assert told.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

@@ -66,7 +66,7 @@ def box(mosquitto: Mosquitto) -> Iterator[Callable[[Callable[[Request], list[byt
         client.on_subscribe = lambda *_: subscribed.set()
         client.connect("127.0.0.1", mosquitto.port)
         client.loop_start()
-        assert subscribed.wait(30)
+        assert subscribed.wait(120)
 
     yield start
     client.disconnect()

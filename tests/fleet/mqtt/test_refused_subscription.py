@@ -32,7 +32,7 @@ class HesitantBroker:
 
     def close(self) -> None:
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(120)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError, IndexError):

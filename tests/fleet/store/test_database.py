@@ -13,15 +13,20 @@ import sqlalchemy as sa
 from fleet.errors import (
     AddressError,
     RowRefusedError,
+    StoreDamagedError,
     StoreError,
     StoreMissingError,
     StoreUnavailableError,
 )
 from fleet.store.database import TRUSTED_S, Database, open_database
 from fleet.store.dialect import insert_rows, together
+from fleet.store.evidence import runs_of
 from fleet.store.lock import sole_user
-from fleet.store.schema import facts, metadata
+from fleet.store.roster import devices_named
+from fleet.store.schema import facts, metadata, results
 from support.brokers import free_port
+from support.filling import fill
+from support.measurements import make_run
 from support.postgres import PostgresServer
 from support.stores import ON_BOTH
 
@@ -97,6 +102,29 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_text("not a database " * 100)
     with pytest.raises(StoreError, match="not a database"):
         open_database(f"sqlite:///{path}", create=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("substr(run, 1, 100)", "a document in it is damaged"),
+        ("CAST(x'7bff' AS TEXT)", "it is damaged .*decode"),
+        ("'[]'", "a document in it is damaged"),
+    ],
+)
+def test_what_is_no_document_of_ours_any_more_is_damage_and_not_a_traceback(
+    database: Database, change: str, words: str
+) -> None:
+    fill(database, "box", make_run())
+    with database.writing() as connection:
+        connection.execute(sa.update(results).values(run=sa.text(change)))
+
+    def read() -> None:
+        with database.reading() as connection:
+            runs_of(connection, devices_named(connection, ["box"])[0])
+
+    with pytest.raises(StoreDamagedError, match=words):
+        read()
 
 
 def test_a_folder_in_place_of_a_store_is_left_as_it_is(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_collector_stores_on_between_the_batches(database: Database) -> None:
             target=take, args=(database, run(stored + 1)), kwargs={"at": LATER}
         )
         writer.start()
-        writer.join(20)
+        writer.join(120)
         assert not writer.is_alive()
         stored += 1
     assert stored == 1203
