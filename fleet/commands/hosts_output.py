@@ -53,7 +53,8 @@ def print_results(results: Sequence[HostResult]) -> None:
     for one in results:
         lines = [f"{one.host}: {note}" for note in one.notes]
         if one.detail is not None and one.status.is_bad:
-            lines.append(f"{one.host}: {one.detail}")
+            # What ssh says names the box already.
+            lines.append(f"{one.host}: {one.detail.removeprefix(f'{one.host}: ')}")
         for step in one.steps:
             by = " (root)" if step.as_root else ""
             lines.append(f"{one.host}: {step.title}{by}")
@@ -70,7 +71,7 @@ def _table(results: Sequence[HostResult]) -> Table:
     for one in results:
         style = _STYLE.get(one.status)
         status = one.status.value
-        detail = (one.detail or _ABSENT).split("\n", 1)[0]
+        detail = (one.detail or _ABSENT).removeprefix(f"{one.host}: ").split("\n", 1)[0]
         name = "/".join(part for part in (one.site, one.device) if part is not None)
         table.add_row(
             escape(one.host),
@@ -83,5 +84,6 @@ def _table(results: Sequence[HostResult]) -> Table:
 
 
 def _line(result: HostResult) -> str:
-    parts = [result.host, result.status.value, result.release, result.detail]
+    detail = result.detail.removeprefix(f"{result.host}: ") if result.detail else None
+    parts = [result.host, result.status.value, result.release, detail]
     return visible(": ".join(one for one in parts if one is not None))
