@@ -39,7 +39,7 @@ from fleet.deploy.telling import (
 )
 
 _MB = 1_000_000
-_SHOW_EVERY_S = 5.0
+_SENT_SHOWN_EVERY_S, _WAIT_SHOWN_EVERY_S = 5.0, 20.0
 #: The keys are explained once, where they are read; click reads \b as "keep these lines".
 _HOSTS_HELP = f"""\b
 FILE of --hosts:
@@ -295,20 +295,20 @@ class _StepPrinter(Listener):
 
     def sent(self, count: int) -> None:
         self._sent += count
-        if self._is_due():
+        if self._is_due(_SENT_SHOWN_EVERY_S):
             _tell(f"      {self._sent / _MB:.1f} MB")
 
     def waiting(self, seconds: float) -> None:
-        if self._is_due():
+        if self._is_due(_WAIT_SHOWN_EVERY_S):
             _tell(f"      {seconds:.0f} s")
 
     def end(self, detail: str) -> None:
         if detail:
             _tell(f"      {detail}")
 
-    def _is_due(self) -> bool:
+    def _is_due(self, every_s: float) -> bool:
         now = time.monotonic()
-        if now - self._shown_at <= _SHOW_EVERY_S:
+        if now - self._shown_at <= every_s:
             return False
         self._shown_at = now
         return True

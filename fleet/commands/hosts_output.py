@@ -49,8 +49,9 @@ def print_results(results: Sequence[HostResult]) -> None:
     for one in results:
         lines = [f"{one.host}: {note}" for note in one.notes]
         if one.detail is not None and one.status.is_bad:
-            # A step's last words are lines of their own.
-            lines += [f"{one.host}: {line}" for line in one.detail.split("\n")]
+            # What ssh says names the box already; a step's last words are lines of their own.
+            said = one.detail.removeprefix(f"{one.host}: ")
+            lines += [f"{one.host}: {line}" for line in said.split("\n")]
         for step in one.steps:
             by = " (root)" if step.as_root else ""
             lines.append(f"{one.host}: {step.title}{by}")
@@ -65,7 +66,7 @@ def print_results(results: Sequence[HostResult]) -> None:
 def _table(results: Sequence[HostResult]) -> Table:
     table = plain_table("host", "device", "status", "release", "what")
     for one in results:
-        detail = (one.detail or _ABSENT).split("\n", 1)[0]
+        detail = (one.detail or _ABSENT).removeprefix(f"{one.host}: ").split("\n", 1)[0]
         name = "/".join(part for part in (one.site, one.device) if part is not None)
         table.add_row(
             one.host,
@@ -78,5 +79,6 @@ def _table(results: Sequence[HostResult]) -> Table:
 
 
 def _line(result: HostResult) -> str:
-    parts = [result.host, result.status.value, result.release, result.detail]
+    detail = result.detail.removeprefix(f"{result.host}: ") if result.detail else None
+    parts = [result.host, result.status.value, result.release, detail]
     return ": ".join(one for one in parts if one is not None)

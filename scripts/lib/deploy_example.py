@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -101,7 +102,11 @@ def _show(sshd: Sshd) -> None:
 def _run(title: str, words: list[str]) -> None:
     print(f"== {title}\n\n$ {shlex.join(words)}", flush=True)
     command = [sys.executable, "-P", "-m", "fleet", *words[1:]]
-    done = subprocess.run(command, stdout=sys.stdout, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    # How long a step takes is another matter on each machine.
+    print(re.sub(r"(?m)^      \d+ s\n", "", done.stdout), end="")
     print(f"(exit code {done.returncode})\n", flush=True)
 
 
