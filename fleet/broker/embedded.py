@@ -11,6 +11,7 @@ import contextlib
 import errno
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Self
 
@@ -46,14 +47,23 @@ class EmbeddedBroker:
     Args:
         listen: where; with TLS exactly where there is a doorkeeper.
         doorkeeper: lets clients in; None lets everybody in, for loopback.
+        on_behind: is told, from any thread, when clients send more than can be carried: how many
+            clients there are, and the reason.
     """
 
-    def __init__(self, listen: BrokerAddress, doorkeeper: Doorkeeper | None = None) -> None:
+    def __init__(
+        self,
+        listen: BrokerAddress,
+        doorkeeper: Doorkeeper | None = None,
+        *,
+        on_behind: Callable[[int, str], None] = lambda _clients, _reason: None,
+    ) -> None:
         if doorkeeper is None and not listen.is_loopback:
             message = f"{listen}: expected a doorkeeper, for this is not loopback"
             raise AddressError(message)
         self._listen = msgspec.structs.replace(listen, tls=doorkeeper is not None)
         self._doorkeeper = doorkeeper
+        self._on_behind = on_behind
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="broker", daemon=True)
         self._broker: RoutingBroker | None = None
@@ -117,7 +127,7 @@ class EmbeddedBroker:
             )
             self._broker = RoutingBroker(config, self._loop, is_guarded=guarded)
             await self._broker.start()
-            self._chores.append(asyncio.create_task(watch_load(self._broker)))
+            self._chores.append(asyncio.create_task(watch_load(self._broker, self._on_behind)))
             if self._doorkeeper is not None:
                 self._chores.append(asyncio.create_task(self._keep_looking(self._doorkeeper)))
         except OSError as error:

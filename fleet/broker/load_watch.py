@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -58,8 +59,14 @@ class LoadWatch:
         return problem
 
 
-async def watch_load(broker: RoutingBroker) -> None:
-    """Sample the load of a broker for ever, and log a warning where it is too much."""
+async def watch_load(broker: RoutingBroker, on_behind: Callable[[int, str], None]) -> None:
+    """Sample the load of a broker for ever, and tell the operator where it is too much.
+
+    Args:
+        broker: which.
+        on_behind: called in a thread of its own with the number of clients and the reason, beside
+            the warning in the log.
+    """
     loop, watch = asyncio.get_running_loop(), LoadWatch()
     while True:
         due_s = loop.time() + _EVERY_S
@@ -83,3 +90,4 @@ async def watch_load(broker: RoutingBroker) -> None:
                 round(load.late_s * 1000),
                 problem,
             )
+            await asyncio.to_thread(on_behind, load.clients, problem)

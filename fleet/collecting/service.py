@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import resource
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -18,32 +18,27 @@ from contract.address import BrokerAddress
 from contract.topics import Leaf, device_filters, topics_of_all
 from edgewright.private_files import mode_for_others
 from fleet.address import HttpAddress
-from fleet.authority.authority import Authority, fleet_access
-from fleet.authority.names import is_address
-from fleet.broker.doorkeeper import Doorkeeper
-from fleet.broker.embedded import EmbeddedBroker
+from fleet.authority.authority import fleet_access
 from fleet.choosing.policy import DEFAULT_POLICY
 from fleet.collecting.collector import Collector, Turn
 from fleet.collecting.damage_check import DamageCheck
 from fleet.collecting.decider import Decider
+from fleet.collecting.embedded_broker import Where, embedded_broker
 from fleet.collecting.intake import Intake
 from fleet.collecting.upkeep import upkeep
-from fleet.errors import AddressError, FleetError, StoreUnavailableError
+from fleet.errors import AddressError, FleetError, StoreError, StoreUnavailableError
 from fleet.jetstream.servers import Servers
 from fleet.logs import LogFormat
 from fleet.mqtt.frames import StreamOrder
 from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
+from fleet.store.broker_load import BrokerBehind, note_broker_behind
 from fleet.store.broker_session import kept_client_id, remember_client_id
 from fleet.store.database import Database, is_file_url, open_database
 from fleet.store.lock import sole_user
 
 _log = logging.getLogger(__name__)
 
-#: What listens on every address is reached from this machine at these.
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
-#: Many systems give a process 1,024 unless it asks for more.
-_MOST_FILES = 65_536
 #: Needs nats-py, so it is named and not imported.
 _STREAM_PROGRAM = "fleet.jetstream.link_process"
 
@@ -104,10 +99,14 @@ def run_service(
     ):
         _log_if_open_to_others(database.path)
         if options.broker is None:
-            where = stack.enter_context(_embedded_broker(options))
+            where = stack.enter_context(
+                embedded_broker(
+                    options.listen, options.authority, functools.partial(_note_behind, database)
+                )
+            )
             Intake(database).disconnect_all()
         else:
-            where = _Where(inside=options.broker, outside=options.broker)
+            where = Where(inside=options.broker, outside=options.broker)
         on_turn, metrics = stack.enter_context(_counting(options))
         ready = Ready(broker=where.outside, store_url=database.url, metrics=metrics)
         source = _source(where.inside, database, options)
@@ -262,6 +261,13 @@ def _former_client_ids(database: Database) -> list[str]:
     return [_name_of(database), *([] if last is None else [last])]
 
 
+def _note_behind(database: Database, clients: int, reason: str) -> None:
+    behind = BrokerBehind(at=time.time(), clients=clients, reason=reason)
+    # The log has it already.
+    with contextlib.suppress(StoreError), database.writing() as connection:
+        note_broker_behind(connection, behind)
+
+
 def _remember(database: Database, client_id: str) -> None:
     try:
         with database.writing() as connection:
@@ -269,40 +275,3 @@ def _remember(database: Database, client_id: str) -> None:
     except StoreUnavailableError as error:
         # Only a password that changes before the next start would leave a session behind.
         _log.error("store out of order, client id not remembered reason=%s", error)
-
-
-class _Where(msgspec.Struct, frozen=True):
-    """Where the collector reaches the broker, and where devices do."""
-
-    inside: BrokerAddress
-    outside: BrokerAddress
-
-
-def _allow_many_clients() -> None:
-    """Raise the limit on open files as far as it may be: each client is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(_MOST_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-@contextlib.contextmanager
-def _embedded_broker(options: ServiceOptions) -> Iterator[_Where]:
-    _allow_many_clients()
-    if not options.listen.tls:
-        with EmbeddedBroker(options.listen) as broker:
-            yield _Where(broker.address, broker.address)
-        return
-    authority = Authority.open(options.authority)
-    host = options.listen.host
-    if not is_address(host):
-        authority.add_names([host])
-    with EmbeddedBroker(options.listen, Doorkeeper(authority)) as broker:
-        at = broker.address
-        if host not in _EVERYWHERE:
-            yield _Where(at, at)
-            return
-        yield _Where(
-            msgspec.structs.replace(at, host=_EVERYWHERE[host]),
-            msgspec.structs.replace(at, host=authority.public_host()),
-        )

@@ -12,9 +12,13 @@ from fleet.commands.options import db_option, json_option
 from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.reports.roster import report_devices
 from fleet.reports.table import devices_table
-from fleet.reports.telling import identity_lines
+from fleet.reports.telling import broker_line, identity_lines
+from fleet.store.broker_load import broker_behind
 from fleet.store.database import open_database
 from fleet.store.roster import Which, page_of_devices
+
+#: A broker that kept up for a day is not worth a word any more.
+_TOLD_FOR_S = 86_400.0
 
 
 @click.command()
@@ -44,9 +48,11 @@ def devices(
         presence=Presence(presence) if presence else None,
         complete=False if incomplete else None,
     )
+    now = time.time()
     with open_database(store_url, create=False).reading() as connection:
         chosen = page_of_devices(connection, after=None, limit=limit, which=which)
-        rows = report_devices(connection, chosen, now=time.time())
+        rows = report_devices(connection, chosen, now=now)
+        behind = broker_behind(connection, since=now - _TOLD_FOR_S)
     if as_json:
         print_json(rows)
     elif rows:
@@ -57,3 +63,6 @@ def devices(
         print_lines(["No device is so."])
     else:
         print_lines(["No device has reported yet."])
+    if behind is not None:
+        # Of the fleet as a whole: no row of the table, and no part of the list for programs.
+        print_lines(["", broker_line(behind)], err=as_json)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from fleet.reports.report import DeviceReport, ExplanationReport
+from fleet.store.broker_load import BrokerBehind
 from fleet.store.rollout import Rollout
 
 
@@ -48,6 +50,15 @@ def identity_lines(rows: Sequence[DeviceReport]) -> list[str]:
         for row in rows
         if row.identity_reason is not None
     ]
+
+
+def broker_line(behind: BrokerBehind) -> str:
+    """When the embedded broker was behind, and what to do."""
+    at = datetime.fromtimestamp(behind.at).astimezone()
+    return (
+        f"The broker of 'serve' was behind at {at:%Y-%m-%d %H:%M} with {behind.clients} clients: "
+        f"{behind.reason}."
+    )
 
 
 def rollout_lines(rollouts: Sequence[Rollout], *, dry_run: bool) -> list[str]:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from pathlib import Path
+
+from click.testing import CliRunner
+
 from fleet.broker.load_watch import Load, LoadWatch
+from fleet.cli import cli
+from fleet.store.broker_load import BrokerBehind, note_broker_behind
+from fleet.store.database import open_database
 
 
 def load(*, held: int = 0, late_s: float = 0.0) -> Load:
@@ -32,3 +41,16 @@ def test_clients_that_are_held_up_for_long_are_told_of() -> None:
 
 def test_what_goes_on_is_told_again_every_few_minutes() -> None:
     assert len(list(filter(None, told([load(held=3)] * 1000)))) == 4
+
+
+def test_devices_tells_for_a_day_when_the_broker_was_behind(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'fleet.db'}"
+    with contextlib.closing(open_database(url, create=True)) as database:
+        for hours, is_told in ((1, True), (25, False)):
+            behind = BrokerBehind(at=time.time() - hours * 3600, clients=1003, reason="too much")
+            with database.writing() as connection:
+                note_broker_behind(connection, behind)
+            for words in ([], ["--json"]):
+                done = CliRunner().invoke(cli, ["devices", "--db", url, *words])
+                assert ("with 1003 clients: too much." in done.output) is is_told
+                assert "behind" not in done.stdout or not words
