@@ -17,6 +17,7 @@ from amqtt.mqtt.unsuback import UnsubackPacket
 from amqtt.mqtt.unsubscribe import UnsubscribePacket
 from amqtt.session import Session
 
+from fleet.authority.rules import LARGEST_MESSAGE_BYTES
 from fleet.broker.delivery_queue import DeliveryQueue
 from fleet.broker.first_packet import PacketReader
 from fleet.broker.flow_control import FlowControl, Publisher, WaitingMessage
@@ -136,6 +137,11 @@ class ClientConnection:
                 raise ValueError(message)
 
     def _take_publish(self, publish: Publish) -> None:
+        if len(publish.payload) > LARGEST_MESSAGE_BYTES:
+            message = (
+                f"message of {len(publish.payload)} bytes: expected at most {LARGEST_MESSAGE_BYTES}"
+            )
+            raise ValueError(message)
         answer = b""
         if publish.qos:
             kind = Kind.PUBACK if publish.qos == 1 else Kind.PUBREC

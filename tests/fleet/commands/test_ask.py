@@ -205,6 +205,6 @@ def test_an_answer_that_reaches_the_collector_is_neither_stored_nor_refused(
         received_at=time.time(),
     )
     receipt = Intake(database).take([delivery], now=1.0)
-    assert (receipt.stored, receipt.quarantined, receipt.to_ack) == (0, 0, frozenset())
+    assert (receipt.stored, receipt.quarantined, receipt.to_ack) == (0, 0, {})
     with database.reading() as connection:
         assert list_quarantine(connection, limit=5) == []
