@@ -15,13 +15,16 @@ _PUBLIC = 0o644
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mode: int = _PUBLIC) -> Iterator[Path]:
+def replacing(path: Path, *, mode: int = _PUBLIC, keeps_owner: bool = False) -> Iterator[Path]:
     """Yield a scratch path beside `path` that takes its place when the block succeeds.
 
     Until then only this user can read it; `mode` is what it has afterwards. The content is
     fsynced before the rename and the folder after it, so a power cut leaves the old file or
     the new one. On any exception the scratch file is removed and the old
     file stays.
+
+    With `keeps_owner` the new file belongs to whom the old one did, where this user may give
+    files away (root): for files that were made for another program.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
@@ -32,6 +35,8 @@ def replacing(path: Path, *, mode: int = _PUBLIC) -> Iterator[Path]:
     try:
         yield scratch
         with scratch.open("rb+") as file:
+            if keeps_owner:
+                _take_owner_of(path, scratch)
             scratch.chmod(mode)
             os.fsync(file.fileno())
         scratch.replace(path)
@@ -39,6 +44,12 @@ def replacing(path: Path, *, mode: int = _PUBLIC) -> Iterator[Path]:
         scratch.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _take_owner_of(path: Path, scratch: Path) -> None:
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        before = path.lstat()
+        os.chown(scratch, before.st_uid, before.st_gid)
 
 
 def make_folder(folder: Path) -> None:
@@ -72,9 +83,11 @@ def expect_writable(folder: Path) -> None:
         raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = _PUBLIC) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, mode: int = _PUBLIC, keeps_owner: bool = False
+) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one."""
-    with replacing(path, mode=mode) as scratch:
+    with replacing(path, mode=mode, keeps_owner=keeps_owner) as scratch:
         scratch.write_bytes(content)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import fcntl
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from fleet.authority.passwords import (
 from fleet.authority.private import make_private_folder, write_private
 from fleet.authority.rules import FLEET
 from fleet.errors import AuthorityError, AuthorityMissingError
+
+_log = logging.getLogger(__name__)
 
 
 class Authority:
@@ -56,7 +59,11 @@ class Authority:
             AuthorityError: the folder cannot be written, or a file in it is damaged.
         """
         authority = cls(folder)
+        is_new = not authority.ca_file.exists()
         authority.prepare()
+        if is_new:
+            # By a misspelt folder another fleet begins, whose certificate no device knows.
+            _log.warning("new authority made folder=%s", folder)
         return authority
 
     @classmethod

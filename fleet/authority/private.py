@@ -17,10 +17,12 @@ def make_private_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes, *, keeps_owner: bool = False) -> None:
     """Write a secret, so that a reader sees the old file or the new one.
+
+    With `keeps_owner` it belongs to whom the old one did, such as a broker's user.
 
     Raises:
         OSError: it cannot be written.
     """
-    write_atomically(path, content, mode=PRIVATE_MODE)
+    write_atomically(path, content, mode=PRIVATE_MODE, keeps_owner=keeps_owner)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from contract.address import BrokerAddress
 from contract.files import write_atomically
@@ -22,6 +23,16 @@ from fleet.errors import AddressError, AuthorityError
 from fleet.jetstream.server_config import ClusterLinks, NatsServerSettings, nats_config
 
 _ROUTE_PORT = 6222
+
+
+#: Parameters that Mosquitto has no use for, and their options.
+_NATS_ALONE = {
+    "server_name": "server-name",
+    "nats_listen": "nats-listen",
+    "routes": "route",
+    "cluster_listen": "cluster-listen",
+    "store_folder": "store-dir",
+}
 
 
 class Kind(enum.StrEnum):
@@ -108,7 +119,9 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True):
     help="NATS: where it keeps its streams.",
 )
 @authority_option
+@click.pass_context
 def broker_config(
+    context: click.Context,
     *,
     kind: Kind,
     out: Path | None,
@@ -128,14 +141,18 @@ def broker_config(
     user that the broker runs as. After 'enroll' and 'revoke', write them again and send the
     broker SIGHUP.
     """
-    address = parse_listen_address(listen)
+    address = _listen_address(listen)
     options = NatsOptions(
         server_name=server_name,
-        nats_listen=parse_listen_address(nats_listen),
-        cluster_listen=parse_listen_address(cluster_listen),
+        nats_listen=_listen_address(nats_listen),
+        cluster_listen=_listen_address(cluster_listen),
         routes=[_route(one) for one in routes],
         store_folder=store_folder.absolute(),
     )
+    of_nats = [name for name in _NATS_ALONE if _is_given(context, name)]
+    if kind is Kind.MOSQUITTO and of_nats:
+        message = f"--{_NATS_ALONE[of_nats[0]]} goes with --kind nats"
+        raise click.UsageError(message)
     if kind is Kind.NATS and routes and server_name is None:
         message = "server-name: expected a name of its own for each server of a cluster, got none"
         raise AddressError(message)
@@ -158,7 +175,7 @@ def _mosquitto(
     authority: Authority, folder: Path, address: BrokerAddress, *, is_printed: bool
 ) -> None:
     acl_file = folder / "mosquitto.acl"
-    write_private(acl_file, mosquitto_acl().encode())
+    write_private(acl_file, mosquitto_acl().encode(), keeps_owner=True)
     files = MosquittoFiles(
         server=_given(authority.server_file, folder),
         passwords=_given(authority.accounts_file, folder),
@@ -169,7 +186,7 @@ def _mosquitto(
         print_text(config)
         return
     config_file = folder / "mosquitto.conf"
-    write_atomically(config_file, config.encode())
+    write_atomically(config_file, config.encode(), keeps_owner=True)
     print_lines(
         [
             f"{config_file} refers to",
@@ -178,7 +195,8 @@ def _mosquitto(
             f"  {files.acl}    rules",
             f"Give them to Mosquitto's user (sudo chown -R mosquitto: {folder}), and start",
             f"  mosquitto -c {config_file}",
-            "After 'enroll' and 'revoke', run this again and send Mosquitto SIGHUP.",
+            "After 'enroll' and 'revoke', run this again, with sudo where the folder is not yours",
+            "any more (files keep their owner), and send Mosquitto SIGHUP.",
         ]
     )
 
@@ -218,7 +236,7 @@ def _nats(
         print_text(config)
         return
     config_file = folder / "nats.conf"
-    write_private(config_file, config.encode())
+    write_private(config_file, config.encode(), keeps_owner=True)
     owned = f"{folder} {settings.store_folder}"
     print_lines(
         [
@@ -226,9 +244,27 @@ def _nats(
             f"  {settings.server_file}    certificate and key of the server; a secret",
             f"Give them to the server's user (sudo chown -R nats: {owned}), and start",
             f"  nats-server -c {config_file}",
-            "After 'enroll' and 'revoke', run this again and send the server SIGHUP.",
+            "After 'enroll' and 'revoke', run this again, with sudo where the folder is not yours",
+            "any more (files keep their owner), and send the server SIGHUP.",
         ]
     )
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _listen_address(text: str) -> BrokerAddress:
+    """Where another program listens: nothing of it is guessed."""
+    host = text.rpartition(":")[0].rpartition("//")[2]
+    address = parse_listen_address(text)
+    if not host or not address.port:
+        message = (
+            f"listen address '{text}': expected HOST:PORT with both, such as 0.0.0.0:8883 for "
+            "every address of that machine"
+        )
+        raise AddressError(message)
+    return address
 
 
 def _route(text: str) -> str:
@@ -246,5 +282,5 @@ def _given(file: Path, folder: Path) -> Path:
     """The file itself where `folder` is its own, else a copy there."""
     copy = folder / file.name
     if copy != file.absolute():
-        write_private(copy, file.read_bytes())
+        write_private(copy, file.read_bytes(), keeps_owner=True)
     return copy

@@ -276,7 +276,8 @@ def _one(
         if order.remove:
             return box.remove(ssh, order, _StepPrinter())
         if order.dry_run:
-            return dry_steps(box.dry_run(ssh, order))
+            _, steps = box.dry_run(ssh, order)
+            return dry_steps(steps)
         return box.perform(ssh, order, _StepPrinter())
 
 

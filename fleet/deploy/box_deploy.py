@@ -67,13 +67,13 @@ class BoxDeploy(msgspec.Struct, frozen=True, kw_only=True):
         found, steps = self._planned(ssh, order)
         return _performed(ssh, order, found, steps, listener)
 
-    def dry_run(self, ssh: Ssh, order: Order) -> list[Step]:
-        """Steps that `perform` would take; changes nothing.
+    def dry_run(self, ssh: Ssh, order: Order) -> tuple[Prepared, list[Step]]:
+        """The box as it was found, and the steps that `perform` would take; changes nothing.
 
         Raises:
             FleetError: something speaks against them.
         """
-        return self._planned(ssh, order)[1]
+        return self._planned(ssh, order)
 
     def _planned(self, ssh: Ssh, order: Order) -> tuple[Prepared, list[Step]]:
         try:
@@ -82,7 +82,8 @@ class BoxDeploy(msgspec.Struct, frozen=True, kw_only=True):
             message = "interrupted, before anything was changed on the box"
             raise DeployInterruptedError(message) from error
         self.identities.claim(order.target, found.site, found.device)
-        self.tell("\n".join(facts_lines(order, found)))
+        for line in facts_lines(order, found):
+            self.tell(line)
         return found, plan(found.wanted, found.there)
 
     def remove(self, ssh: Ssh, order: Order, listener: Listener) -> Removed | list[DryStep]:

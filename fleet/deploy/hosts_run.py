@@ -15,6 +15,7 @@ from fleet.deploy.box_deploy import BoxDeploy
 from fleet.deploy.deployment import Listener
 from fleet.deploy.interrupt import Interrupt
 from fleet.deploy.order import Order
+from fleet.deploy.preparation import Prepared
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.steps import Step
 from fleet.deploy.telling import DryStep, Outcome, Removed, dry_steps
@@ -145,9 +146,7 @@ class HostsRun:
             if order.remove:
                 return _removed(order, self._deploy.remove(ssh, order, listener))
             if order.dry_run:
-                steps = dry_steps(self._deploy.dry_run(ssh, order))
-                planned = _begun(order, HostStatus.PLANNED)
-                return msgspec.structs.replace(planned, steps=steps)
+                return _planned(order, *self._deploy.dry_run(ssh, order))
             return _deployed(self._deploy.perform(ssh, order, listener))
 
     def _set_detail(self, order: Order, detail: str) -> None:
@@ -177,6 +176,23 @@ def waiting(orders: Sequence[Order]) -> list[HostResult]:
 
 def _begun(order: Order, status: HostStatus) -> HostResult:
     return HostResult(host=order.target, status=status, site=order.site, device=order.device)
+
+
+def _planned(order: Order, found: Prepared, steps: Sequence[Step]) -> HostResult:
+    wanted, there = found.wanted, found.there
+    return HostResult(
+        host=order.target,
+        status=HostStatus.PLANNED,
+        site=found.site,
+        device=found.device,
+        release=wanted.release.name,
+        previous_release=there.release,
+        keeper=wanted.layout.keeper.value,
+        bundle_set=wanted.bundles.name if wanted.bundles is not None else there.set_name,
+        broker=str(found.broker),
+        notes=list(found.remarks),
+        steps=dry_steps(steps),
+    )
 
 
 def _deployed(outcome: Outcome) -> HostResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,47 @@ def test_enroll_writes_what_the_device_needs_and_shows_no_secret(authority_folde
     assert password not in said
     for line in ('broker = "mqtts://fleet.example:8883"', 'password_file = "password"'):
         assert line in said
+
+
+def test_a_new_authority_is_mentioned_once_and_only_where_it_was_made(
+    authority_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet("enroll", "lab/box")
+    fleet("enroll", "lab/box-2")
+    said = [one for one in caplog.messages if "new authority made" in one]
+    assert said == [f"new authority made folder={authority_folder}"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.usefixtures("authority_folder")
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
+def test_a_configuration_that_is_written_again_stays_its_brokers(kind: str) -> None:
+    fleet("broker-config", "--kind", kind, "--out", "broker")
+    for one in [Path("broker"), *Path("broker").iterdir()]:
+        os.chown(one, 65534, 65534)
+    fleet("enroll", "lab/box")
+    fleet("broker-config", "--kind", kind, "--out", "broker")
+    owners = {one.name: one.stat().st_uid for one in Path("broker").iterdir()}
+    assert len(owners) >= 2
+    assert set(owners.values()) == {65534}
+
+
+@pytest.mark.usefixtures("authority_folder")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--listen", "8884"], "expected HOST:PORT with both"),
+        (["--listen", ":8884"], "expected HOST:PORT with both"),
+        (["--listen", "0.0.0.0:0"], "expected HOST:PORT with both"),
+        (["--kind", "nats", "--nats-listen", "4222"], "expected HOST:PORT with both"),
+        (["--route", "n2.example.org"], "--route goes with --kind nats"),
+        (["--store-dir", "nats"], "--store-dir goes with --kind nats"),
+    ],
+)
+def test_a_configuration_guesses_nothing_of_where_the_broker_listens(
+    words: list[str], said: str
+) -> None:
+    assert said in fleet("broker-config", *words, expect=2).output
 
 
 @pytest.mark.usefixtures("authority_folder")
