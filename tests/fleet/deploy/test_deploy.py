@@ -242,6 +242,9 @@ def test_a_dry_run_prints_the_steps_and_changes_nothing(
         "Nothing was changed.",
     ):
         assert said in done.output
+    # Each fact of the box is a line.
+    assert "\\n" not in done.errors
+    assert any(line.startswith("torch ") for line in done.errors.splitlines())
     assert list(other.sshd.home.iterdir()) == []
     assert (joined.authority / "passwords").read_text() == accounts
 

@@ -137,6 +137,9 @@ def test_two_boxes_never_get_one_name(plant: Plant, bundles: Path) -> None:
     assert done.code == 1
     assert sorted(statuses(done).values()) == ["failed", "failed", "planned"]
     failed = [one for one in rows(done) if one["status"] == "failed"]
+    (planned,) = [one for one in rows(done) if one["status"] == "planned"]
+    assert planned["release"]
+    assert planned["broker"]
     assert all("goes by that name already" in one["detail"] for one in failed)
     assert not (plant.folder / "prefix").exists()
 
