@@ -168,7 +168,7 @@ def load_config(
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; expected a TOML file, see 'edgewright-agent run --help'"
         raise ConfigError(message) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path}: {error}; expected TOML, see 'edgewright-agent run --help'"
         raise ConfigError(message) from error
     for key in _PATH_KEYS:
@@ -209,7 +209,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         try:
             found[field.name] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             message = f"{name}: expected a TOML value such as 2 or [1, 2], got '{text}'"
             raise ConfigError(message) from error
     return found

@@ -38,6 +38,8 @@ _SENT_AT_ONCE_BYTES = 64 * 1024
 _UNTAKEN_BYTES = 4 * _SENT_AT_ONCE_BYTES
 #: A client that takes nothing for so long, though there is something for it, is gone.
 _STALLED_S = 60.0
+#: Packets of one client before others have their turn.
+_TAKEN_AT_ONCE = 16
 _LAST_PACKET_ID = 65535
 
 
@@ -87,11 +89,18 @@ class ClientConnection:
     async def run(self) -> DisconnectPacket | None:
         """Serve the client until it is gone; gives its farewell, None where it said none."""
         sending = asyncio.create_task(self._send())
+        taken = 0
         try:
             while (packet := await self._reader.read_packet()) is not None:
                 if packet.kind == Kind.DISCONNECT:
                     return DisconnectPacket()
                 await self._take(packet)
+                taken += 1
+                if taken % _TAKEN_AT_ONCE == 0:
+                    # What was read at once may be thousands of packets, and others wait.
+                    await asyncio.sleep(0)
+                    if self._transport.is_closing():
+                        break
                 await self._drain(_UNTAKEN_BYTES)
                 await self._flow.wait_for_room(self.publisher)
                 if self._is_aborted:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from fleet.choosing.build import Build
 from fleet.choosing.decision import Status
 from fleet.choosing.figure_table import AS_FLOATS, FigureTable, Floats, Mask
+from fleet.choosing.figures import ENTRY_BYTES
 from fleet.choosing.metric import Direction, Metric
 from fleet.choosing.sufficiency import sufficient
 from fleet.choosing.terms import Operator, Terms, zero_scale
@@ -24,6 +25,10 @@ from fleet.choosing.tie import MATERIAL_SHARE, shares_tie
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _Slots = npt.NDArray[np.intp]
+#: Up to 64 candidates, no device is apart from another.
+_ALIKE_BYTES = 64 * ENTRY_BYTES
+#: A table of so many numbers is looked up in rather than sorted for.
+_COUNTED_BELOW = 1_000_000
 
 
 class Pick(msgspec.Struct, frozen=True, gc=False):
@@ -52,9 +57,28 @@ def decide_many(
         terms: hold for all of them.
         now: seconds since 1970, by which runs are too old where the terms ask for an age.
     """
-    if not entries:
-        return []
-    return _Choice(FigureTable(entries, builds), terms, now).picks(incumbents, builds)
+    picks: dict[int, Pick] = {}
+    for rows in _of_like_width([len(one) for one in entries]):
+        table = FigureTable([entries[row] for row in rows], builds)
+        own = [incumbents[row] for row in rows]
+        picks |= zip(rows, _Choice(table, terms, now).picks(own, builds), strict=True)
+    return [picks[row] for row in range(len(entries))]
+
+
+def _of_like_width(widths: Sequence[int]) -> list[list[int]]:
+    """Rows in groups whose arrays are not much wider than what they hold.
+
+    Every row is as wide as the widest of its group: a device with a thousand variants must not
+    make a thousand candidates of every other device.
+    """
+    groups: list[list[int]] = []
+    most = -1
+    for row in sorted(range(len(widths)), key=widths.__getitem__):
+        if widths[row] > most:
+            groups.append([])
+            most = max(_ALIKE_BYTES, 2 * widths[row])
+        groups[-1].append(row)
+    return groups
 
 
 class _Choice:
@@ -229,22 +253,42 @@ class _Choice:
 
 
 class _ShareTies:
-    """Ties of accuracies, which the builds alone decide: each pair is asked for once."""
+    """Ties of accuracies, which the builds alone decide: each pair is asked for once.
+
+    Only pairs that meet on a device are asked for: one with thousands of variants must not cost
+    their square.
+    """
 
     def __init__(self, table: FigureTable) -> None:
         self._table = table
-        self._known: dict[Metric, Mask] = {}
+        self._known: dict[Metric, dict[int, bool]] = {}
 
     def with_slot(self, metric: Metric, other: _Slots) -> Mask:
-        if metric not in self._known:
-            builds = self._table.builds
-            self._known[metric] = np.array(
-                [[shares_tie(metric, one, rival) for rival in builds] for one in builds],
-                dtype=np.bool_,
-            )
-        own = self._table.build_places
-        ties: Mask = self._known[metric][_at(own, other), own]
+        builds, own = self._table.builds, self._table.build_places
+        known = self._known.setdefault(metric, {})
+        pairs = _at(own, other) * len(builds) + own
+        asked, places = _distinct(pairs, below=len(builds) ** 2)
+        for pair in asked:
+            if pair not in known:
+                one, rival = divmod(pair, len(builds))
+                known[pair] = shares_tie(metric, builds[one], builds[rival])
+        ties: Mask = np.array([known[pair] for pair in asked], dtype=np.bool_)[places]
         return ties
+
+
+def _distinct(
+    numbers: npt.NDArray[np.int64], *, below: int
+) -> tuple[list[int], npt.NDArray[np.int64]]:
+    """Each number that occurs, and for each place of `numbers` where its number stands in that."""
+    if below <= _COUNTED_BELOW:
+        # Several times as fast as sorting.
+        places = np.zeros(below, dtype=np.int64)
+        places[numbers.ravel()] = 1
+        found = np.flatnonzero(places)
+        places[found] = np.arange(len(found))
+        return found.tolist(), places[numbers]
+    found, inverse = np.unique(numbers, return_inverse=True)
+    return found.tolist(), inverse.reshape(numbers.shape)
 
 
 def _cost(table: FigureTable, metric: Metric) -> Floats:

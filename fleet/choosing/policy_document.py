@@ -24,6 +24,8 @@ _Term = TypeVar("_Term", Constraint, Objective)
 
 _TERMS = ("constraints", "objectives", "evidence")
 _KINDS = {"sites": "site", "groups": "group", "devices": "device"}
+#: What tomllib raises besides its own: integers of more than 4,300 digits, arrays in arrays.
+_NO_TOML = (ValueError, RecursionError)
 _ID = re.compile(ID_PATTERN)
 #: How tomllib ends its messages.
 _TOMLLIB_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -101,11 +103,11 @@ class _Reading:
         """The text's values without repeated keys; None where it is not TOML."""
         try:
             return tomllib.loads(self._text)
-        except tomllib.TOMLDecodeError as error:
+        except _NO_TOML as error:
             repetitions = self._places.repetitions
             try:
                 values = tomllib.loads(without(self._text, repetitions))
-            except tomllib.TOMLDecodeError:
+            except _NO_TOML:
                 self._not_toml(error)
                 return None
             for one in repetitions:
@@ -117,8 +119,10 @@ class _Reading:
                 )
             return values
 
-    def _not_toml(self, error: tomllib.TOMLDecodeError) -> None:
-        said = str(error)
+    def _not_toml(self, error: Exception) -> None:
+        # Beyond its own errors, tomllib passes on what Python says of itself.
+        is_told = isinstance(error, tomllib.TOMLDecodeError)
+        said = str(error) if is_told else "An integer of thousands of digits, or arrays without end"
         match = _TOMLLIB_PLACE.search(said)
         lines = self._text.split("\n")
         place = Place(len(lines), len(lines[-1]) + 1)

@@ -73,7 +73,7 @@ def read_hosts(path: Path, given: Mapping[str, Any], defaults: Order) -> list[Or
     try:
         text = path.read_text()
         content = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = f"{path}: {error}; expected TOML, see 'edgewright-fleet deploy --help'"
         raise OrderError(message) from error
     reading = _Reading(path, text)

@@ -22,7 +22,7 @@ def parse_settings(text: str) -> dict[str, Value]:
     """
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         message = f"agent.toml on the box: {error}; repair it, or remove it"
         raise DeployError(message) from error
     for key, value in content.items():
@@ -45,7 +45,7 @@ def parse_assignment(text: str) -> tuple[str, Value]:
         raise OrderError(message)
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key, value.strip()
     return (key, parsed) if isinstance(parsed, str | int | float | bool | list) else (key, value)
 
@@ -64,7 +64,7 @@ def merge_settings(before: str, changes: Mapping[str, Value | None]) -> str:
     try:
         if tomllib.loads(edited) == expected:
             return edited
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         pass
     # A value over several lines, or a quoted key: write it anew, without the comments.
     return _HEADER + "".join(_line(key, value) for key, value in expected.items())
@@ -91,7 +91,7 @@ def _edit_lines(text: str, changes: Mapping[str, Value | None]) -> str:
 def _is_same(line: str, key: str, value: Value) -> bool:
     try:
         return bool(tomllib.loads(line) == {key: value})
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return False
 
 

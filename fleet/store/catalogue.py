@@ -12,6 +12,9 @@ from fleet.choosing.build import Build
 from fleet.store.dialect import insert_unless_there, is_among
 from fleet.store.schema import builds
 
+#: Builds that are not looked up again. A fleet has some hundreds, of 600 bytes each; a device that
+#: makes up others must not fill the memory with them.
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 10_000, 2_000
 _BUILD = msgspec.json.Decoder(Build)
 
 
@@ -46,7 +49,13 @@ class Catalogue:
 
     def remember(self, numbers: Mapping[Build, int]) -> None:
         """Look these up no more: the transaction that met them is durable."""
-        self._numbers.update(numbers)
+        if len(self._numbers) + len(numbers) > _MOST_REMEMBERED:
+            self._numbers.clear()
+        self._numbers.update(
+            (build, number)
+            for build, number in numbers.items()
+            if build not in self._numbers and len(_text(build)) <= _LONGEST_REMEMBERED
+        )
 
     def forget(self) -> None:
         """Look everything up again: what was looked up does not fit the store any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from contract.benchmark import Golden, RunStatus
 from contract.interval import Interval
 from fleet.choosing.decision import Evidence, Incumbent, Outcome, Ref
 from fleet.choosing.demand import judged
-from fleet.choosing.many import Pick, decide_many
+from fleet.choosing.many import Pick, _distinct, decide_many
 from fleet.choosing.policy import parse_policy
 from fleet.choosing.selection import decide
 from fleet.choosing.terms import Terms
@@ -135,6 +136,34 @@ def test_every_device_gets_what_it_would_get_alone(
         )
         for one in together
     ] == [(one.status, one.pick) for one in expected]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(devices(), min_size=1, max_size=3), st.sampled_from(_POLICIES))
+def test_a_device_with_hundreds_of_variants_changes_nothing_for_the_others(
+    fleet: list[list[Measured]], policy: tuple[list[str], list[str]]
+) -> None:
+    terms = terms_of(*policy)
+    catalogue = Catalogue()
+    wide: list[Measured] = [
+        (make_run(f"v{number:03}", top1=0.5 + number / 1_000, p50_ms=10.0), None)
+        for number in range(300)
+    ]
+    mixed = [fleet[0], wide, *fleet[1:]]
+    entries = [catalogue.pack(runs) for runs in mixed]
+    together = decide_many(entries, [None] * len(mixed), catalogue.builds, terms, now=NOW)
+    for runs, pick in zip(mixed, together, strict=True):
+        expected = alone(runs, terms, None)
+        variant = pick.build_id and Ref(catalogue.builds[pick.build_id].variant, pick.threads or 0)
+        assert (pick.status, variant) == (expected.status, expected.pick)
+
+
+def test_pairs_are_told_apart_by_counting_and_by_sorting_alike() -> None:
+    numbers = np.array([[7, 3], [3, 999_999]], dtype=np.int64)
+    for below in (1_000_000, 10_000_000):
+        found, places = _distinct(numbers, below=below)
+        assert found == [3, 7, 999_999]
+        assert [[found[place] for place in row] for row in places.tolist()] == numbers.tolist()
 
 
 def test_no_devices_and_devices_without_runs_are_no_error() -> None:

@@ -282,3 +282,9 @@ def test_an_unknown_name_gets_the_nearest_ready_policy() -> None:
 def test_a_missing_file_is_named_with_the_ready_policies(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"No such file.*fastest, least-energy, most"):
         load_policy(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 5_000, "[" * 3_000])
+def test_what_no_reader_of_toml_takes_is_a_mistake_too(value: str) -> None:
+    with pytest.raises(PolicyError, match="expected TOML, got something else"):
+        parse_policy(f'name = "house"\nx = {value}\n', source="p.toml")

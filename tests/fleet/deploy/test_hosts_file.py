@@ -103,3 +103,9 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_what_is_not_toml_is_told_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(OrderError, match="line 2"):
         read(tmp_path, "[[hosts]]\nhost = \n")
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 5_000, "[" * 3_000])
+def test_what_no_reader_of_toml_takes_is_told(tmp_path: Path, value: str) -> None:
+    with pytest.raises(OrderError, match="expected TOML"):
+        read(tmp_path, f"timeout_s = {value}\n")

@@ -20,7 +20,12 @@ from fleet.store.database import Database
 from fleet.store.evidence import candidates_at, runs_of
 from fleet.store.roster import device_ids, find_device, list_devices
 from fleet.store.schema import standings
-from fleet.store.standing import Standing, bring_up_to_date, standings_of
+from fleet.store.standing import (
+    MOST_CURRENT_RUNS,
+    Standing,
+    bring_up_to_date,
+    standings_of,
+)
 from support.measurements import make_inventory, make_result, make_run
 from support.stores import ON_BOTH
 
@@ -82,6 +87,19 @@ def test_the_latest_run_of_each_variant_and_thread_count_is_current(
     standing = standing_of(database)
     assert runs_in(database, standing) == ["4", "3", "2"]
     assert standing.stale_runs == 0
+
+
+def test_of_a_device_without_end_of_variants_the_newest_are_current(
+    database: Database, put: Put
+) -> None:
+    many = MOST_CURRENT_RUNS + 5
+    put("box", *((seq, run(f"{seq}", f"v{seq}")) for seq in range(1, many)))
+    standing_of(database)
+    put("box", (many, run("last", "last")), (many + 1, run("again", "v1")))
+    found = runs_in(database, standing_of(database))
+    assert len(found) == MOST_CURRENT_RUNS
+    assert {"last", "again", f"{many - 1}"} <= set(found)
+    assert not {"1", "2", "3"} & set(found)
 
 
 def test_a_standing_is_not_fresh_once_anything_came(database: Database, put: Put) -> None:
