@@ -45,6 +45,8 @@ _BARE = "edgewright_bare"
 _USED_AT = "edgewright_used_at"
 #: Which file a connection of SQLite's is to.
 _FILE = "edgewright_file"
+#: Its log, as it was when the connection was used last.
+_LOG = "edgewright_log"
 
 
 class Database:
@@ -208,6 +210,7 @@ def _sqlite_engine(parsed: sa.URL, *, create: bool) -> sa.Engine:
         sa.event.listen(engine, "connect", _let_shrink, once=True)
     sa.event.listen(engine, "connect", functools.partial(_note_file, path))
     sa.event.listen(engine, "checkout", functools.partial(_expect_same_file, path))
+    sa.event.listen(engine, "checkin", functools.partial(_note_log, path))
     sa.event.listen(engine, "connect", _set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
@@ -337,6 +340,27 @@ def _expect_same_file(
     if record.info[_FILE] != _identity_of(path):
         message = f"{path}: the store was removed or replaced while it was in use; start again"
         raise StoreDamagedError(message)
+    # SQLite's log is there, and never shrinks, as long as a connection is open.
+    before, now = record.info.get(_LOG), _log_of(path)
+    if before is not None and (now is None or now[0] != before[0] or now[1] < before[1]):
+        message = (
+            f"{path}-wal: the store's log was removed or cut while it was in use, and with it "
+            "what was stored last; restore a backup, or start again with what is left"
+        )
+        raise StoreDamagedError(message)
+
+
+def _note_log(path: Path, _connection: object, record: sa.pool.ConnectionPoolEntry) -> None:
+    record.info[_LOG] = _log_of(path)
+
+
+def _log_of(path: Path) -> tuple[int, int] | None:
+    """Number and size of the log beside a store; None where there is none."""
+    try:
+        found = path.with_name(f"{path.name}-wal").stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size
 
 
 def _identity_of(path: Path) -> tuple[int, int] | None:

@@ -209,11 +209,25 @@ def _api(url: str, log: Path) -> ApiProcess:
     return ApiProcess(["--listen", "127.0.0.1:0", "--db", url], log, {})
 
 
+@pytest.mark.parametrize(
+    ("name", "does", "said"),
+    [
+        ("fleet.db", Path.unlink, "removed or replaced while it was in use"),
+        ("fleet.db-wal", Path.unlink, "log was removed or cut while it was in use"),
+        ("fleet.db-wal", lambda path: os.truncate(path, 0), "log was removed or cut"),
+    ],
+    ids=["removed", "log-removed", "log-cut"],
+)
 def test_a_store_that_is_removed_while_serve_runs_takes_no_further_result(
-    mosquitto: Mosquitto, tmp_path: Path, fault: MakeRow
+    mosquitto: Mosquitto,
+    tmp_path: Path,
+    fault: MakeRow,
+    name: str,
+    does: Callable[[Path], None],
+    said: str,
 ) -> None:
     row = fault(
-        "the store's file removed while it runs",
+        f"{name} removed or cut while it runs",
         holds="serve ends with 1; nothing is acknowledged that is stored nowhere",
     )
     path = tmp_path / "fleet.db"
@@ -226,11 +240,11 @@ def test_a_store_that_is_removed_while_serve_runs_takes_no_further_result(
     ):
         outboxes.send(up_to=BEFORE)
         assert eventually(lambda: outboxes.acked == DEVICES * BEFORE)
-        path.unlink()
+        does(path.with_name(name))
         outboxes.send()
         assert serve.process.wait(120) == 1
         assert outboxes.acked == DEVICES * BEFORE
-    assert "removed or replaced while it was in use" in log.read_text()
+    assert said in log.read_text()
     assert "Traceback" not in log.read_text()
     row.tried()
 
