@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -50,3 +50,9 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
             expected=expected,
             means=self.means,
         )
+
+    def not_tried(self, missing: Sequence[str]) -> Finding:
+        """The finding where another check did not come out that this one needs."""
+        found = self.unmet(expected=" and ".join(missing), got="not tried")
+        means = f"nothing is known of it; mend {' and '.join(missing)} first, then try again"
+        return msgspec.structs.replace(found, means=means)

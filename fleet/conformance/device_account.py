@@ -40,7 +40,8 @@ def device_checks(account: DeviceAccount) -> tuple[Check, ...]:
             name="device-own",
             required=True,
             asks="a device's account publishes its own leaves, and subscribes to the fleet's",
-            means="agents with such accounts cannot work: see docs/broker-access.md",
+            means="no agent can work with this account. Is the device enrolled, is this its "
+            "present password, and does the broker have what 'broker-config' wrote since?",
             attempt=attempt.own,
         ),
         Check(

@@ -49,7 +49,7 @@ def examine(
         on_check(check)
         missing = [name for name in check.needs if found[name].status not in _GOOD]
         if missing:
-            found[check.name] = check.unmet(expected=" and ".join(missing), got="not tried")
+            found[check.name] = check.not_tried(missing)
             continue
         stand = Stand(address, access, name=f"{run}-{check.name}", timeout_s=timeout_s)
         found[check.name] = check.run(stand)

@@ -35,6 +35,14 @@ class NatsPort(msgspec.Struct, frozen=True, kw_only=True):
 
 def nats_checks(port: NatsPort, device: DeviceAccount | None) -> tuple[Check, ...]:
     """The checks of a cluster; with a device's account, also what that reaches."""
+    connects = Check(
+        name="nats-port",
+        required=True,
+        asks="the fleet's account connects to the NATS port",
+        means="no collector can take results by --jetstream. Is it tls:// or nats://, and is the "
+        "port that of NATS?",
+        attempt=lambda stand: asyncio.run(_connects(port, stand.timeout_s)),
+    )
     consumers = Check(
         name="consumers",
         required=False,
@@ -43,9 +51,10 @@ def nats_checks(port: NatsPort, device: DeviceAccount | None) -> tuple[Check, ..
         "their subscriptions once it is full: give the account 'jetstream { max_consumers: 100000 "
         "}', and the gateway 'consumer_inactive_threshold', by which those of gone clients go",
         attempt=lambda stand: asyncio.run(_consumers(port, stand.timeout_s)),
+        needs=(connects.name,),
     )
     if device is None:
-        return (consumers,)
+        return connects, consumers
     refused = Check(
         name="device-nats",
         required=True,
@@ -53,8 +62,18 @@ def nats_checks(port: NatsPort, device: DeviceAccount | None) -> tuple[Check, ..
         means="a device can use the cluster's own interfaces: set allowed_connection_types to "
         "[\"MQTT\"] for its user, as 'edgewright-fleet broker-config --kind nats' does",
         attempt=lambda stand: asyncio.run(_refused(port, device.access, stand)),
+        needs=(connects.name,),
     )
-    return (consumers, refused)
+    return connects, consumers, refused
+
+
+async def _connects(port: NatsPort, timeout_s: float) -> str:
+    try:
+        async with _connected(port.urls, port.access, timeout_s) as client:
+            return f"nats-server {client.connected_server_version}"
+    except (Error, OSError, TimeoutError) as error:
+        expected = "a connection"
+        raise UnmetError(expected, str(error) or type(error).__name__) from error
 
 
 async def _consumers(port: NatsPort, timeout_s: float) -> str:

@@ -219,7 +219,7 @@ def test_an_enrolled_devices_account_reaches_no_further_than_its_device(
         expected = {"connect", "device-own", "device-publish", "device-will", "device-hear"}
         if isinstance(guarded, GuardedNats):
             words += ["--jetstream", guarded.nats_url]
-            expected.add("device-nats")
+            expected |= {"nats-port", "device-nats"}
         found = examined(*words, expect=0)
     assert named(found, Status.PASSED) == expected
     assert not found.ways
@@ -227,6 +227,28 @@ def test_an_enrolled_devices_account_reaches_no_further_than_its_device(
         consumers = of(found, "consumers")
         assert consumers.status is Status.PRESENT
         assert "at most 100,000 (the account's limit)" in consumers.got
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
+def test_what_was_not_tried_is_no_accusation(
+    tmp_path: Path, mosquitto_program: str, kind: str
+) -> None:
+    with guarded_broker(kind, tmp_path, mosquitto_program) as guarded:
+        write_credentials(guarded.authority.enroll("lab", "box"), tmp_path / "box")
+        guarded.take_up()
+        words = account_words(guarded, tmp_path / "box")
+        if isinstance(guarded, GuardedNats):
+            # A port of NATS with TLS, called by the scheme without.
+            words += ["--jetstream", guarded.nats_url.replace("tls://", "nats://")]
+            cause, blamed = "nats-port", ["device-nats"]
+        else:
+            (tmp_path / "box" / "password").write_text("another\n")
+            cause, blamed = "device-own", ["device-publish", "device-will", "device-hear"]
+        found = examined(*words, "--timeout", "20", expect=1)
+    assert of(found, cause).status is Status.FAILED
+    for name in blamed:
+        said = f"nothing is known of it; mend {cause} first, then try again"
+        assert of(found, name).means == said
 
 
 def test_an_account_that_reaches_further_is_told_with_what_it_reached(
