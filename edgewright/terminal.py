@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
+#: Looked up at once: a process that has all files open that it may have could not later, and would
+#: log nothing but that.
+_SPELLING = codecs.lookup("unicode_escape")
 #: A cell of a table shows so much of a text; `--json` has all of it.
 CELL_CHARACTERS = 200
 #: Likewise a sentence or a log's line, whose own words are few.
@@ -52,6 +56,5 @@ def _spelt_out(text: str, kept: str) -> str:
     if text.isprintable() and (text.isascii() or not _SHAPELESS.search(text)):
         return text
     return "".join(
-        one if is_shown(one) or one in kept else one.encode("unicode_escape").decode()
-        for one in text
+        one if is_shown(one) or one in kept else _SPELLING.encode(one)[0].decode() for one in text
     )

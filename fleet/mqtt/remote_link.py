@@ -205,7 +205,12 @@ class RemoteLink:
             one for one in self._waiting if isinstance(one, Subscribed) or one.ticket is None
         )
         time.sleep(_RESTART_AFTER_S)
-        self.open()
+        try:
+            self.open()
+        except OSError as error:
+            # Perhaps clients of the broker hold all files that this process may have. The ended
+            # process stays in its place, so that the next call tries again.
+            _log.error("link process does not start, trying again reason=%s", error)
 
     def _tell(self, message: msgspec.Struct) -> None:
         if self._process is not None and self._process.stdin is not None:
