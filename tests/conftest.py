@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from support.modes import wide_umask
 settings.register_profile("any-host", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-host")
 
+#: Collecting takes a tenth of a second, so it is not done after each test.
+_MANY_FILES, _OPEN_FILES = 256, Path("/proc/self/fd")
 _TESTS = Path(__file__).parent
 #: Folders with files that take a minute or two.
 _LONGEST = ["system", "benchmarks", "builder", "agent", "faults"]
@@ -35,6 +38,18 @@ def _processes_can_be_interrupted() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _lost_clients_are_closed() -> Iterator[None]:
+    """Close the sockets of paho clients that nobody holds any more, before they are too many.
+
+    paho keeps a pair of sockets until its client is collected, and waits by `select`, which takes
+    no file number from 1,024 on: later tests of the process could not connect.
+    """
+    yield
+    if sum(1 for _ in _OPEN_FILES.iterdir()) > _MANY_FILES:
+        gc.collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
