@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class IgnoredAfter:
-    """How long, and for how many confirmed resends, an outbox is not named until it is given up."""
+    """Time and confirmed resends after which an outbox that is never named is given up."""
 
     seconds: float = 3600.0
     resends: int = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fleet.errors import StoreDamagedError
+from fleet.errors import StoreDamagedError, StoreError
 from fleet.store.damage import damage_in
 from fleet.store.database import Database
 
@@ -30,6 +30,9 @@ class DamageCheck:
         Raises:
             StoreDamagedError: it is damaged; `error` is its cause.
         """
+        if isinstance(error, StoreError):
+            # It says itself what the store has.
+            return
         path, now_s = self._database.path, time.monotonic()
         if path is None or now_s - self._looked_at_s < _EVERY_S:
             return

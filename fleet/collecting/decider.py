@@ -11,7 +11,7 @@ from pathlib import Path
 from fleet.choosing.policy import load_policy
 from fleet.collecting.damage_check import DamageCheck
 from fleet.collecting.halving import by_halves
-from fleet.errors import PolicyError, StoreError
+from fleet.errors import PolicyError
 from fleet.store.database import Database
 from fleet.store.deciding import choose
 from fleet.store.decision import Decided
@@ -99,8 +99,7 @@ class Decider:
         Raises:
             StoreDamagedError: not the device is at fault, but the store.
         """
-        if not isinstance(error, StoreError):
-            self._damage.look_because_of(error)
+        self._damage.look_because_of(error)
         _log.error("device not decided on number=%d reason=%r", device_id, error, exc_info=error)
         return []
 

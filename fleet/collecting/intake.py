@@ -115,8 +115,7 @@ class Intake:
         Raises:
             StoreDamagedError: not the message is at fault, but the store.
         """
-        if not isinstance(error, StoreError):
-            self._damage.look_because_of(error)
+        self._damage.look_because_of(error)
         _log.error(
             "message refused by the store topic=%a reason=%s",
             one.delivery.topic[:_SHOWN_CHARACTERS],
