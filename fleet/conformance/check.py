@@ -51,8 +51,15 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
             means=self.means,
         )
 
-    def not_tried(self, missing: Sequence[str]) -> Finding:
-        """The finding where another check did not come out that this one needs."""
-        found = self.unmet(expected=" and ".join(missing), got="not tried")
-        means = f"nothing is known of it; mend {' and '.join(missing)} first, then try again"
+    def not_tried(self, missing: Sequence[Finding]) -> Finding:
+        """The finding where other checks did not come out that this one needs.
+
+        Without a feature that this one builds on, it is absent for certain; of what a failure
+        kept from being tried, nothing is known.
+        """
+        names = " and ".join(one.check for one in missing)
+        found = self.unmet(expected=names, got="not tried")
+        if all(one.status is Status.ABSENT for one in missing):
+            return found
+        means = f"nothing is known of it; mend {names} first, then try again"
         return msgspec.structs.replace(found, means=means)

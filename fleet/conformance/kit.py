@@ -47,7 +47,7 @@ def examine(
     found: dict[str, Finding] = {}
     for check in checks:
         on_check(check)
-        missing = [name for name in check.needs if found[name].status not in _GOOD]
+        missing = [found[name] for name in check.needs if found[name].status not in _GOOD]
         if missing:
             found[check.name] = check.not_tried(missing)
             continue
