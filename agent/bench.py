@@ -10,7 +10,7 @@ from agent.accuracy import examination_of, spare_the_timing
 from agent.attempts import Contest
 from agent.bundles import Bundle, Shelf
 from agent.conditions import read_conditions
-from agent.effort import Effort, Mode
+from agent.effort import Effort
 from agent.observation import Observation
 from agent.probes.throttle import read_throttle
 from agent.protocol import Examination, Measured, Preparation
@@ -18,6 +18,7 @@ from agent.supervisor import Outcome, Supervisor
 from contract.benchmark import RunStatus
 from contract.bundleset import verify_member
 from contract.errors import BundleDamagedError
+from contract.settings import Mode
 
 #: Enough to tell which of two preparations is faster.
 _TRIAL = Effort()

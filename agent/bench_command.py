@@ -13,7 +13,7 @@ import click
 from agent.affinity import usable_cores
 from agent.bundles import Shelf, Unreadable, open_shelf
 from agent.console import check_variants, console, progress_bar
-from agent.effort import Effort, Mode
+from agent.effort import Effort
 from agent.ending import clear_errors
 from agent.fingerprint import fingerprint
 from agent.samples import SampleArchive
@@ -22,6 +22,7 @@ from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
 from contract.benchmark import BenchRun, RunStatus
 from contract.exits import Exit
+from contract.settings import Mode
 from edgewright.command_line import print_json, print_lines
 from edgewright.terminal import LINE_CHARACTERS, visible
 

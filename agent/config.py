@@ -10,16 +10,16 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
 import msgspec
 
-from agent.effort import Effort, Mode
+from agent.effort import Effort
 from agent.errors import ConfigError
 from contract.access import Access, username_of
 from contract.address import BrokerAddress, parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
-from contract.manifest import Positive
+from contract.settings import AgentSettings, LogLevel
 from contract.topics import check_id
 
 EXAMPLE = """\
@@ -59,48 +59,13 @@ _BYTES_PER_MB = 1_000_000
 _SECONDS_PER_MINUTE = 60.0
 _PATH_KEYS = ("bundles", "state_dir", "ca_file", "password_file", "log_file")
 _TEXT_KEYS = {"emulates", "log_level", "log_file", "mode", "ca_file", "password_file", "username"}
-LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
 
-LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
 
-_Some = Annotated[float, msgspec.Meta(gt=0.0)]
 
-
-class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AgentConfig(AgentSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that `run` needs to know; `EXAMPLE` explains each key."""
-
-    site: str
-    device: str
-    broker: str
-    bundles: str
-    state_dir: str
-    threads: Annotated[list[Positive], msgspec.Meta(min_length=1)] = msgspec.field(
-        default_factory=lambda: [1],
-    )
-    variants: list[str] = []
-    memory_limit_mb: _Some | None = None
-    timeout_s: _Some = 120.0
-    mode: Mode = Mode.QUICK
-    rounds: Positive = Effort.rounds
-    min_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = Effort.min_seconds
-    min_runs: Positive = Effort.min_runs
-    max_minutes: _Some = Effort.max_seconds / _SECONDS_PER_MINUTE
-    evalset_seconds: Annotated[float, msgspec.Meta(ge=0.0)] = Effort.evalset_seconds
-    rebench_hours: _Some | None = None
-    groups: list[str] = []
-    emulates: str | None = None
-    outbox_limit_mb: _Some = 64.0
-    serve_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
-    serve_host: str = LOOPBACK
-    serve_allow_remote: bool = False
-    serve_fast_decode: bool = False
-    log_level: LogLevel = "info"
-    log_file: str | None = None
-    ca_file: str | None = None
-    password_file: str | None = None
-    username: str | None = None
 
     @property
     def broker_address(self) -> BrokerAddress:

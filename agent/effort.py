@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.protocol import Bench, Examination, Preparation, Sustained
+from contract.settings import (
+    DEFAULT_EVALSET_SECONDS,
+    DEFAULT_MAX_MINUTES,
+    DEFAULT_MIN_RUNS,
+    DEFAULT_MIN_SECONDS,
+    DEFAULT_ROUNDS,
+    Mode,
+)
 
-
-class Mode(enum.StrEnum):
-    """What a measurement is to tell."""
-
-    #: What a variant takes on this box as it is now; about five seconds each.
-    QUICK = "quick"
-    #: What it takes once the box is as warm as it gets; minutes each.
-    SUSTAINED = "sustained"
+_SECONDS_PER_MINUTE = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,18 +24,18 @@ class Effort:
 
     mode: Mode = Mode.QUICK
     #: Quick: each process measures until both its time and its count are reached.
-    min_seconds: float = 0.75
-    min_runs: int = 10
+    min_seconds: float = DEFAULT_MIN_SECONDS
+    min_runs: int = DEFAULT_MIN_RUNS
     #: Quick: fresh processes for each variant, spread over the sweep. Two tell how well the box
     #: repeats itself, all variants taken together; starting them is what takes long.
-    rounds: int = 2
+    rounds: int = DEFAULT_ROUNDS
     #: Sustained: one process measures until the latency has settled, at most so long ...
-    max_seconds: float = 600.0
+    max_seconds: float = DEFAULT_MAX_MINUTES * _SECONDS_PER_MINUTE
     #: ... with a look at heat and trend after each window.
     window_s: float = 5.0
     #: Once in a sweep, after the timing: accuracy on the set's evaluation set, at most so long;
     #: 0 leaves it out.
-    evalset_seconds: float = 5.0
+    evalset_seconds: float = DEFAULT_EVALSET_SECONDS
 
     @property
     def processes(self) -> int:

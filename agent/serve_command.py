@@ -13,12 +13,13 @@ import click
 import msgspec
 
 from agent.activation import STANDING_NAME
-from agent.config import DEFAULT_PORT, LOG_LEVELS, LOOPBACK, load_config
+from agent.config import DEFAULT_PORT, LOG_LEVELS, load_config
 from agent.ending import clear_errors, stop_at_end_of, stop_on_signals
 from agent.errors import AgentError
 from agent.logs import start_logging
 from agent.serving.report import ServingReport
 from contract.exits import Exit
+from contract.settings import LOOPBACK
 from edgewright.command_line import print_lines
 
 if TYPE_CHECKING:

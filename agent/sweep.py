@@ -15,7 +15,7 @@ from agent.attempts import Contest
 from agent.bench import median_ms, observe
 from agent.bundles import Shelf
 from agent.cooling import cool_down
-from agent.effort import Effort, Mode
+from agent.effort import Effort
 from agent.flips import rank_flips
 from agent.observation import Key, Observation, Taken
 from agent.record import Origin, as_run, settled_samples_ms
@@ -23,6 +23,7 @@ from agent.schedule import Job, Turn, schedule
 from agent.spread import Spread
 from agent.supervisor import Supervisor
 from contract.benchmark import BenchRun, RunStatus
+from contract.settings import Mode
 
 
 @dataclass(frozen=True, kw_only=True)

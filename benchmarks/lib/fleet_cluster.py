@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,12 +16,11 @@ from rich.table import Table
 from benchmarks.lib import postgres
 from benchmarks.lib.findings import Finding
 from benchmarks.lib.fleet_occasion import FleetOccasion
+from benchmarks.lib.fleet_programs import report_of, serving, simulating
 from benchmarks.lib.nats_cluster import NatsCluster, NatsServer, nats_cluster
-from benchmarks.lib.ready import await_ready
 from benchmarks.lib.tables import measured_table
 from builder.errors import BuilderError
 from fleet.jetstream.names import STREAM
-from fleet.simulating.tally import SimulationReport
 from fleet.store.database import open_database
 
 #: Where the gateway has a consumer for each subscription at QoS 1.
@@ -118,7 +116,7 @@ def run_cluster(
         first.send_signal(signal.SIGKILL)
         time.sleep(_AWAY_S)
         cluster.start(leader)
-        reports = [_report(one, watch, on_stored) for one in simulations]
+        reports = [report_of(one, lambda: on_stored(_stored(watch))) for one in simulations]
         consumers = cluster.stream(_GATEWAY_STREAM).state.consumer_count
         stored = _stored(watch)
     published = sum(one.published for one in reports)
@@ -143,40 +141,23 @@ def run_cluster(
     )
 
 
-@contextlib.contextmanager
 def _collecting(
     cluster: NatsCluster, gateway: NatsServer, store_url: str, folder: Path
-) -> Iterator[subprocess.Popen[str]]:
-    words = [sys.executable, "-P", "-m", "fleet", "serve", "--broker", gateway.mqtt_url]
-    words += ["--jetstream", cluster.urls, "--db", store_url]
-    log = folder / f"collector-{gateway.name}-{time.monotonic_ns()}.log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True)
-    try:
-        await_ready(process, log)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(_PATIENCE_S)
+) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    words = ["--broker", gateway.mqtt_url, "--jetstream", cluster.urls, "--db", store_url]
+    return serving(words, folder / f"collector-{gateway.name}.log")
 
 
-@contextlib.contextmanager
 def _simulating(
     gateway: NatsServer, number: int, plan: ClusterPlan, folder: Path
-) -> Iterator[subprocess.Popen[str]]:
+) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
     """A third of the devices, connected to one server."""
     devices, results = (_share(whole, number) for whole in (plan.devices, plan.results))
-    words = [sys.executable, "-P", "-m", "fleet", "simulate", "--broker", gateway.mqtt_url]
-    words += ["--site", f"site-{number}", "--devices", str(devices), "--connections", str(devices)]
+    words = ["--broker", gateway.mqtt_url, "--site", f"site-{number}"]
+    words += ["--devices", str(devices), "--connections", str(devices)]
     words += ["--results", str(results), "--rate", str(plan.rate / 3), "--seed", str(number)]
-    words += ["--grace", str(_PATIENCE_S / 2), "--json"]
-    with (folder / f"simulation-{number}.log").open("wb") as errors:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(_PATIENCE_S)
+    words += ["--grace", str(_PATIENCE_S / 2)]
+    return simulating(words, folder / f"simulation-{number}.log")
 
 
 def _share(whole: int, number: int) -> int:
@@ -194,17 +175,6 @@ def _await_half(
             raise BuilderError(message)
         on_stored(stored)
         time.sleep(_LOOK_S)
-
-
-def _report(
-    simulation: subprocess.Popen[str], watch: psycopg.Connection, on_stored: Callable[[int], None]
-) -> SimulationReport:
-    """What a simulation says in the end."""
-    while simulation.poll() is None:
-        on_stored(_stored(watch))
-        time.sleep(_LOOK_S)
-    said, _ = simulation.communicate()
-    return msgspec.json.decode(said, type=SimulationReport)
 
 
 def _stored(watch: psycopg.Connection) -> int:

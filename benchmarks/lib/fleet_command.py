@@ -19,6 +19,7 @@ from benchmarks.lib.fleet_freshness import measure_freshness
 from benchmarks.lib.fleet_growth import measure_growth
 from benchmarks.lib.fleet_occasion import FleetOccasion
 from benchmarks.lib.fleet_scale import measure_scale
+from benchmarks.lib.fleet_sizing import measure_sizing
 from benchmarks.lib.fleet_survival import measure_survival
 from benchmarks.lib.processor import read_processor
 from benchmarks.lib.program import errors_reported
@@ -33,6 +34,7 @@ _SECTIONS: Mapping[str, Callable[[FleetOccasion], Finding]] = {
     "choosing": measure_choosing,
     "freshness": measure_freshness,
     "scale": measure_scale,
+    "sizing": measure_sizing,
     "survival": measure_survival,
     "cluster": measure_cluster,
 }

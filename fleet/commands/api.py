@@ -43,7 +43,7 @@ _HOUR_S = 3600.0
 )
 @click.option(
     "--policies",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
     help="Offer each NAME.toml in it as the policy NAME, beside the ready ones.",
 )

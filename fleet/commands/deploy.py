@@ -264,6 +264,7 @@ def _is_given(context: click.Context, name: str) -> bool:
 def _one(
     box: BoxDeploy, order: Order, password: str | None, interrupt: Interrupt
 ) -> Outcome | Removed | list[DryStep]:
+    box.check(order)
     ssh = Ssh(
         order.target,
         config=order.ssh_config,

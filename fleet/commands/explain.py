@@ -43,7 +43,7 @@ def explain(
     comes out as it did then.
     """
     if (device_name is None) == (decision is None):
-        message = "expected DEVICE, or --decision NUMBER"
+        message = "expected DEVICE, or --decision NUMBER, and not both"
         raise click.UsageError(message)
     database = open_database(store_url, create=False)
     if decision is not None:

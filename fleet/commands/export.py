@@ -23,8 +23,8 @@ from fleet.exporting.subject import (
     results_source,
 )
 from fleet.store.database import Database, open_database
-from fleet.store.history import WhichRuns
-from fleet.store.roster import Which
+from fleet.store.history import WhichRuns, has_variant
+from fleet.store.roster import Which, expect_some
 
 _STDOUT = "-"
 
@@ -97,12 +97,23 @@ def export(
         message = "Parquet is written to a file, not to standard output"
         raise click.UsageError(message)
     database = open_database(store_url, create=False)
+    _expect_names(database, Which(site=site, device=device), variant)
     if subject is Subject.RESULTS:
         runs = WhichRuns(site=site, device=device, variant=variant, since=since)
         source = results_source(database, runs)
     else:
         source = _of_devices(database, subject, Which(site=site, device=device), policy_name)
     _write(source, form, output)
+
+
+def _expect_names(database: Database, which: Which, variant: str | None) -> None:
+    """Refuse a name that nobody has: a misspelt one would make an empty file, and no error."""
+    with database.reading() as connection:
+        if which != Which():
+            expect_some(connection, which)
+        if variant is not None and not has_variant(connection, variant):
+            message = f"--variant {variant}: no result is of a variant of that name"
+            raise click.UsageError(message)
 
 
 def _form_by_name(output: str) -> Form:

@@ -40,17 +40,20 @@ def add(name: str, device_names: tuple[str, ...], store_url: str) -> None:
 def remove(name: str, device_names: tuple[str, ...], store_url: str) -> None:
     """Take each DEVICE out of the group NAME.
 
-    A device that tells of the group itself stays in it, and the exit code is 1.
+    A device that tells of the group itself stays in it. The exit code is 1 where one stays, or
+    was not in it.
     """
     with open_database(store_url, create=False).writing() as connection:
         chosen = devices_named(connection, device_names)
-        stay = remove_from_group(connection, name, chosen)
-    gone = [one.name for one in chosen if one not in stay]
+        found = remove_from_group(connection, name, chosen)
+    gone = [one.name for one in found.gone]
     if gone:
         print_lines([f"No longer in group {_cut(name)}: {', '.join(gone)}"], most=None)
-    for one in stay:
+    for one in found.stay:
         print_lines([f"{one.name} stays: its own agent.toml names the group {name}"], err=True)
-    if stay:
+    for one in found.strangers:
+        print_lines([f"{one.name} was not in the group {_cut(name)}"], err=True)
+    if found.stay or found.strangers:
         raise SystemExit(int(Exit.FAILED))
 
 

@@ -14,7 +14,8 @@ from fleet.conformance.stand import Stand
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """`attempt` returns in words what came, or raises what did not.
 
-    `needs` names checks without which this one is not tried.
+    `needs` names checks without which this one is not tried. Where one that `is_basis` fails,
+    none is tried after it.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     means: str
     attempt: Callable[[Stand], str]
     needs: tuple[str, ...] = ()
+    is_basis: bool = False
 
     def run(self, stand: Stand) -> Finding:
         """Make the check, and say how it went."""
@@ -61,5 +63,5 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         found = self.unmet(expected=names, got="not tried")
         if all(one.status is Status.ABSENT for one in missing):
             return found
-        means = f"nothing is known of it; mend {names} first, then try again"
-        return msgspec.structs.replace(found, means=means)
+        means = f"not tried; mend {names} first"
+        return msgspec.structs.replace(found, status=Status.UNTRIED, means=means)

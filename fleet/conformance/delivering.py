@@ -128,8 +128,11 @@ DELIVERING = (
         name="qos-1",
         required=True,
         asks="a message at QoS 1 is acknowledged and delivered",
-        means="results do not arrive; is the account allowed to use edgewright-conform/#?",
+        means="results do not arrive. Most often the account may not use edgewright-conform/#: "
+        "name one that may by --username and --password-file, or try a device's account by "
+        "--as-device",
         attempt=_goes_round,
+        is_basis=True,
     ),
     Check(
         name="filters",

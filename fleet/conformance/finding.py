@@ -18,6 +18,8 @@ class Status(enum.StrEnum):
     PRESENT = "present"
     #: Optional, and not there.
     ABSENT = "absent"
+    #: Not tried, for something failed that it needs.
+    UNTRIED = "untried"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -154,7 +154,8 @@ KEEPING = (
         name="session",
         required=True,
         asks="a session keeps messages while the collector is away",
-        means="devices send again what came while the collector was away: it only takes longer",
+        means="what devices send while the collector is away comes only when they send it again; "
+        "serve --listen needs no session, for its broker lives and dies with the collector",
         attempt=_session,
     ),
 )

@@ -45,9 +45,11 @@ def examine(
     """
     run = uuid.uuid4().hex[:_RUN_DIGITS]
     found: dict[str, Finding] = {}
+    basis: list[Finding] = []
     for check in checks:
         on_check(check)
-        missing = [found[name] for name in check.needs if found[name].status not in _GOOD]
+        needed = [*basis, *(found[name] for name in check.needs)]
+        missing = [one for one in needed if one.status not in _GOOD]
         if missing:
             found[check.name] = check.not_tried(missing)
             continue
@@ -55,6 +57,8 @@ def examine(
         found[check.name] = check.run(stand)
         if check is checks[0] and found[check.name].status is Status.FAILED:
             raise BrokerAwayError(found[check.name].got)
+        if check.is_basis:
+            basis.append(found[check.name])
     findings = list(found.values())
     conforms = all(one.status is not Status.FAILED for one in findings)
     return Conformance(

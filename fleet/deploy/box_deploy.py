@@ -16,7 +16,7 @@ from fleet.deploy.local_files import LocalFiles
 from fleet.deploy.lock import locked
 from fleet.deploy.order import Order
 from fleet.deploy.plan import plan
-from fleet.deploy.preparation import Prepared, find_place, has_changed, prepare
+from fleet.deploy.preparation import Prepared, check_order, find_place, has_changed, prepare
 from fleet.deploy.removal import carry_out, kept_paths, look_for_remains, removal
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.steps import Step
@@ -56,6 +56,14 @@ class BoxDeploy(msgspec.Struct, frozen=True, kw_only=True):
     identities: Identities
     #: Is told facts about a box before anything is changed there.
     tell: Callable[[str], None]
+
+    def check(self, order: Order) -> None:
+        """Find what is wrong with an order before anybody connects.
+
+        Raises:
+            FleetError, ContractError: an option or a file of this machine is.
+        """
+        check_order(order, self.files)
 
     def perform(self, ssh: Ssh, order: Order, listener: Listener) -> Outcome:
         """Bring one box to what is ordered.

@@ -132,6 +132,7 @@ class HostsRun:
         self._set(result)
 
     def _result(self, order: Order) -> HostResult:
+        self._deploy.check(order)
         interrupt = self._interrupt.for_one_box()
         # Several that ask at one terminal at once would be no help to anybody.
         ssh = Ssh(

@@ -6,16 +6,17 @@ import msgspec
 
 from contract.access import username_of
 from contract.address import DEFAULT_TLS_PORT, BrokerAddress, parse_broker_url
+from contract.topics import check_id
 from fleet.authority.authority import Authority
 from fleet.deploy.box import Box, Python, look
 from fleet.deploy.credentials import credentials_for, is_needed
-from fleet.deploy.layout import Layout, system_layout, user_layout
+from fleet.deploy.layout import Layout, check_prefix, system_layout, user_layout
 from fleet.deploy.local_files import LocalFiles
 from fleet.deploy.order import Order
 from fleet.deploy.plan import Wanted, leftovers_to_remove
 from fleet.deploy.release import Release
 from fleet.deploy.room import check_room
-from fleet.deploy.settings import Value, parse_assignment, parse_settings
+from fleet.deploy.settings import Value, parse_assignment, parse_settings, setting_problem
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.survey import Survey, is_proven, password_there, survey, why_unreachable
 from fleet.deploy.unit import unit_text
@@ -73,6 +74,32 @@ def find_place(ssh: Ssh, order: Order, *, is_removal: bool = False) -> Place:
         )
         raise DeployError(message)
     return Place(box=box, python=python, layout=layout, as_root=as_root)
+
+
+def check_order(order: Order, files: LocalFiles) -> None:
+    """Find what is wrong with an order before anybody connects to the box.
+
+    Raises:
+        OrderError: an option is wrong.
+        ContractError: a name or an address is.
+        DeployError: a file of this machine is missing or damaged.
+    """
+    for kind, name in (("site", order.site), ("device", order.device)):
+        if name is not None:
+            check_id(kind, name)
+    if order.prefix is not None:
+        check_prefix(order.prefix)
+    if order.remove:
+        return
+    if order.broker is not None:
+        check_broker(order.broker)
+    if order.broker_here is not None:
+        parse_broker_url(order.broker_here)
+    _extra_settings(order)
+    files.bundles(order)
+    source = files.source(order)
+    files.wheel(source)
+    files.wheelhouse(source)
 
 
 def prepare(ssh: Ssh, order: Order, files: LocalFiles, *, now: float) -> Prepared:
@@ -218,6 +245,10 @@ def _extra_settings(order: Order) -> dict[str, Value | None]:
         key, value = parse_assignment(text)
         if key in OWN_KEYS:
             message = f"--set {key}: deploy decides that itself; see --{key.partition('_')[0]}"
+            raise OrderError(message)
+        problem = setting_problem(key, value)
+        if problem is not None:
+            message = f"--set {text}: {problem}"
             raise OrderError(message)
         settings[key] = value
     return settings

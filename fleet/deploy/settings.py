@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Mapping
 
+import msgspec
+
+from contract.settings import KEYS, check_setting
 from fleet.errors import DeployError, OrderError
 
 Value = str | int | float | bool | list["Value"]
@@ -36,7 +40,7 @@ def parse_assignment(text: str) -> tuple[str, Value]:
     """Key and value of `KEY=VALUE`; a value that is not TOML is text.
 
     Raises:
-        DeployError: there is no key.
+        OrderError: there is no key.
     """
     key, equals, value = text.partition("=")
     key = key.strip()
@@ -48,6 +52,21 @@ def parse_assignment(text: str) -> tuple[str, Value]:
     except (ValueError, RecursionError):
         return key, value.strip()
     return (key, parsed) if isinstance(parsed, str | int | float | bool | list) else (key, value)
+
+
+def setting_problem(key: str, value: Value) -> str | None:
+    """What is wrong with a key of `agent.toml`, and what to do; None where nothing is."""
+    if key not in KEYS:
+        near = difflib.get_close_matches(key, KEYS, n=1)
+        return "unknown key; " + (
+            f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(KEYS)}"
+        )
+    try:
+        check_setting(key, value)
+    except msgspec.ValidationError as error:
+        problem = str(error)
+        return f"{problem[0].lower()}{problem[1:]}; got {rendered(value)}"
+    return None
 
 
 def merge_settings(before: str, changes: Mapping[str, Value | None]) -> str:

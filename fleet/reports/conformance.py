@@ -10,6 +10,7 @@ _STYLES = {
     Status.FAILED: "bold red",
     Status.PRESENT: "green",
     Status.ABSENT: "yellow",
+    Status.UNTRIED: "dim",
 }
 
 
@@ -26,8 +27,13 @@ def conformance_table(found: Conformance) -> Table:
 
 def conformance_lines(found: Conformance) -> list[str]:
     """What each failed or absent thing means, and which ways to run collectors are possible."""
+    by_meaning: dict[str, list[Finding]] = {}
+    for one in found.findings:
+        if one.means is not None:
+            by_meaning.setdefault(one.means, []).append(one)
     lines = [
-        f"{one.check} {one.status}: {one.means}" for one in found.findings if one.means is not None
+        f"{', '.join(one.check for one in alike)} {alike[0].status}: {means}"
+        for means, alike in by_meaning.items()
     ]
     if lines:
         lines.append("")

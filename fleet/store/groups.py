@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import sqlalchemy as sa
 
 from contract.topics import check_id
@@ -47,17 +48,24 @@ def add_to_group(connection: sa.Connection, name: str, devices: Iterable[Device]
     insert_unless_there(connection, memberships, rows)
 
 
-def remove_from_group(
-    connection: sa.Connection, name: str, devices: Iterable[Device]
-) -> list[Device]:
-    """Take devices out of a group; gives those that tell of it themselves and so stay in it."""
-    stay = []
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of devices that were to leave a group."""
+
+    gone: list[Device]
+    #: They tell of the group themselves.
+    stay: list[Device]
+    #: They were not in it.
+    strangers: list[Device]
+
+
+def remove_from_group(connection: sa.Connection, name: str, devices: Iterable[Device]) -> Removal:
+    """Take devices out of a group."""
+    found = Removal(gone=[], stay=[], strangers=[])
     for device in devices:
-        connection.execute(
-            sa.delete(memberships).where(
-                memberships.c.device_id == device.id, memberships.c.name == name
-            )
-        )
+        mine = (memberships.c.device_id == device.id, memberships.c.name == name)
+        removed = connection.execute(sa.delete(memberships).where(*mine)).rowcount
         if name in groups_of(connection, device):
-            stay.append(device)
-    return stay
+            found.stay.append(device)
+        else:
+            (found.gone if removed else found.strangers).append(device)
+    return found

@@ -44,6 +44,12 @@ class WhichRuns(msgspec.Struct, frozen=True, kw_only=True):
     since: float | None = None
 
 
+def has_variant(connection: sa.Connection, variant: str) -> bool:
+    """Whether any run is of a variant of that name."""
+    query = sa.select(sa.literal(1)).where(results.c.variant == variant).limit(1)
+    return connection.scalar(query) is not None
+
+
 def page_of_arrivals(
     connection: sa.Connection,
     *,

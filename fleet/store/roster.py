@@ -22,6 +22,8 @@ _UPDATE = msgspec.json.Decoder(Update)
 
 #: Names that an unknown one is compared with: a thousandth of a second for every ten or so.
 _COMPARED = 2000
+#: From which likeness on a name is offered (difflib).
+_CUTOFF = 0.5
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +129,24 @@ def device_called(connection: sa.Connection, site: str, device: str) -> Device:
     raise _unknown(name, [(row.site, row.device) for row in known])
 
 
+def expect_some(connection: sa.Connection, which: Which) -> None:
+    """Check that there is a device of that site and name.
+
+    Raises:
+        UnknownDeviceError: there is none; says the nearest.
+    """
+    if page_of_devices(connection, after=None, limit=1, which=which):
+        return
+    if which.device is not None:
+        query = sa.select(devices.c.site, devices.c.device).limit(_COMPARED)
+        known = [(row.site, row.device) for row in connection.execute(query)]
+        raise _unknown("/".join(filter(None, (which.site, which.device))), known)
+    sites = list(connection.scalars(sa.select(devices.c.site).distinct().limit(_COMPARED)))
+    near = difflib.get_close_matches(which.site or "", sites, n=3, cutoff=_CUTOFF)
+    message = f"unknown site '{which.site}': {_hint(near, is_any=bool(sites))}"
+    raise UnknownDeviceError(message)
+
+
 def find_device(known: list[Device], name: str) -> Device:
     """Return the device called `site/device`, or `device` where only one site has it.
 
@@ -200,16 +220,18 @@ def _unknown(name: str, known: Sequence[Name]) -> UnknownDeviceError:
     whole = [f"{site}/{device}" for site, device in known]
     candidates = dict(zip((device for _, device in known), whole, strict=True))
     candidates |= {one: one for one in whole}
-    near = difflib.get_close_matches(name.strip().lower(), list(candidates), n=3, cutoff=0.5)
-    if near:
-        names = ", ".join(dict.fromkeys(candidates[one] for one in near))
-        hint = f"did you mean {names}?"
-    elif known:
-        hint = "'edgewright-fleet devices' lists them"
-    else:
-        hint = "no device has reported yet; does an agent run against the same broker?"
-    message = f"unknown device '{name}': {hint}"
+    near = difflib.get_close_matches(name.strip().lower(), list(candidates), n=3, cutoff=_CUTOFF)
+    named = list(dict.fromkeys(candidates[one] for one in near))
+    message = f"unknown device '{name}': {_hint(named, is_any=bool(known))}"
     return UnknownDeviceError(message)
+
+
+def _hint(near: Sequence[str], *, is_any: bool) -> str:
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    if is_any:
+        return "'edgewright-fleet devices' lists them"
+    return "no device has reported yet; does an agent run against the same broker?"
 
 
 def _in_group(connection: sa.Connection, name: str) -> sa.ColumnElement[bool]:

@@ -14,13 +14,13 @@ import pytest
 from agent.courier import Courier, Patience
 from agent.journal import Journal
 from agent.outbox import Outbox
+from benchmarks.lib.nats_cluster import NatsServer
 from contract.address import BrokerAddress, parse_broker_url
 from contract.messages import Desired
 from contract.topics import Leaf
 from support.brokers import Mosquitto
 from support.devices import eventually
 from support.fleet_end import FleetEnd
-from support.nats import NatsServer
 
 _PUBLISH = 3
 IMPATIENT = Patience(

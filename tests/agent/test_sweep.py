@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.bundles import open_shelf
-from agent.effort import Effort, Mode
+from agent.effort import Effort
 from agent.observation import Taken
 from agent.schedule import plan
 from agent.stationary import SPAN
 from agent.supervisor import Limits, Supervisor
 from agent.sweep import Sweep
 from contract.benchmark import MAX_SAMPLES, RunStatus
+from contract.settings import Mode
 
 
 def make_sweep(folder: Path, effort: Effort, **more: object) -> Sweep:

@@ -151,6 +151,9 @@ def test_a_group_by_the_operator_counts_like_one_by_the_device(
     assert (done.returncode, "lab/b stays" in done.stderr) == (1, True)
     assert picks() == ["net-base", "net-sq8"]
     assert ask("group", "list").stdout == "slow: lab/b\n"
+    done = ask("group", "remove", "slow", "a")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "lab/a was not in the group slow" in done.stderr
 
 
 def test_a_group_needs_a_valid_name_and_known_devices(fill: Fill, ask: Ask) -> None:

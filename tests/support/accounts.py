@@ -16,6 +16,7 @@ from typing import Protocol
 import paho.mqtt.client as mqtt
 from click.testing import CliRunner
 
+from benchmarks.lib.nats_cluster import nats_server_program
 from contract.access import client_id_of, client_name_of
 from contract.address import BrokerAddress
 from contract.topics import Leaf, topic_for
@@ -26,7 +27,6 @@ from fleet.broker.embedded import EmbeddedBroker
 from fleet.cli import cli
 from support.brokers import Mosquitto, free_port
 from support.devices import PATIENCE_S, eventually
-from support.nats import nats_server_program
 
 SITE = "lab"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.nats_cluster import nats_cluster
 from fleet.authority.authority import Authority
 from support.accounts import guarded_cluster
 from support.brokers import Mosquitto, free_port
-from support.nats import nats_cluster
 from support.processes import Fleet, Process, run, wait_until
 
 VARIANTS = {"resnet18-base", "resnet18-dq8", "resnet18-sq8"}

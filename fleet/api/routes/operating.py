@@ -96,12 +96,15 @@ def add_group(request: Request, service: Given, site: Site, device: Name, group:
 def remove_group(
     request: Request, service: Given, site: Site, device: Name, group: Group
 ) -> Response:
-    """Take a device out of a group; one that tells of the group itself stays in it."""
+    """Take a device out of a group; one that tells of the group itself stays in it.
+
+    One that is not in it is answered as one that left.
+    """
     with service.database.writing() as connection:
         chosen = device_called(connection, site, device)
-        stays = remove_from_group(connection, group, [chosen])
+        found = remove_from_group(connection, group, [chosen])
         (row,) = report_devices(connection, [chosen], now=service.clock())
-    if stays:
+    if found.stay:
         message = f"{site}/{device} stays: its own agent.toml names the group {group}"
         raise ProblemError(409, message)
     _say_who(request, "taken out of a group", f"{site}/{device}")

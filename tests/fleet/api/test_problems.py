@@ -48,6 +48,20 @@ def test_a_wrong_request_is_told_its_place(api: ApiServer) -> None:
         assert [one["place"] for one in answer.json()["errors"]] == [place]
 
 
+def test_a_parameter_that_would_be_passed_over_is_refused(api: ApiServer) -> None:
+    """A misspelt filter that is ignored answers with the whole fleet."""
+    for path, said in (
+        ("/devices?sit=lab", "query.sit: unknown parameter; did you mean 'site'?"),
+        ("/devices?site=lab&site=dock", "query.site: expected once, got 2 times"),
+        ("/recommendations?sites=lab", "query.sites: unknown parameter; did you mean 'site'?"),
+        ("/health?verbose=1", "query.verbose: unknown parameter; expected none here"),
+        ("/quarantine?x=1", "query.x: unknown parameter; expected one of limit, after"),
+    ):
+        assert problem(api.client.get(f"/api/v1{path}"), 422) == said
+    with api.client.stream("GET", "/api/v1/events?kind=result&kind=presence") as answer:
+        assert answer.status_code == 200
+
+
 def test_a_cursor_that_is_none_of_ours_is_refused(api: ApiServer) -> None:
     for cursor in ("x", "WyJyZXN1bHRzIiwiYSJd", "WyJkZXZpY2VzIl0", "é", "AAAA", ""):
         answer = api.client.get("/api/v1/results", params={"after": cursor})

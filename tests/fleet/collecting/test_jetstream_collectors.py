@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.lib.nats_cluster import NatsCluster, nats_cluster
 from fleet.jetstream.names import STREAM
 from fleet.jetstream.stream import ensure_consumer
 from fleet.store.database import open_database
@@ -17,7 +18,6 @@ from support.collectors import ServeProcess, share_of
 from support.devices import DeviceClient, eventually
 from support.faults.table import Row
 from support.measurements import make_result
-from support.nats import NatsCluster, nats_cluster
 from support.outboxes import Outboxes
 from support.stores import ON_POSTGRESQL
 
@@ -59,7 +59,7 @@ def test_results_are_spread_over_the_collectors_and_stored_once(
         outboxes.send()
         assert outboxes.deliver(within_s=60)
         assert stored_run_ids(store_url) == outboxes.run_ids
-    assert eventually(lambda: cluster.stream_info(STREAM).state.messages == 0)
+    assert eventually(lambda: cluster.stream(STREAM).state.messages == 0)
     assert all(collector.stop() == 0 for collector in collectors)
     shares = [share_of(collector) for collector in collectors]
     assert sum(shares) == DEVICES * EACH
@@ -93,7 +93,7 @@ def test_a_killed_server_and_a_killed_collector_lose_nothing(
             assert stored_run_ids(store_url) == outboxes.run_ids
             row.tried()
             row.came_to(f"{outboxes.acked} each")
-        assert eventually(lambda: cluster.stream_info(STREAM).state.messages == 0)
+        assert eventually(lambda: cluster.stream(STREAM).state.messages == 0)
         assert all(one.process.poll() is None for one in collectors[1:])
     finally:
         cluster.start(victim)
@@ -105,8 +105,8 @@ def test_what_arrives_while_no_collector_is_there_waits_in_the_stream(
     cluster.run(lambda client: ensure_consumer(client.jetstream()))
     with contextlib.closing(DeviceClient(cluster.servers[1].mqtt_url, "lab", "box")) as device:
         device.send(make_result(1))
-        assert eventually(lambda: cluster.stream_info(STREAM).state.messages == 1)
+        assert eventually(lambda: cluster.stream(STREAM).state.messages == 1)
         start_serve(*serve_words(cluster, 2))
         # Sent once: the device did not repeat it.
         assert eventually(lambda: device.is_acked(1))
-    assert eventually(lambda: cluster.stream_info(STREAM).state.messages == 0)
+    assert eventually(lambda: cluster.stream(STREAM).state.messages == 0)

@@ -14,6 +14,7 @@ import msgspec
 import paho.mqtt.client as mqtt
 import pytest
 
+from benchmarks.lib.nats_cluster import NatsServer, nats_cluster
 from contract.access import Access
 from contract.address import BrokerAddress, parse_broker_url
 from fleet.authority.authority import Authority
@@ -28,7 +29,6 @@ from support.accounts import Guarded, GuardedMosquitto, GuardedNats, guarded_bro
 from support.brokers import Mosquitto, free_port
 from support.commands import run_command
 from support.devices import PATIENCE_S, eventually
-from support.nats import NatsServer, nats_cluster
 
 #: What is missing is waited for so long, and what a busy host delays comes within it.
 TIMEOUT_S = "10"
@@ -247,8 +247,25 @@ def test_what_was_not_tried_is_no_accusation(
         found = examined(*words, "--timeout", "20", expect=1)
     assert of(found, cause).status is Status.FAILED
     for name in blamed:
-        said = f"nothing is known of it; mend {cause} first, then try again"
-        assert of(found, name).means == said
+        assert of(found, name).status is Status.UNTRIED
+        assert of(found, name).means == f"not tried; mend {cause} first"
+
+
+@pytest.mark.parametrize("kind", ["embedded", "mosquitto", "nats"])
+def test_an_account_without_the_kits_topics_is_told_once_and_nothing_else_is_blamed(
+    tmp_path: Path, mosquitto_program: str, kind: str
+) -> None:
+    with guarded_broker(kind, tmp_path, mosquitto_program) as guarded:
+        words = ["--broker", f"mqtts://127.0.0.1:{guarded.address.port}"]
+        words += ["--authority", str(guarded.authority.folder)]
+        found = examined(*words, "--timeout", "3", expect=1)
+    assert named(found, Status.FAILED) == {"qos-1"}
+    means = of(found, "qos-1").means or ""
+    assert "--username" in means
+    assert "--as-device" in means
+    assert named(found, Status.PASSED) == {"connect", "client-ids"}
+    assert not named(found, Status.ABSENT)
+    assert [way.why for way in found.ways] == ["failed: qos-1"] * 2
 
 
 def test_an_account_that_reaches_further_is_told_with_what_it_reached(

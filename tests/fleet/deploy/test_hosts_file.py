@@ -39,7 +39,30 @@ def test_the_example_of_the_docs_is_understood(tmp_path: Path) -> None:
     assert len(read(tmp_path, page.split("```toml\n", 1)[1].split("```", 1)[0])) == 2
 
 
-def test_a_box_overrules_the_defaults_and_the_command_line_both(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("{ thread = [1] }", "unknown key; did you mean 'threads'?"),
+        ("{ threads = 4 }", "got 4"),
+        ("{ threads = [0] }", "got [0]"),
+        ('{ mode = "quik" }', 'got "quik"'),
+        ("{ serve_port = 70000 }", "got 70000"),
+    ],
+)
+@pytest.mark.parametrize("table", ["[defaults]", '[[hosts]]\nhost = "one"'])
+def test_a_key_that_no_agent_takes_is_told_with_its_line(
+    tmp_path: Path, table: str, settings: str, said: str
+) -> None:
+    """Else the box finds it, after minutes of installing."""
+    text = f'{table}\nset = {settings}\n[[hosts]]\nhost = "two"\n'
+    with pytest.raises(OrderError, match=r"hosts\.toml") as error:
+        read(tmp_path, text)
+    assert said in str(error.value)
+    line = 1 + text[: text.index("set = ")].count("\n")
+    assert f":{line}:" in str(error.value)
+
+
+def test_a_box_overrules_the_defaults_and_the_command_line_overrules_both(tmp_path: Path) -> None:
     text = """\
 [defaults]
 site = "a"

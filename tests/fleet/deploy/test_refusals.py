@@ -38,6 +38,31 @@ def untouched(box: Box) -> Iterator[None]:
 pytestmark = pytest.mark.usefixtures("untouched")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--site", "X Y"), "site 'X Y'"),
+        (("--device", "Ü"), "device 'Ü'"),
+        (("--broker", "http://fleet"), "http://fleet"),
+        (("--broker-here", "fleet:1883"), "fleet:1883"),
+        (("--set", "thread=[1]"), "--set thread=[1]: unknown key; did you mean 'threads'?"),
+        (("--set", "threads=4"), "--set threads=4: "),
+        (("--prefix", "opt"), "--prefix 'opt'"),
+        (("--wheel", str(Path(__file__))), Path(__file__).name),
+        (("--wheelhouse", str(Path(__file__).parent)), "wheel"),
+        (("--bundles", str(Path(__file__).parent)), "set.json"),
+    ],
+)
+def test_what_is_wrong_here_is_told_before_anybody_connects(
+    box: Box, words: tuple[str, ...], said: str
+) -> None:
+    """Minutes later, or only on the box, is too late for a misspelt option."""
+    done = box.deploy(*words)
+    assert done.code in {1, 2}
+    assert said in done.errors
+    assert "connect" not in done.errors
+
+
 def test_a_box_whose_host_key_is_not_known_is_refused(box: Box) -> None:
     box.sshd.known_hosts.write_text("")
     done = box.deploy()

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.deploy.settings import merge_settings, parse_assignment
+from agent.config import EXAMPLE
+from contract.settings import KEYS
+from fleet.deploy.settings import merge_settings, parse_assignment, setting_problem
 from fleet.errors import DeployError
 
 WRITTEN = """\
@@ -41,6 +43,14 @@ def test_a_value_over_several_lines_is_replaced_whole() -> None:
 def test_settings_that_are_not_toml_are_refused() -> None:
     with pytest.raises(DeployError, match=r"agent\.toml on the box"):
         merge_settings("site = \n", {})
+
+
+def test_every_key_of_the_agents_example_is_known_with_its_value() -> None:
+    example = tomllib.loads(EXAMPLE)
+    assert set(example) == set(KEYS)
+    assert {key: setting_problem(key, value) for key, value in example.items()} == dict.fromkeys(
+        KEYS
+    )
 
 
 @pytest.mark.parametrize(

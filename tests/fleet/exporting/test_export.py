@@ -205,3 +205,26 @@ def test_without_pyarrow_parquet_says_what_to_install(database: Database, tmp_pa
         done.stderr == "edgewright-fleet: Parquet needs pyarrow: pip install 'edgewright[export]'\n"
     )
     assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("results", "--site", "lap"), "unknown site 'lap': did you mean lab?"),
+        (("devices", "--site", "lap"), "unknown site 'lap': did you mean lab?"),
+        (("recommendations", "--device", "boxx"), "unknown device 'boxx': did you mean lab/box?"),
+        (("results", "--device", "lab/boxx"), "did you mean lab/box?"),
+        (("results", "--variant", "net-bsae"), "--variant net-bsae: no result is of a variant"),
+    ],
+)
+def test_a_name_that_nobody_has_makes_no_empty_file(
+    database: Database,
+    export: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    fill(database, "box", make_run())
+    done = export(*words, "--output", str(tmp_path / "out.csv"))
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "out.csv").exists()

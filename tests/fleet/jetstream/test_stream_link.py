@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from benchmarks.lib.nats_cluster import NatsCluster, nats_cluster
 from contract.access import Access
 from contract.address import parse_broker_url
 from contract.messages import encode_message
@@ -19,7 +20,6 @@ from fleet.mqtt.link import Session
 from fleet.mqtt.remote_link import RemoteLink
 from support.devices import DeviceClient, eventually
 from support.measurements import make_result
-from support.nats import NatsCluster, nats_cluster
 
 TOPIC = topic_for("lab", "box", Leaf.RESULT)
 #: What a gateway lets pass and the contract does not.
@@ -74,7 +74,7 @@ def device(cluster: NatsCluster) -> Iterator[DeviceClient]:
 
 
 def messages_in(cluster: NatsCluster) -> int:
-    return cluster.stream_info(STREAM).state.messages
+    return cluster.stream(STREAM).state.messages
 
 
 def test_a_result_stays_in_the_stream_until_it_is_stored(

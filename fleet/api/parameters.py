@@ -1,0 +1,59 @@
+"""Query parameters: none that a route does not have, and each once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from typing import Any
+
+from fastapi import Request
+
+from fleet.api.problem import Fault, ProblemError
+
+#: Where all routes are that have parameters.
+PREFIX = "/api/v1"
+_SHOWN = 200
+
+
+def expect_known_parameters(request: Request) -> None:
+    """Refuse parameters that would be passed over: a misspelt filter lets everything through.
+
+    Raises:
+        ProblemError: the route has none of that name, or it came twice.
+    """
+    if not request.query_params:
+        return
+    is_list = _parameters(request)
+    given = [name for name, _ in request.query_params.multi_items()]
+    faults = []
+    for name in dict.fromkeys(given):
+        if name not in is_list:
+            faults.append(Fault(place=_place(name), message=_unknown(name, is_list)))
+        elif given.count(name) > 1 and not is_list[name]:
+            message = f"expected once, got {given.count(name)} times"
+            faults.append(Fault(place=_place(name), message=message))
+    if faults:
+        detail = "; ".join(f"{one.place}: {one.message}" for one in faults)
+        raise ProblemError(422, detail, errors=faults)
+
+
+def _place(name: str) -> str:
+    return f"query.{name[:_SHOWN]}"
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name[:_SHOWN], known, n=1)
+    expected = f"expected one of {', '.join(known)}" if known else "expected none here"
+    return "unknown parameter; " + (f"did you mean '{near[0]}'?" if near else expected)
+
+
+def _parameters(request: Request) -> dict[str, bool]:
+    """A route's query parameters, as OpenAPI tells them, and whether each may come repeatedly."""
+    path = f"{PREFIX}{request.scope['route'].path_format}"
+    operation = request.app.openapi()["paths"][path][request.method.lower()]
+    told = [one for one in operation.get("parameters", []) if one["in"] == "query"]
+    return {one["name"]: _is_list(one["schema"]) for one in told}
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", [])))
