@@ -21,7 +21,26 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from edgewright.http_connections import AcceptedSocket, Connections, HttpLimits, LimitedListener
+from edgewright.connections import (
+    AcceptedSocket,
+    ConnectionLimits,
+    Connections,
+    LimitedListener,
+)
+
+
+class HttpLimits(ConnectionLimits, frozen=True, kw_only=True):
+    """How long clients may take, how many may be connected, and how many are answered at once."""
+
+    #: For the whole body, however slowly it drips.
+    body_s: float = 30.0
+    #: Between two requests of one connection.
+    idle_s: float = 75.0
+    #: For a client to take what waits to be sent.
+    write_s: float = 30.0
+    head_bytes: int = 16 * 1024
+    #: Requests that are answered at once; one more gets 503.
+    requests: int = 256
 
 
 class _Phase(enum.Enum):
@@ -55,6 +74,7 @@ class _Config(uvicorn.Config):
             timeout_keep_alive=math.ceil(limits.idle_s),
             **options,
         )
+        self.limits = limits
         self.connections = Connections(limits)
 
 
@@ -75,7 +95,7 @@ class _LimitedProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._connections, self._limits = config.connections, config.connections.limits
+        self._connections, self._limits = config.connections, config.limits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -91,7 +111,7 @@ class _LimitedProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         """Take what came; a request that is one too many gets uvicorn's own 503."""
-        self.limit_concurrency = 0 if self._connections.is_busy() else None
+        self.limit_concurrency = 0 if self._is_busy() else None
         super().handle_events()
         self._follow()
 
@@ -110,6 +130,13 @@ class _LimitedProtocol(H11Protocol):
         """It took enough of it."""
         super().resume_writing()
         self._cancel(self._write_timer)
+
+    def _is_busy(self) -> bool:
+        """Whether one more request is one too many."""
+        if self._connections.answering < self._limits.requests:
+            return False
+        self._connections.mention("requests refused at_most=%d", self._limits.requests)
+        return True
 
     def _follow(self) -> None:
         phase = self._present_phase()
@@ -191,10 +218,7 @@ class LimitedServer(uvicorn.Server):
         config = _Config(app, limits, **options)
         super().__init__(config)
         self._on_start = on_start
-        self._listener = LimitedListener(
-            listener.family, listener.type, listener.proto, fileno=listener.detach()
-        )
-        self._listener.connections = config.connections
+        self._listener = LimitedListener.of(listener, config.connections)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer at the listener that was given; `sockets` are not taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import msgspec
@@ -40,7 +41,8 @@ def http_listener(address: HttpAddress, *, option: str) -> socket.socket:
         option: of the command line, with which to name another address.
 
     Raises:
-        PortInUseError: somebody else listens there, or this machine has no such address.
+        PortInUseError: somebody else listens there.
+        AddressError: this machine has no such address, or does not let this user listen there.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -53,7 +55,8 @@ def http_listener(address: HttpAddress, *, option: str) -> socket.socket:
         message = (
             f"cannot listen on {address}: {error.strerror or error}; name another with {option}"
         )
-        raise PortInUseError(message) from error
+        kind = PortInUseError if error.errno == errno.EADDRINUSE else AddressError
+        raise kind(message) from error
     return listener
 
 

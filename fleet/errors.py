@@ -19,6 +19,10 @@ class BrokerAwayError(FleetError):
     """The broker cannot be reached or refuses us."""
 
 
+class BrokerRefusedError(BrokerAwayError):
+    """The broker is there and does not let this account in."""
+
+
 class NoCallerError(FleetError):
     """Whoever connected to the embedded broker does not speak MQTT as one should."""
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import msgspec
 
 from contract.address import BrokerAddress
-from edgewright.http_connections import HttpLimits
 from edgewright.http_host import loopback_names
-from edgewright.http_limits import LimitedServer
+from edgewright.http_limits import HttpLimits, LimitedServer
 from fleet.address import HttpAddress, http_listener
 from fleet.api.app import make_app
 from fleet.api.places import Places

@@ -8,6 +8,7 @@ import msgspec
 
 from contract.address import BrokerAddress
 from fleet.authority.rules import LARGEST_MESSAGE_BYTES
+from fleet.errors import AddressError
 
 
 class MosquittoFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +21,15 @@ class MosquittoFiles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def mosquitto_config(listen: BrokerAddress, files: MosquittoFiles) -> str:
-    """Content of a `mosquitto.conf` of its own: one listener, with TLS and accounts."""
+    """Content of a `mosquitto.conf` of its own: one listener, with TLS and accounts.
+
+    Raises:
+        AddressError: a path is one that Mosquitto cannot read.
+    """
+    for file in (files.server, files.passwords, files.acl):
+        if not str(file).isprintable():
+            message = f"{str(file)!r}: expected a path without control characters, for Mosquitto"
+            raise AddressError(message)
     return f"""\
 # Made by edgewright-fleet broker-config, for Mosquitto 2.0 or later.
 listener {listen.port} {listen.host}

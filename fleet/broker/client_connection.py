@@ -39,7 +39,7 @@ _UNTAKEN_BYTES = 4 * _SENT_AT_ONCE_BYTES
 #: A client that takes nothing for so long, though there is something for it, is gone.
 _STALLED_S = 60.0
 #: Packets of one client before others have their turn.
-_TAKEN_AT_ONCE = 16
+TAKEN_AT_ONCE = 16
 _LAST_PACKET_ID = 65535
 
 
@@ -96,7 +96,7 @@ class ClientConnection:
                     return DisconnectPacket()
                 await self._take(packet)
                 taken += 1
-                if taken % _TAKEN_AT_ONCE == 0:
+                if taken % TAKEN_AT_ONCE == 0:
                     # What was read at once may be thousands of packets, and others wait.
                     await asyncio.sleep(0)
                     if self._transport.is_closing():

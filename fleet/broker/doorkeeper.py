@@ -24,6 +24,7 @@ class Refusal(enum.IntEnum):
     """Why a client may not enter, as CONNACK says it (MQTT 3.1.1, table 3.1)."""
 
     IDENTIFIER = 2
+    UNAVAILABLE = 3
     NOT_AUTHORIZED = 5
 
 
@@ -45,6 +46,11 @@ class Pass(msgspec.Struct, frozen=True):
 
     account: str
     proof: str
+
+    @property
+    def is_device(self) -> bool:
+        """Whether it is a device's."""
+        return self.account != FLEET
 
 
 class Doorkeeper:

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import errno
 import logging
+import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 from amqtt.adapters import StreamWriterAdapter
@@ -22,6 +24,7 @@ from amqtt.errors import AMQTTError
 from amqtt.mqtt.connack import ConnackPacket
 
 from contract.address import BrokerAddress
+from edgewright.connections import ConnectionLimits, Connections, LimitedListener
 from fleet.broker.doorkeeper import Caller, Doorkeeper, Pass, Refusal
 from fleet.broker.first_packet import PacketReader
 from fleet.broker.flow_control import FlowControl
@@ -33,6 +36,11 @@ _log = logging.getLogger(__name__)
 
 _STOP_PATIENCE_S = 10
 _HANDSHAKE_PATIENCE_S = 10
+_MOST_CLIENTS = 1000
+#: An agent needs one, and a second where the broker has not noticed yet that the first is gone.
+_MOST_OF_DEVICE = 8
+#: Clients that connect at once, as all do after a restart, wait here.
+_BACKLOG = 1024
 #: How soon a device whose password is void must leave.
 _LOOK_AGAIN_S = 1.0
 _LISTENER = "default"
@@ -47,6 +55,8 @@ class EmbeddedBroker:
     Args:
         listen: where; with TLS exactly where there is a doorkeeper.
         doorkeeper: lets clients in; None lets everybody in, for loopback.
+        most_clients: connections at once. One more takes the place of the stranger who has waited
+            longest to say who it is; where all have said so, it is refused.
         on_behind: is told, from any thread, when clients send more than can be carried: how many
             clients there are, and the reason.
     """
@@ -56,6 +66,7 @@ class EmbeddedBroker:
         listen: BrokerAddress,
         doorkeeper: Doorkeeper | None = None,
         *,
+        most_clients: int = _MOST_CLIENTS,
         on_behind: Callable[[int, str], None] = lambda _clients, _reason: None,
     ) -> None:
         if doorkeeper is None and not listen.is_loopback:
@@ -64,12 +75,18 @@ class EmbeddedBroker:
         self._listen = msgspec.structs.replace(listen, tls=doorkeeper is not None)
         self._doorkeeper = doorkeeper
         self._on_behind = on_behind
+        limits = ConnectionLimits(
+            head_s=_HANDSHAKE_PATIENCE_S, connections=most_clients, per_address=None
+        )
+        self._connections = Connections(limits)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="broker", daemon=True)
         self._broker: RoutingBroker | None = None
         self._server: asyncio.Server | None = None
         #: Everybody who is connected, with the pass of those who needed one.
         self._writers: dict[asyncio.StreamWriter, Pass | None] = {}
+        #: Connections of each device's account.
+        self._of_account: Counter[str] = Counter()
         self._serving: set[asyncio.Task[None]] = set()
         #: Held here, for asyncio holds no task.
         self._chores: list[asyncio.Task[None]] = []
@@ -120,8 +137,8 @@ class EmbeddedBroker:
             # reports a port in use as a traceback.
             self._server = await asyncio.start_server(
                 self._serve_client,
-                self._listen.host,
-                self._listen.port,
+                sock=LimitedListener.of(_bound(self._listen), self._connections),
+                backlog=_BACKLOG,
                 ssl=self._doorkeeper.tls if self._doorkeeper else None,
                 ssl_handshake_timeout=_HANDSHAKE_PATIENCE_S if guarded else None,
             )
@@ -145,6 +162,7 @@ class EmbeddedBroker:
             writer.close()
             return
         self._writers[writer] = None
+        accepted = self._connections.found(cast("asyncio.Transport", writer.transport))
         task = asyncio.current_task()
         if task is not None:
             self._serving.add(task)
@@ -153,6 +171,7 @@ class EmbeddedBroker:
         try:
             caller = await packets.read_caller()
             if self._doorkeeper is None or await self._let_in(self._doorkeeper, caller, writer):
+                self._connections.note(accepted, is_answering=True)
                 # Before amqtt takes up what it knows of the client id, its last will included.
                 await self._broker.end_connection(caller.client_id)
                 await self._broker.external_connected(
@@ -161,7 +180,9 @@ class EmbeddedBroker:
         except (OSError, EOFError, AMQTTError, NoCallerError) as error:
             _log.info("connection ended reason=%r", error)
         finally:
-            self._writers.pop(writer, None)
+            given = self._writers.pop(writer, None)
+            if given is not None:
+                self._of_account[given.account] -= 1
             writer.close()
 
     async def _let_in(
@@ -173,10 +194,22 @@ class EmbeddedBroker:
         # Before amqtt sees the client: at a CONNECT, amqtt 0.12.1 gives it the session and the
         # connection of whoever had its id, and asks for the password only then.
         answer = doorkeeper.admit(caller)
+        if isinstance(answer, Pass) and self._has_enough(answer):
+            answer = Refusal.UNAVAILABLE
         if isinstance(answer, Refusal):
             await ConnackPacket.build(0, answer.value).to_stream(StreamWriterAdapter(writer))
             return False
         self._writers[writer] = answer
+        self._of_account[answer.account] += 1
+        return True
+
+    def _has_enough(self, given: Pass) -> bool:
+        """Whether a device's account is connected so often that others' places are in danger."""
+        if not given.is_device or self._of_account[given.account] < _MOST_OF_DEVICE:
+            return False
+        self._connections.mention(
+            "connections refused username=%s at_most=%d", given.account, _MOST_OF_DEVICE
+        )
         return True
 
     async def _keep_looking(self, doorkeeper: Doorkeeper) -> None:
@@ -215,6 +248,12 @@ class EmbeddedBroker:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_PATIENCE_S)
         self._loop.close()
+
+
+def _bound(listen: BrokerAddress) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    found = socket.getaddrinfo(listen.host, listen.port, family, socket.SOCK_STREAM)
+    return socket.create_server(found[0][4][:2], family=family, backlog=_BACKLOG)
 
 
 def _listening_failed(listen: BrokerAddress, error: OSError) -> PortInUseError | AddressError:

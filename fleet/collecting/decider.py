@@ -39,6 +39,7 @@ class Decider:
         self._database = database
         self._damage = DamageCheck(database)
         self._policy_name = policy_name
+        _expect_file(policy_name)
         self._version = _version_of(policy_name)
         self._policy = load_policy(policy_name)
         #: Devices that something came from.
@@ -125,6 +126,14 @@ class Decider:
             _log.info("policy changed name=%s", policy.name)
             self._policy = policy
             self._others = None
+
+
+def _expect_file(policy_name: str) -> None:
+    """Refuse what can be read only once: it is read again at each change."""
+    path = Path(policy_name)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        message = f"{path}: expected a file that stays, for it is read again; got a pipe or device"
+        raise PolicyError(message)
 
 
 def _version_of(policy_name: str) -> tuple[int, int, int] | None:

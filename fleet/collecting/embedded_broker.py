@@ -19,6 +19,8 @@ from fleet.broker.embedded import EmbeddedBroker
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 #: Many systems give a process 1,024 unless it asks for more.
 _MOST_FILES = 65_536
+#: Of the store, the log, the link process and what is imported late, generously.
+_OTHER_FILES = 128
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -43,15 +45,16 @@ def embedded_broker(
         PortInUseError: somebody else listens there.
         AuthorityError: the authority cannot be used.
     """
-    _allow_many_clients()
+    most = _allow_many_clients()
     if not listen.tls:
-        with EmbeddedBroker(listen, on_behind=on_behind) as broker:
+        with EmbeddedBroker(listen, most_clients=most, on_behind=on_behind) as broker:
             yield Where(broker.address, broker.address)
         return
     authority = Authority.open(authority_folder)
     if not is_address(listen.host):
         authority.add_names([listen.host])
-    with EmbeddedBroker(listen, Doorkeeper(authority), on_behind=on_behind) as broker:
+    doorkeeper = Doorkeeper(authority)
+    with EmbeddedBroker(listen, doorkeeper, most_clients=most, on_behind=on_behind) as broker:
         at = broker.address
         if listen.host not in _EVERYWHERE:
             yield Where(at, at)
@@ -62,9 +65,12 @@ def embedded_broker(
         )
 
 
-def _allow_many_clients() -> None:
-    """Raise the limit on open files as far as it may be: each client is one."""
+def _allow_many_clients() -> int:
+    """Raise the limit on open files as far as it may be; gives how many clients that allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(_MOST_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    files = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(files - _OTHER_FILES, files // 2)

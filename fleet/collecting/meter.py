@@ -10,9 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from edgewright.http_connections import HttpLimits
 from edgewright.http_host import called_name, loopback_names, wrong_name
-from edgewright.http_limits import LimitedServer
+from edgewright.http_limits import HttpLimits, LimitedServer
 from fleet.address import HttpAddress, http_listener
 from fleet.collecting.collector import Turn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 import click
 import msgspec
@@ -193,8 +194,9 @@ def _mosquitto(
             f"  {files.server}    certificate and key of the broker; a secret",
             f"  {files.passwords}    accounts",
             f"  {files.acl}    rules",
-            f"Give them to Mosquitto's user (sudo chown -R mosquitto: {folder}), and start",
-            f"  mosquitto -c {config_file}",
+            f"Give them to Mosquitto's user (sudo chown -R mosquitto: {quote(str(folder))}),",
+            "and start",
+            f"  mosquitto -c {quote(str(config_file))}",
             "After 'enroll' and 'revoke', run this again, with sudo where the folder is not yours",
             "any more (files keep their owner), and send Mosquitto SIGHUP.",
         ]
@@ -237,13 +239,13 @@ def _nats(
         return
     config_file = folder / "nats.conf"
     write_private(config_file, config.encode(), keeps_owner=True)
-    owned = f"{folder} {settings.store_folder}"
+    owned = f"{quote(str(folder))} {quote(str(settings.store_folder))}"
     print_lines(
         [
             f"{config_file} holds accounts and rules, and refers to",
             f"  {settings.server_file}    certificate and key of the server; a secret",
             f"Give them to the server's user (sudo chown -R nats: {owned}), and start",
-            f"  nats-server -c {config_file}",
+            f"  nats-server -c {quote(str(config_file))}",
             "After 'enroll' and 'revoke', run this again, with sudo where the folder is not yours",
             "any more (files keep their owner), and send the server SIGHUP.",
         ]

@@ -6,6 +6,7 @@ https://docs.nats.io/running-a-nats-service/configuration (accounts, permissions
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import msgspec
 from contract.address import BrokerAddress
 from contract.topics import Leaf, parse_name, topic_for, topics_of_all
 from fleet.authority.rules import FLEET, LARGEST_MESSAGE_BYTES
+from fleet.errors import AddressError
 from fleet.jetstream.names import CONSUMER, STREAM
 from fleet.jetstream.subject import subject_of_filter
 
@@ -32,6 +34,7 @@ _DELIVERIES = "$MQTT.sub.>"
 #: it is denied.
 _GATEWAY = "$MQTT.>"
 _API = "$JS.API"
+_SERVER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,9 +122,13 @@ def nats_config(settings: NatsServerSettings, hashes: Mapping[str, str]) -> str:
 
     Raises:
         TopicError: an account is neither the fleet's nor SITE/DEVICE.
+        AddressError: a name or path is one that NATS cannot read.
     """
     tls = f"tls {{ {_certificate(settings.server_file)} }}"
     users = "\n".join(f"      {_user(name, hashes[name])}" for name in sorted(hashes))
+    if not _SERVER_NAME.fullmatch(settings.name):
+        message = f"server-name {settings.name!r}: expected 1 to 64 letters, digits, - and _"
+        raise AddressError(message)
     return f"""\
 # Made by edgewright-fleet broker-config, for nats-server 2.15 or later.
 server_name: {_text(settings.name)}
@@ -191,5 +198,11 @@ def _listen(address: BrokerAddress) -> str:
 
 
 def _text(value: str) -> str:
+    if not value.isprintable() or {'"', "\\"} & set(value):
+        message = (
+            f"{value!r}: expected a name without quotes, backslashes and control characters, "
+            "which NATS would read as something else"
+        )
+        raise AddressError(message)
     # Quoted, for unquoted text that begins with a dollar sign is a variable.
-    return json.dumps(value, ensure_ascii=False)
+    return f'"{value}"'

@@ -40,6 +40,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     topics: list[str]
     former_ids: list[str] = []
     log_level: int
+    #: How often it is to say that it lives, where nothing comes.
+    alive_every_s: float
     stream: StreamOrder | None = None
     log_format: LogFormat = LogFormat.TEXT
 
@@ -59,7 +61,7 @@ class Settled(msgspec.Struct, frozen=True, tag=True):
 class Arrived(msgspec.Struct, frozen=True, tag=True):
     """Deliveries in their order: topic, payload, retained, received at, ticket.
 
-    None: subscribed.
+    None: subscribed. Without any, it says that the link process lives.
     """
 
     items: list[tuple[str, bytes, bool, float, int | None] | None]
@@ -83,15 +85,28 @@ def frame(message: msgspec.Struct) -> bytes:
     return _HEAD.pack(len(body)) + body
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes, *, patience_s: float | None = None) -> None:
     """Write all of `data`; waits while the other side does not read.
+
+    Args:
+        fd: the pipe; with `patience_s` it does not block.
+        data: what to write.
+        patience_s: how long the other side may read nothing at all; None: for ever.
 
     Raises:
         BrokenPipeError: there is no other side any more.
+        TimeoutError: it has read nothing for so long.
     """
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError as error:
+            room = select.poll()
+            room.register(fd, select.POLLOUT)
+            if not room.poll(None if patience_s is None else patience_s * 1000):
+                message = f"nothing was read for {patience_s:g} s"
+                raise TimeoutError(message) from error
 
 
 class Frames:

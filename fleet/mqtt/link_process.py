@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -104,7 +105,7 @@ def carry(make_link: Callable[[Order], Carried]) -> None:
     expect_many_objects()
     link.open()
     try:
-        _forward(link, out, ending)
+        _forward(link, out, ending, order.alive_every_s)
         link.close()
         _forward_rest(link, out)
     except BrokenPipeError:
@@ -148,9 +149,10 @@ def _obey(frames: Frames, link: Carried, ending: threading.Event) -> None:
     ending.set()
 
 
-def _forward(link: Carried, out: int, ending: threading.Event) -> None:
+def _forward(link: Carried, out: int, ending: threading.Event, alive_every_s: float) -> None:
     told: str | None = None
     kept: str | None = None
+    said_at = time.monotonic()
     while not ending.is_set():
         waiting = link.receive(at_most=_AT_MOST, wait_s=_WAIT_S)
         if link.problem != told:
@@ -159,8 +161,9 @@ def _forward(link: Carried, out: int, ending: threading.Event) -> None:
         if link.kept_client_id not in {None, kept}:
             kept = link.kept_client_id
             write_all(out, frame(SessionKept(kept)))
-        if waiting:
+        if waiting or time.monotonic() - said_at > alive_every_s:
             write_all(out, frame(_arrived(waiting)))
+            said_at = time.monotonic()
         if len(waiting) < _AT_MOST:
             ending.wait(_PAUSE_S)
 

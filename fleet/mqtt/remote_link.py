@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -38,6 +38,9 @@ _HEARD = msgspec.msgpack.Decoder(Arrived | SessionKept | Trouble)
 _PROGRAM = "fleet.mqtt.link_process"
 _RESTART_AFTER_S = 1.0
 _END_PATIENCE_S = 10.0
+#: A link process says every few seconds that it lives; one that hangs would never be heard again.
+_SILENCE_S = 60.0
+_WORDS_IN_SILENCE = 10
 #: After the first of a batch: a batch costs as much as many messages in it.
 _GATHER_S = 0.02
 #: One frame to the link process; it publishes them one by one.
@@ -58,6 +61,7 @@ class RemoteLink:
         former_ids: client ids whose sessions are ended as soon as the broker takes us.
         on_session_kept: told under which client id the broker keeps our session.
         log_format: of the other process's log.
+        silence_s: after so long without a word of the other process, another one is started.
 
     Raises:
         BrokerAwayError: a file of the access cannot be read.
@@ -76,6 +80,7 @@ class RemoteLink:
         former_ids: Sequence[str] = (),
         on_session_kept: Callable[[str], None] = lambda _: None,
         log_format: LogFormat = LogFormat.TEXT,
+        silence_s: float = _SILENCE_S,
     ) -> None:
         # What is wrong with the files of the access ends the command, not the other process.
         make_client(address, access, client_id=client_name, clean=True)
@@ -91,11 +96,14 @@ class RemoteLink:
             topics=list(topics),
             former_ids=list(former_ids),
             log_level=logging.getLogger("fleet").getEffectiveLevel(),
+            alive_every_s=silence_s / _WORDS_IN_SILENCE,
             stream=stream,
             log_format=log_format,
         )
         self._program = program
         self._on_session_kept = on_session_kept
+        self._silence_s = silence_s
+        self._heard_at = time.monotonic()
         #: Why there is no connection, where the last try failed.
         self.problem: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -104,12 +112,15 @@ class RemoteLink:
 
     def open(self) -> None:
         """Start connecting, and keep trying until `close`."""
-        words = [sys.executable, "-m", self._program]
+        words = [sys.executable, "-P", "-m", self._program]
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         if self._process.stdout is not None:
             self._frames = Frames(self._process.stdout.fileno())
+        if self._process.stdin is not None:
+            os.set_blocking(self._process.stdin.fileno(), False)
+        self._heard_at = time.monotonic()
         self._tell(self._order)
 
     def receive(self, *, at_most: int, wait_s: float) -> list[Delivery | Subscribed]:
@@ -162,9 +173,14 @@ class RemoteLink:
             return False
         body = self._frames.read(wait_s=wait_s)
         self._take(body)
-        if body is None and self._frames.ended:
+        if body is not None:
+            self._heard_at = time.monotonic()
+            return True
+        if self._frames.ended:
             self._begin_anew()
-        return body is not None
+        elif time.monotonic() - self._heard_at > self._silence_s:
+            self._kill(f"not a word for {self._silence_s:g} s")
+        return False
 
     def _take(self, body: bytes | None) -> None:
         if body is None:
@@ -212,8 +228,19 @@ class RemoteLink:
             # process stays in its place, so that the next call tries again.
             _log.error("link process does not start, trying again reason=%s", error)
 
+    def _kill(self, problem: str) -> None:
+        """End a process that hangs; `receive` notices, and starts another."""
+        if self._process is not None:
+            self.problem = problem
+            self._process.kill()
+
     def _tell(self, message: msgspec.Struct) -> None:
         if self._process is not None and self._process.stdin is not None:
-            # Where it has ended, `receive` notices and starts another.
-            with contextlib.suppress(BrokenPipeError):
-                write_all(self._process.stdin.fileno(), frame(message))
+            pipe = self._process.stdin.fileno()
+            try:
+                write_all(pipe, frame(message), patience_s=self._silence_s)
+            except BrokenPipeError:
+                # It has ended: `receive` notices and starts another.
+                pass
+            except TimeoutError as error:
+                self._kill(str(error))

@@ -15,7 +15,7 @@ from contract.access import Access
 from contract.address import BrokerAddress
 from contract.messages import Desired, encode_message
 from contract.topics import Leaf, topic_for
-from fleet.errors import BrokerAwayError
+from fleet.errors import BrokerAwayError, BrokerRefusedError
 from fleet.mqtt.client import client_id_for, connect, make_client, refused
 
 _QOS = 1
@@ -88,7 +88,7 @@ def _connected(
         reason = answers.get(timeout=timeout_s)
         if reason.is_failure:
             message = f"broker {address}: refused: {refused(reason)}"
-            raise BrokerAwayError(message)
+            raise BrokerRefusedError(message)
         yield client
     except queue.Empty as error:
         message = f"broker {address}: no answer within {timeout_s:g} s; is that a broker?"

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from contract.access import Access
+from contract.access import Access, client_name_of
 from contract.address import BrokerAddress
 from fleet.authority.authority import Authority
 from fleet.authority.credentials import write_credentials
-from fleet.errors import PlanError
+from fleet.errors import BrokerRefusedError, PlanError
+from fleet.mqtt.client import client_id_for
+from fleet.mqtt.short_connection import end_session
 from fleet.simulating.box import SimulatedDevice
 from fleet.simulating.plan import Mode, Plan
+
+_PROBE = "simulate-probe"
+#: The embedded broker looks every second.
+_TAKEN_UP_WITHIN_S, _LOOK_S = 5.0, 0.5
 
 
 @contextlib.contextmanager
@@ -30,6 +37,8 @@ def accounts_for(
     Raises:
         PlanError: devices are to share connections, which accounts forbid.
         AuthorityError: the authority cannot be used.
+        BrokerAwayError: the broker is not there.
+        BrokerRefusedError: it does not let in who was enrolled just now.
     """
     if not address.tls:
         yield lambda _device: Access()
@@ -49,8 +58,42 @@ def accounts_for(
         ca_file, password_file = write_credentials(credentials, folder / device.name)
         return Access(ca_file=ca_file, username=credentials.username, password_file=password_file)
 
+    _expect_to_get_in(authority, plan.site, address, folder / _PROBE)
     try:
         yield enroll
     finally:
         for device in enrolled:
             authority.revoke(device.site, device.name)
+
+
+def _expect_to_get_in(
+    authority: Authority, site: str, address: BrokerAddress, folder: Path
+) -> None:
+    """Try one new account before there are thousands of which each is refused again and again.
+
+    Raises:
+        BrokerAwayError: the broker is not there.
+        BrokerRefusedError: it does not let the account in.
+    """
+    credentials = authority.enroll(site, _PROBE)
+    try:
+        ca_file, password_file = write_credentials(credentials, folder)
+        access = Access(ca_file=ca_file, username=credentials.username, password_file=password_file)
+        client_id = client_id_for(client_name_of(site, _PROBE), access)
+        deadline = time.monotonic() + _TAKEN_UP_WITHIN_S
+        while True:
+            try:
+                end_session(address, access, client_id, timeout_s=_TAKEN_UP_WITHIN_S)
+            except BrokerRefusedError as error:
+                if time.monotonic() < deadline:
+                    time.sleep(_LOOK_S)
+                    continue
+                message = (
+                    f"{error}. It was asked with an account that was enrolled just now: the broker "
+                    "of 'serve --listen' takes new ones up by itself, Mosquitto and NATS do not. "
+                    "Simulate against that one, or against a listener without TLS on loopback"
+                )
+                raise BrokerRefusedError(message) from error
+            return
+    finally:
+        authority.revoke(site, _PROBE)

@@ -21,11 +21,17 @@ def sole_user(url: str, path: Path | None) -> Iterator[None]:
 
     Raises:
         StoreBusyError: somebody else holds it.
-        StoreError: this user may not hold it.
+        StoreError: this user may not hold it, or it goes by several names.
     """
     if path is None:
         yield
         return
+    if path.exists() and path.stat().st_nlink > 1:
+        message = (
+            f"{path}: this file has several names (hard links), and SQLite keeps a log beside each "
+            "of them; leave it one, or start with a backup of it"
+        )
+        raise StoreError(message)
     lock = Path(f"{path}.lock")
     try:
         # Whoever may read a file may hold it.

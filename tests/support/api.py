@@ -16,8 +16,7 @@ import httpx
 import msgspec
 
 from contract.address import BrokerAddress
-from edgewright.http_connections import HttpLimits
-from edgewright.http_limits import LimitedServer
+from edgewright.http_limits import HttpLimits, LimitedServer
 from fleet.api.app import make_app
 from fleet.api.places import Places
 from fleet.api.service import Service

@@ -15,8 +15,7 @@ import psutil
 import pytest
 from starlette.responses import PlainTextResponse
 
-from edgewright.http_connections import HttpLimits
-from edgewright.http_limits import LimitedServer
+from edgewright.http_limits import HttpLimits, LimitedServer
 from fleet.authority.authority import Authority
 from fleet.store.database import Database
 from support.api import ApiProcess, ApiServer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def policy(tmp_path: Path) -> Path:
 def settle(decider: Decider, *, now: float = 1.0) -> None:
     while not decider.is_idle(now=now):
         decider.work(now=now, at_most=1)
+
+
+def test_a_policy_that_can_be_read_only_once_is_refused(database: Database, tmp_path: Path) -> None:
+    """A pipe would be waited for, at the start and at each change."""
+    os.mkfifo(tmp_path / "policy.toml")
+    with pytest.raises(PolicyError, match="expected a file that stays"):
+        Decider(database, str(tmp_path / "policy.toml"))
 
 
 def test_devices_of_before_are_decided_on_at_the_start_and_new_results_at_once(

@@ -81,6 +81,31 @@ def test_a_configuration_guesses_nothing_of_where_the_broker_listens(
 
 
 @pytest.mark.usefixtures("authority_folder")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--kind", "nats", "--server-name", "a b"],
+        ["--kind", "nats", "--server-name", 'n1"'],
+        ["--kind", "nats", "--store-dir", 'streams"'],
+        ["--kind", "nats", "--out", "back\\slash"],
+        ["--kind", "nats", "--out", "two\nlines"],
+        ["--out", "two\nlines"],
+    ],
+)
+def test_a_name_that_the_broker_would_read_otherwise_is_refused(words: list[str]) -> None:
+    assert "expected" in fleet("broker-config", *words, expect=2).output
+
+
+@pytest.mark.usefixtures("authority_folder")
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
+def test_the_commands_that_are_printed_can_be_pasted(kind: str) -> None:
+    folder = Path("of the press").absolute()
+    said = fleet("broker-config", "--kind", kind, "--out", str(folder)).output
+    assert f"'{folder}'" in said
+    assert f"-c '{folder}/{kind}.conf'" in said
+
+
+@pytest.mark.usefixtures("authority_folder")
 def test_enroll_as_json_names_the_files(tmp_path: Path) -> None:
     out = tmp_path / "out"
     document = json.loads(

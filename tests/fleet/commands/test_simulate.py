@@ -17,6 +17,7 @@ import pytest
 from fleet.authority.authority import Authority
 from fleet.authority.rules import FLEET
 from fleet.simulating.plan import Mode
+from support.accounts import guarded_broker
 from support.brokers import Mosquitto
 from support.collectors import ServeProcess
 from support.commands import run_command
@@ -107,6 +108,19 @@ def test_devices_have_accounts_while_it_runs_and_none_afterwards(
     assert report["acknowledged"] == 60
     assert report["connected"] >= 12
     assert set(Authority.existing(Path(authority)).accounts()) == {FLEET}
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
+def test_a_broker_that_does_not_take_up_accounts_by_itself_is_told_at_once(
+    tmp_path: Path, mosquitto_program: str, kind: str
+) -> None:
+    with guarded_broker(kind, tmp_path, mosquitto_program) as guarded:
+        url, authority = f"mqtts://127.0.0.1:{guarded.address.port}", guarded.authority
+        words = (*FEW, "--broker", url, "--authority", str(authority.folder))
+        done = simulate(*words, expect=1)
+    assert "takes new ones up by itself" in done.stderr
+    assert not done.stdout
+    assert set(authority.accounts()) == {FLEET}
 
 
 def test_an_interrupted_simulation_waits_for_what_was_made(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -52,9 +53,13 @@ class Heard:
         return eventually(has_all)
 
 
-def link_to(url: str) -> RemoteLink:
+def link_to(url: str, *, silence_s: float = 60.0) -> RemoteLink:
     return RemoteLink(
-        parse_broker_url(url), access=Access(), client_name="fleet-test", session=Session.KEPT
+        parse_broker_url(url),
+        access=Access(),
+        client_name="fleet-test",
+        session=Session.KEPT,
+        silence_s=silence_s,
     )
 
 
@@ -104,6 +109,38 @@ def test_a_killed_process_is_replaced_and_the_session_goes_on(
     assert heard.payloads[-1] == b"while it was dead"
     heard.link.publish([ACK])
     assert eventually(lambda: ACK in device.acks())
+
+
+@pytest.mark.parametrize("says", [0, 5000])
+def test_a_process_that_hangs_is_replaced(
+    mosquitto: Mosquitto, device: DeviceClient, says: int
+) -> None:
+    """It is noticed by its silence, also where the pipe to it is full by then."""
+    with contextlib.closing(link_to(mosquitto.url, silence_s=3.0)) as link:
+        link.open()
+        heard = Heard(link)
+        assert heard.waits_for_subscriptions(1)
+        (process,) = link_processes()
+        process.suspend()
+        link.publish([ACK] * says)
+        device.publish(TOPIC, b"while it hung")
+        assert heard.waits_for_subscriptions(2)
+        assert heard.waits_for(1)
+        assert process not in link_processes()
+        link.publish([ACK])
+        assert eventually(lambda: ACK in device.acks())
+
+
+def test_a_process_to_which_nothing_comes_is_left_alone(mosquitto: Mosquitto) -> None:
+    with contextlib.closing(link_to(mosquitto.url, silence_s=3.0)) as link:
+        link.open()
+        heard = Heard(link)
+        assert heard.waits_for_subscriptions(1)
+        before = link_processes()
+        until = time.monotonic() + 5.0
+        while time.monotonic() < until:
+            heard.look()
+        assert link_processes() == before
 
 
 def test_closing_keeps_what_was_received_and_ends_the_process(

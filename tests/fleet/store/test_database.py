@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -54,6 +55,15 @@ def test_the_store_is_durable_and_readable_while_written(database: Database) -> 
     with database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_store_of_several_names_is_not_held(tmp_path: Path) -> None:
+    """SQLite keeps a log beside each name, and two collectors would write into one file."""
+    path = tmp_path / "fleet.db"
+    path.write_bytes(b"")
+    os.link(path, tmp_path / "other.db")
+    with pytest.raises(StoreError, match="hard links"), sole_user("it", path):
+        pytest.fail("it was held")
 
 
 @ON_BOTH

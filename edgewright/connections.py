@@ -1,6 +1,6 @@
 """Connections of a server: how many there may be, of one address too, and who waits for whom.
 
-They are counted from their acceptance on, before a TLS handshake. uvicorn sees them only after it.
+They are counted from their acceptance on, before a TLS handshake; servers see them only after it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -25,25 +25,16 @@ _IPV6_NETWORK_BITS = 64
 _MENTION_EVERY_S = 60.0
 
 
-class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long clients may take, and how many may be connected."""
+class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many connections there may be, and how long a stranger may take."""
 
-    #: From the connection, or a later request's first byte, to the end of the header; the TLS
-    #: handshake has as much.
+    #: From the connection, or a later request's first byte, to the end of what says who asks for
+    #: what; the TLS handshake has as much.
     head_s: float = 10.0
-    #: For the whole body, however slowly it drips.
-    body_s: float = 30.0
-    #: Between two requests of one connection.
-    idle_s: float = 75.0
-    #: For a client to take what waits to be sent.
-    write_s: float = 30.0
-    head_bytes: int = 16 * 1024
     #: Connections; one more takes the place of the one that has waited longest for its client.
     connections: int = 512
     #: Of these, connections of one IPv4 address or IPv6 /64; None where a proxy stands in front.
     per_address: int | None = 64
-    #: Requests that are answered at once; one more gets 503.
-    requests: int = 256
 
 
 class AcceptedSocket(socket.socket):
@@ -72,7 +63,7 @@ class AcceptedSocket(socket.socket):
 class Connections:
     """All connections of one server, from their acceptance on."""
 
-    def __init__(self, limits: HttpLimits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
         self._open: dict[int, AcceptedSocket] = {}
         self._of_address: Counter[str] = Counter()
@@ -81,23 +72,16 @@ class Connections:
         self._answering: set[int] = set()
         self._mentioned_at = -math.inf
 
-    def is_busy(self) -> bool:
-        """Whether one more request is one too many."""
-        if len(self._answering) < self.limits.requests:
-            return False
-        self._mention("requests refused at_most=%d", self.limits.requests)
-        return True
-
     def admit(self, accepted: AcceptedSocket, host: str) -> bool:
         """Count a connection in; False where it has to go."""
         address = _network_of(host)
         at_most = self.limits.per_address
         if at_most is not None and self._of_address[address] >= at_most:
-            self._mention("connections refused address=%s at_most=%d", address, at_most)
+            self.mention("connections refused address=%s at_most=%d", address, at_most)
             return False
         if len(self._open) >= self.limits.connections:
             if not self._waiting:
-                self._mention("connections refused at_most=%d", self.limits.connections)
+                self.mention("connections refused at_most=%d", self.limits.connections)
                 return False
             longest = next(iter(self._waiting))
             # It is closed at a later turn of the loop, and more may come in this one.
@@ -132,6 +116,11 @@ class Connections:
             self._answering.discard(number)
             self._waiting[number] = None
 
+    @property
+    def answering(self) -> int:
+        """Connections that do not wait for their client."""
+        return len(self._answering)
+
     def _forget(self, accepted: AcceptedSocket) -> None:
         if accepted.timer is not None:
             accepted.timer.cancel()
@@ -142,7 +131,7 @@ class Connections:
         if not self._of_address[accepted.address]:
             del self._of_address[accepted.address]
 
-    def _mention(self, words: str, *values: object) -> None:
+    def mention(self, words: str, *values: object) -> None:
         """Log what was refused, once in a while: whoever is refused comes again at once."""
         now = time.monotonic()
         if now - self._mentioned_at < _MENTION_EVERY_S:
@@ -155,6 +144,13 @@ class LimitedListener(socket.socket):
     """Accepts the connections that the limits allow; others are closed at once."""
 
     connections: Connections
+
+    @classmethod
+    def of(cls, listener: socket.socket, connections: Connections) -> Self:
+        """Take over a socket that is bound."""
+        limited = cls(listener.family, listener.type, listener.proto, fileno=listener.detach())
+        limited.connections = connections
+        return limited
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection.
