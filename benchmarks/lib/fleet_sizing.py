@@ -21,7 +21,6 @@ from benchmarks.lib.nats_cluster import nats_cluster
 from benchmarks.lib.ports import free_port
 from benchmarks.lib.tables import measured_table
 
-_DURATION_S, _STORM_S = 20.0, 10.0
 _GRACE_S = 60.0
 _MIB = 2**20
 
@@ -32,6 +31,8 @@ class SizingLoad(msgspec.Struct, frozen=True, kw_only=True):
     devices: int
     #: Results a second of all devices together.
     rate: float
+    #: How long results are made; the storm comes in the middle.
+    seconds: float = 20.0
 
 
 _LOADS = (
@@ -113,7 +114,7 @@ def _children() -> set[psutil.Process]:
     return set(psutil.Process().children())
 
 
-_BROKERS: dict[str, Callable[[Path], contextlib.AbstractContextManager[Running]]] = {
+BROKERS: dict[str, Callable[[Path], contextlib.AbstractContextManager[Running]]] = {
     "embedded": _embedded,
     "Mosquitto": _mosquitto,
     "NATS of three": _nats,
@@ -127,18 +128,19 @@ def measure_sizing(occasion: FleetOccasion) -> Finding:
         BuilderError: a broker is not installed, or something does not start.
     """
     loads = _QUICK_LOADS if occasion.quick else _LOADS
-    kinds = [(name, load) for name in _BROKERS for load in loads]
+    kinds = [(name, load) for name in BROKERS for load in loads]
     rows = []
     for number, (name, load) in enumerate(kinds, start=1):
         folder = occasion.scratch / str(number)
         folder.mkdir()
-        with _BROKERS[name](folder) as running:
+        with BROKERS[name](folder) as running:
             rows.append(run_load(name, running, load, folder))
         occasion.progress.update("simulating", number, len(kinds))
     remark = (
         "broker, collector on SQLite and simulated devices share this machine; each device has a "
-        f"connection, all of which break {_STORM_S:g} s after the start and come back at once; "
-        f"results are made for {_DURATION_S:g} s, and the last may take {_GRACE_S:g} s. 'ack': "
+        f"connection, all of which break {loads[0].seconds / 2:g} s after the start and come back "
+        f"at once; results are made for {loads[0].seconds:g} s, and the last may take "
+        f"{_GRACE_S:g} s. 'ack': "
         "from first sending to acknowledgement; cores and MiB: broker and collector together"
     )
     return Finding(document=Sizing(rows=rows), tables=[_table(rows)], remarks=[remark])
@@ -178,8 +180,8 @@ def run_load(broker: str, running: Running, load: SizingLoad, folder: Path) -> S
 def _words(load: SizingLoad, servers: int) -> list[str]:
     devices = str(-(-load.devices // servers))
     words = ["--devices", devices, "--connections", devices]
-    words += ["--rate", f"{load.rate / servers:g}", "--duration", f"{_DURATION_S:g}"]
-    return [*words, "--storm", f"{_STORM_S:g}", "--grace", f"{_GRACE_S:g}"]
+    words += ["--rate", f"{load.rate / servers:g}", "--duration", f"{load.seconds:g}"]
+    return [*words, "--storm", f"{load.seconds / 2:g}", "--grace", f"{_GRACE_S:g}"]
 
 
 class _Peak:

@@ -12,6 +12,7 @@ from benchmarks.lib.fleet_cluster import ClusterPlan, run_cluster
 from benchmarks.lib.fleet_drain import drain_by_collector, drain_plainly
 from benchmarks.lib.fleet_freshness import watch_drain
 from benchmarks.lib.fleet_scale import SETTINGS, run_collectors
+from benchmarks.lib.fleet_sizing import BROKERS, SizingLoad, run_load
 from benchmarks.lib.postgres import PostgresServer
 from benchmarks.lib.result_stream import result_of, results
 from contract.messages import Result, decode_message
@@ -81,3 +82,16 @@ def test_a_hundred_agents_over_a_cluster_lose_nothing_by_a_dead_leader_and_a_dea
     assert found.published == found.stored == found.acknowledged == plan.results
     # Of collectors alone: devices need none.
     assert found.consumers < plan.devices / 2
+
+
+@pytest.mark.usefixtures("mosquitto_program")
+@pytest.mark.parametrize("broker", list(BROKERS))
+def test_a_load_goes_through_a_storm_on_each_broker(tmp_path: Path, broker: str) -> None:
+    load = SizingLoad(devices=9, rate=30, seconds=2)
+    with BROKERS[broker](tmp_path) as running:
+        found = run_load(broker, running, load, tmp_path)
+    assert found.made == found.acknowledged > 0
+    assert found.outstanding == 0
+    assert found.memory_mib > 0
+    assert found.cores_busy > 0
+    assert "--storm 1 " in found.command
