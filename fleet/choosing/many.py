@@ -57,8 +57,12 @@ def decide_many(
         terms: hold for all of them.
         now: seconds since 1970, by which runs are too old where the terms ask for an age.
     """
+    groups = _of_like_width([len(one) for one in entries])
+    if len(groups) == 1:
+        # As nearly always: a hundred thousand rows need not be taken apart and put together.
+        return _Choice(FigureTable(entries, builds), terms, now).picks(incumbents, builds)
     picks: dict[int, Pick] = {}
-    for rows in _of_like_width([len(one) for one in entries]):
+    for rows in groups:
         table = FigureTable([entries[row] for row in rows], builds)
         own = [incumbents[row] for row in rows]
         picks |= zip(rows, _Choice(table, terms, now).picks(own, builds), strict=True)

@@ -110,10 +110,16 @@ def write_all(fd: int, data: bytes, *, patience_s: float | None = None) -> None:
 
 
 class Frames:
-    """Frames as they come out of a pipe."""
+    """Frames as they come out of a pipe.
 
-    def __init__(self, fd: int) -> None:
+    Args:
+        fd: the pipe.
+        patience_s: how long a frame that has begun is waited for; None: for ever.
+    """
+
+    def __init__(self, fd: int, *, patience_s: float | None = None) -> None:
         self._fd = fd
+        self._patience_s = patience_s
         # Not select(): where the broker comes along, its clients take the numbers below 1,024.
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
@@ -124,7 +130,7 @@ class Frames:
     def read(self, *, wait_s: float | None) -> bytes | None:
         """Body of the next frame; None where none begins within `wait_s`, or the pipe ended.
 
-        A frame that has begun is waited for. With None it waits for ever.
+        A frame that has begun is waited for, within the patience. With None it waits for ever.
         """
         until = None if wait_s is None else time.monotonic() + wait_s
         while True:
@@ -133,11 +139,13 @@ class Frames:
                 return body
             if self.ended:
                 return None
-            # The other side writes a frame in one go, so what has begun also ends.
-            if until is not None and not self._buffer:
-                left_s = max(0.0, until - time.monotonic())
-                if not self._poll.poll(left_s * 1000):
-                    return None
+            # The other side writes a frame in one go, so what has begun also ends; unless it hangs.
+            if self._buffer:
+                left_s = self._patience_s
+            else:
+                left_s = None if until is None else max(0.0, until - time.monotonic())
+            if left_s is not None and not self._poll.poll(left_s * 1000):
+                return None
             chunk = os.read(self._fd, _CHUNK_BYTES)
             self.ended = not chunk
             self._buffer += chunk

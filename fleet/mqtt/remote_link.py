@@ -117,7 +117,7 @@ class RemoteLink:
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         if self._process.stdout is not None:
-            self._frames = Frames(self._process.stdout.fileno())
+            self._frames = Frames(self._process.stdout.fileno(), patience_s=self._silence_s)
         if self._process.stdin is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
         self._heard_at = time.monotonic()

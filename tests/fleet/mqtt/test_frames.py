@@ -111,3 +111,17 @@ def test_frames_are_read_from_a_pipe_whose_number_is_beyond_those_of_select() ->
         os.close(low)
         os.close(read)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_half_a_frame_is_waited_for_within_the_patience_and_kept(pipe: tuple[int, int]) -> None:
+    """Who writes it may hang for ever."""
+    reading, writing = pipe
+    frames, data = Frames(reading, patience_s=0.05), frame(Say([("t", b"whole")]))
+    os.write(writing, data[:-1])
+    assert frames.read(wait_s=0.0) is None
+    assert not frames.ended
+    os.write(writing, data[-1:])
+    assert frames.read(wait_s=0.0) == data[4:]
+    os.close(writing)
+    assert frames.read(wait_s=None) is None
+    assert frames.ended
