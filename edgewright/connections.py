@@ -70,7 +70,7 @@ class Connections:
         #: Those that wait for their client, as keys; who has waited longest comes first.
         self._waiting: dict[int, None] = {}
         self._answering: set[int] = set()
-        self._mentioned_at = -math.inf
+        self._mentioned_at: dict[str, float] = {}
 
     def admit(self, accepted: AcceptedSocket, host: str) -> bool:
         """Count a connection in; False where it has to go."""
@@ -132,11 +132,11 @@ class Connections:
             del self._of_address[accepted.address]
 
     def mention(self, words: str, *values: object) -> None:
-        """Log what was refused, once in a while: whoever is refused comes again at once."""
+        """Log what was refused, such words once in a while: who is refused comes again at once."""
         now = time.monotonic()
-        if now - self._mentioned_at < _MENTION_EVERY_S:
+        if now - self._mentioned_at.get(words, -math.inf) < _MENTION_EVERY_S:
             return
-        self._mentioned_at = now
+        self._mentioned_at[words] = now
         _log.warning(words, *values)
 
 

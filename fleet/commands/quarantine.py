@@ -12,6 +12,7 @@ from fleet.collecting.replay import replay
 from fleet.commands.numbers import RowNumber
 from fleet.commands.options import db_option, json_option
 from fleet.commands.printing import print_json, print_lines, print_table
+from fleet.errors import UnknownMessageError
 from fleet.reports.table import quarantine_table
 from fleet.store.database import open_database
 from fleet.store.quarantine import find_quarantined, list_quarantine, payload_of
@@ -82,7 +83,7 @@ def replay_command(numbers: tuple[int, ...], store_url: str, *, every: bool, as_
     """
     if every == bool(numbers):
         message = "expected NUMBERs as 'edgewright-fleet quarantine' lists them, or --all"
-        raise click.UsageError(message)
+        raise UnknownMessageError(message)
     replayed = replay(
         open_database(store_url, create=False), None if every else numbers, now=time.time()
     )
