@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -13,6 +14,8 @@ from fleet.api.problem import Fault, ProblemError
 #: Where all routes are that have parameters.
 PREFIX = "/api/v1"
 _SHOWN = 200
+#: Beyond these, whoever asks means something else.
+_FAULTS_AT_MOST = 10
 
 
 def expect_known_parameters(request: Request) -> None:
@@ -24,14 +27,16 @@ def expect_known_parameters(request: Request) -> None:
     if not request.query_params:
         return
     is_list = _parameters(request)
-    given = [name for name, _ in request.query_params.multi_items()]
-    faults = []
-    for name in dict.fromkeys(given):
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    faults: list[Fault] = []
+    for name, times in given.items():
         if name not in is_list:
             faults.append(Fault(place=_place(name), message=_unknown(name, is_list)))
-        elif given.count(name) > 1 and not is_list[name]:
-            message = f"expected once, got {given.count(name)} times"
+        elif times > 1 and not is_list[name]:
+            message = f"expected once, got {times} times"
             faults.append(Fault(place=_place(name), message=message))
+        if len(faults) == _FAULTS_AT_MOST:
+            break
     if faults:
         detail = "; ".join(f"{one.place}: {one.message}" for one in faults)
         raise ProblemError(422, detail, errors=faults)

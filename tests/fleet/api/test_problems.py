@@ -58,6 +58,8 @@ def test_a_parameter_that_would_be_passed_over_is_refused(api: ApiServer) -> Non
         ("/quarantine?x=1", "query.x: unknown parameter; expected one of limit, after"),
     ):
         assert problem(api.client.get(f"/api/v1{path}"), 422) == said
+    many = api.client.get("/api/v1/devices?" + "&".join(f"x{number}=1" for number in range(900)))
+    assert problem(many, 422).count("unknown parameter") == 10
     with api.client.stream("GET", "/api/v1/events?kind=result&kind=presence") as answer:
         assert answer.status_code == 200
 
