@@ -17,8 +17,10 @@ DEFAULT_MAX_MINUTES = 10.0
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-_Some = Annotated[float, msgspec.Meta(gt=0.0)]
-_SomeOrNone = Annotated[float, msgspec.Meta(ge=0.0)]
+#: Of MB, seconds, minutes or hours; neither infinity nor what overflows as bytes.
+_MOST = 1e9
+_Some = Annotated[float, msgspec.Meta(gt=0.0, le=_MOST)]
+_SomeOrNone = Annotated[float, msgspec.Meta(ge=0.0, le=_MOST)]
 
 
 class Mode(enum.StrEnum):

@@ -18,7 +18,7 @@ from fleet.choosing.toml_places import TomlPath, TomlPlaces
 from fleet.deploy.layout import check_prefix
 from fleet.deploy.order import Order, check_target
 from fleet.deploy.preparation import OWN_KEYS, check_broker
-from fleet.deploy.settings import rendered, setting_problem
+from fleet.deploy.settings import rendered, setting_mistake
 from fleet.errors import FleetError, OrderError
 
 EXAMPLE = """\
@@ -186,8 +186,8 @@ class _Reading:
                 self._add(place, problem, f"see {key.partition('_')[0]} of the host")
             elif not isinstance(one, str | int | float | bool | list):
                 self._wrong(place, "text, a number, or a list", one)
-            elif wrong := setting_problem(key, one):
-                self._add(place, wrong, "mend it here")
+            elif wrong := setting_mistake(key, one):
+                self._add(place, wrong.problem, wrong.advice)
         return {key: one for key, one in value.items() if key not in OWN_KEYS}
 
     def _check_known(self, path: TomlPath, key: str, known: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from fleet.deploy.order import Order
 from fleet.deploy.plan import Wanted, leftovers_to_remove
 from fleet.deploy.release import Release
 from fleet.deploy.room import check_room
-from fleet.deploy.settings import Value, parse_assignment, parse_settings, setting_problem
+from fleet.deploy.settings import Value, parse_assignment, parse_settings, setting_mistake
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.survey import Survey, is_proven, password_there, survey, why_unreachable
 from fleet.deploy.unit import unit_text
@@ -246,9 +246,9 @@ def _extra_settings(order: Order) -> dict[str, Value | None]:
         if key in OWN_KEYS:
             message = f"--set {key}: deploy decides that itself; see --{key.partition('_')[0]}"
             raise OrderError(message)
-        problem = setting_problem(key, value)
-        if problem is not None:
-            message = f"--set {text}: {problem}"
+        mistake = setting_mistake(key, value)
+        if mistake is not None:
+            message = f"--set {text}: {mistake.problem}; {mistake.advice}"
             raise OrderError(message)
         settings[key] = value
     return settings

@@ -54,18 +54,26 @@ def parse_assignment(text: str) -> tuple[str, Value]:
     return (key, parsed) if isinstance(parsed, str | int | float | bool | list) else (key, value)
 
 
-def setting_problem(key: str, value: Value) -> str | None:
-    """What is wrong with a key of `agent.toml`, and what to do; None where nothing is."""
+class SettingMistake(msgspec.Struct, frozen=True):
+    """What is wrong with a key of `agent.toml`, and what to do."""
+
+    problem: str
+    advice: str
+
+
+def setting_mistake(key: str, value: Value) -> SettingMistake | None:
+    """What is wrong with a key of `agent.toml`; None where nothing is."""
     if key not in KEYS:
         near = difflib.get_close_matches(key, KEYS, n=1)
-        return "unknown key; " + (
-            f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(KEYS)}"
-        )
+        advice = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(KEYS)}"
+        return SettingMistake("unknown key", advice)
     try:
         check_setting(key, value)
     except msgspec.ValidationError as error:
-        problem = str(error)
-        return f"{problem[0].lower()}{problem[1:]}; got {rendered(value)}"
+        problem = f"{str(error)[0].lower()}{str(error)[1:]}"
+        if ", got " not in problem:
+            problem += f", got {rendered(value)}"
+        return SettingMistake(problem, "'edgewright-agent run --help' explains each key")
     return None
 
 

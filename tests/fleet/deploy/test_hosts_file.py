@@ -43,7 +43,9 @@ def test_the_example_of_the_docs_is_understood(tmp_path: Path) -> None:
     ("settings", "said"),
     [
         ("{ thread = [1] }", "unknown key; did you mean 'threads'?"),
-        ("{ threads = 4 }", "got 4"),
+        ("{ threads = 4 }", "expected `array`, got `int`"),
+        ("{ timeout_s = inf }", "got inf"),
+        ("{ memory_limit_mb = 1e300 }", "got 1e+300"),
         ("{ threads = [0] }", "got [0]"),
         ('{ mode = "quik" }', 'got "quik"'),
         ("{ serve_port = 70000 }", "got 70000"),

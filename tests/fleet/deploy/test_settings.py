@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.config import EXAMPLE
 from contract.settings import KEYS
-from fleet.deploy.settings import merge_settings, parse_assignment, setting_problem
+from fleet.deploy.settings import merge_settings, parse_assignment, setting_mistake
 from fleet.errors import DeployError
 
 WRITTEN = """\
@@ -48,7 +48,7 @@ def test_settings_that_are_not_toml_are_refused() -> None:
 def test_every_key_of_the_agents_example_is_known_with_its_value() -> None:
     example = tomllib.loads(EXAMPLE)
     assert set(example) == set(KEYS)
-    assert {key: setting_problem(key, value) for key, value in example.items()} == dict.fromkeys(
+    assert {key: setting_mistake(key, value) for key, value in example.items()} == dict.fromkeys(
         KEYS
     )
 
