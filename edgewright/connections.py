@@ -41,6 +41,8 @@ class AcceptedSocket(socket.socket):
     """A connection's socket, which says when it is closed."""
 
     address = ""
+    #: Who has proven to be at the other end; None as long as nobody has.
+    account: str | None = None
     number = -1
     timer: asyncio.TimerHandle | None = None
     on_close: Callable[[AcceptedSocket], None] | None = None
@@ -67,6 +69,7 @@ class Connections:
         self.limits = limits
         self._open: dict[int, AcceptedSocket] = {}
         self._of_address: Counter[str] = Counter()
+        self._of_account: Counter[str] = Counter()
         #: Those that wait for their client, as keys; who has waited longest comes first.
         self._waiting: dict[int, None] = {}
         self._answering: set[int] = set()
@@ -116,6 +119,16 @@ class Connections:
             self._answering.discard(number)
             self._waiting[number] = None
 
+    def assign(self, accepted: AcceptedSocket, account: str) -> None:
+        """Count a connection as an account's, until its socket is closed."""
+        if accepted.on_close is not None:
+            accepted.account = account
+            self._of_account[account] += 1
+
+    def of_account(self, account: str) -> int:
+        """How many connections an account has, those among them that are ending."""
+        return self._of_account[account]
+
     @property
     def answering(self) -> int:
         """Connections that do not wait for their client."""
@@ -127,9 +140,9 @@ class Connections:
         del self._open[accepted.number]
         self._waiting.pop(accepted.number, None)
         self._answering.discard(accepted.number)
-        self._of_address[accepted.address] -= 1
-        if not self._of_address[accepted.address]:
-            del self._of_address[accepted.address]
+        _count_out(self._of_address, accepted.address)
+        if accepted.account is not None:
+            _count_out(self._of_account, accepted.account)
 
     def mention(self, words: str, *values: object) -> None:
         """Log what was refused, such words once in a while: who is refused comes again at once."""
@@ -164,6 +177,12 @@ class LimitedListener(socket.socket):
             accepted.close()
             raise ConnectionAbortedError
         return accepted, peer
+
+
+def _count_out(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
 
 
 def _network_of(host: str) -> str:

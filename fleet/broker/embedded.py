@@ -12,7 +12,6 @@ import errno
 import logging
 import socket
 import threading
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Self, cast
@@ -86,8 +85,6 @@ class EmbeddedBroker:
         self._server: asyncio.Server | None = None
         #: Everybody who is connected, with the pass of those who needed one.
         self._writers: dict[asyncio.StreamWriter, Pass | None] = {}
-        #: Connections of each device's account.
-        self._of_account: Counter[str] = Counter()
         self._serving: set[asyncio.Task[None]] = set()
         #: Held here, for asyncio holds no task.
         self._chores: list[asyncio.Task[None]] = []
@@ -172,6 +169,8 @@ class EmbeddedBroker:
         try:
             caller = await packets.read_caller()
             if self._doorkeeper is None or await self._let_in(self._doorkeeper, caller, writer):
+                if (given := self._writers[writer]) is not None:
+                    self._connections.assign(accepted, given.account)
                 self._connections.note(accepted, is_answering=True)
                 # Before amqtt takes up what it knows of the client id, its last will included.
                 await self._broker.end_connection(caller.client_id)
@@ -184,9 +183,9 @@ class EmbeddedBroker:
         except (OSError, EOFError, AMQTTError) as error:
             _log.info("connection ended reason=%r", error)
         finally:
-            given = self._writers.pop(writer, None)
-            if given is not None:
-                self._of_account[given.account] -= 1
+            self._writers.pop(writer, None)
+            # TLS waits half a minute for the client's goodbye; whoever wants its place may have it.
+            self._connections.note(accepted, is_answering=False)
             writer.close()
 
     async def _let_in(
@@ -204,12 +203,11 @@ class EmbeddedBroker:
             await ConnackPacket.build(0, answer.value).to_stream(StreamWriterAdapter(writer))
             return False
         self._writers[writer] = answer
-        self._of_account[answer.account] += 1
         return True
 
     def _has_enough(self, given: Pass) -> bool:
         """Whether a device's account is connected so often that others' places are in danger."""
-        if not given.is_device or self._of_account[given.account] < MOST_OF_DEVICE:
+        if not given.is_device or self._connections.of_account(given.account) < MOST_OF_DEVICE:
             return False
         self._connections.mention(
             "connections refused username=%s at_most=%d", given.account, MOST_OF_DEVICE
@@ -256,8 +254,7 @@ class EmbeddedBroker:
 
 def _bound(listen: BrokerAddress) -> socket.socket:
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    found = socket.getaddrinfo(listen.host, listen.port, family, socket.SOCK_STREAM)
-    return socket.create_server(found[0][4][:2], family=family, backlog=_BACKLOG)
+    return socket.create_server((listen.host, listen.port), family=family, backlog=_BACKLOG)
 
 
 def _listening_failed(listen: BrokerAddress, error: OSError) -> PortInUseError | AddressError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from support.devices import PATIENCE_S, eventually
 
 MOST = 8
 FLOOD = 40_000
+DISCONNECT = b"\xe0\x00"
 PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
 
 
@@ -31,10 +33,13 @@ class Line:
     def __init__(self, address: BrokerAddress) -> None:
         self.socket = socket.create_connection((address.host, address.port), timeout=PATIENCE_S)
 
-    def say_hello(self, client_id: str) -> bool:
-        """Whether the broker lets it in."""
-        name = client_id.encode()
-        variable = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2, "big") + name
+    def say_hello(self, client_id: str, *credentials: str) -> bool:
+        """Whether the broker lets it in; `credentials` are account and password, or none."""
+        flags = b"\xc2" if credentials else b"\x02"
+        fields = [text.encode() for text in (client_id, *credentials)]
+        variable = b"\x00\x04MQTT\x04" + flags + b"\x00\x3c"
+        variable += b"".join(len(one).to_bytes(2, "big") + one for one in fields)
+        assert len(variable) < 128
         try:
             self.socket.sendall(b"\x10" + bytes([len(variable)]) + variable)
             return self.socket.recv(4) == b"\x20\x02\x00\x00"
@@ -147,6 +152,39 @@ def test_one_devices_password_takes_nobody_elses_place(tmp_path: Path) -> None:
         for one in bad:
             one.close()
         assert eventually(lambda: connect("bad", 99).is_in)
+
+
+def test_a_farewell_without_an_end_keeps_nobody_out(tmp_path: Path) -> None:
+    """TLS waits half a minute for a client's own goodbye: its connection is one until then."""
+    authority = Authority.open(tmp_path / "authority")
+    passwords = {name: authority.enroll("lab", name).password for name in ("bad", "good")}
+    trust = ssl.create_default_context(cafile=authority.ca_file)
+    listen = BrokerAddress("127.0.0.1", 0, tls=True)
+    with (
+        EmbeddedBroker(listen, Doorkeeper(authority), most_clients=2 * MOST_OF_DEVICE) as running,
+        contextlib.ExitStack() as stack,
+    ):
+
+        def leave_open() -> bool:
+            """Whether it was let in; then it says farewell, and reads and closes nothing."""
+            line = Line(running.address)
+            stack.callback(line.socket.close)
+            line.socket = trust.wrap_socket(line.socket, server_hostname="127.0.0.1")
+            stack.callback(line.socket.close)
+            is_in = line.say_hello("edgewright:lab:bad", "lab/bad", passwords["bad"])
+            if is_in:
+                line.socket.sendall(DISCONNECT)
+            return is_in
+
+        came = [leave_open() for _ in range(3 * MOST_OF_DEVICE)]
+        # As long as there is room for all; then each takes the place of one that ends.
+        assert came[: 2 * MOST_OF_DEVICE] == [True] * MOST_OF_DEVICE + [False] * MOST_OF_DEVICE
+        good = Client(
+            running.address, authority.ca_file, username="lab/good",
+            password=passwords["good"], client_id="edgewright:lab:good",
+        )  # fmt: skip
+        stack.callback(good.close)
+        assert good.is_in
 
 
 def test_a_flood_of_packets_in_one_piece_waits_for_others(
