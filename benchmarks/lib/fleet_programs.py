@@ -15,7 +15,27 @@ from fleet.simulating.tally import SimulationReport
 
 _PATIENCE_S = 600.0
 _LOOK_S = 0.2
-_FLEET = (sys.executable, "-P", "-m", "fleet")
+#: The command line of the program.
+FLEET = (sys.executable, "-P", "-m", "fleet")
+
+
+def start_serve(words: Sequence[str], log: Path) -> subprocess.Popen[str]:
+    """Start `serve`, and wait until it is ready.
+
+    Raises:
+        BuilderError: it does not start; the message has its log.
+    """
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            [*FLEET, "serve", *words], stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    try:
+        await_ready(process, log)
+    except BaseException:
+        process.kill()
+        process.wait(_PATIENCE_S)
+        raise
+    return process
 
 
 @contextlib.contextmanager
@@ -25,12 +45,8 @@ def serving(words: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str]]:
     Raises:
         BuilderError: it does not start; the message has its log.
     """
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            [*_FLEET, "serve", *words], stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+    process = start_serve(words, log)
     try:
-        await_ready(process, log)
         yield process
     finally:
         process.terminate()
@@ -42,7 +58,7 @@ def simulating(words: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str
     """Run `simulate` within the block."""
     with log.open("ab") as errors:
         process = subprocess.Popen(
-            [*_FLEET, "simulate", *words, "--json"],
+            [*FLEET, "simulate", *words, "--json"],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

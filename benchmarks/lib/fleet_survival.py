@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ from rich.table import Table
 
 from benchmarks.lib.findings import Finding
 from benchmarks.lib.fleet_occasion import FleetOccasion
+from benchmarks.lib.fleet_programs import FLEET, start_serve
 from benchmarks.lib.malformed import Message, mutated
 from benchmarks.lib.mosquitto import mosquitto
 from benchmarks.lib.ports import free_port
-from benchmarks.lib.ready import await_ready
 from benchmarks.lib.result_stream import EPOCH, SITE
 from benchmarks.lib.sending_devices import Account, SendingDevice, SendingDevices
 from benchmarks.lib.tables import measured_table
@@ -194,7 +193,7 @@ class _Serve:
     """`edgewright-fleet serve`, which can be killed and started again."""
 
     def __init__(self, words: list[str], folder: Path) -> None:
-        self._words = [sys.executable, "-m", "fleet", "serve", *words]
+        self._words = words
         self._log = folder / "serve.log"
         self._process: subprocess.Popen[str] | None = None
 
@@ -212,11 +211,7 @@ class _Serve:
     def start(self) -> float:
         """Start it; gives the seconds until it was ready."""
         began_s = time.monotonic()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._words, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        await_ready(self._process, self._log)
+        self._process = start_serve(self._words, self._log)
         return time.monotonic() - began_s
 
     def kill(self) -> None:
@@ -361,9 +356,7 @@ def _await(is_so: Callable[[], bool], sending: SendingDevices) -> None:
 
 
 def _run_fleet(words: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "fleet", *words], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*FLEET, *words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         message = f"{words[0]} failed: {done.stderr}"
         raise BuilderError(message)
