@@ -12,11 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fleet.errors import (
-    AddressError,
-    StoreError,
-    StoreMissingError,
-)
+from fleet.errors import AddressError, StoreError, StoreMissingError
 from fleet.store.failures import translated
 from fleet.store.file_engine import BARE, WRITES, file_engine
 from fleet.store.schema import facts
