@@ -23,8 +23,8 @@ def replacing(path: Path, *, mode: int = _PUBLIC, keeps_owner: bool = False) -> 
     the new one. On any exception the scratch file is removed and the old
     file stays.
 
-    With `keeps_owner` the new file belongs to whom the old one did, where this user may give
-    files away (root): for files that were made for another program.
+    With `keeps_owner` the new file belongs to whom the old one did, or else the folder, where
+    this user may give files away (root): for files that were made for another program.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
@@ -48,7 +48,7 @@ def replacing(path: Path, *, mode: int = _PUBLIC, keeps_owner: bool = False) -> 
 
 def _take_owner_of(path: Path, scratch: Path) -> None:
     with contextlib.suppress(FileNotFoundError, PermissionError):
-        before = path.lstat()
+        before = (path if path.exists() else path.parent).lstat()
         os.chown(scratch, before.st_uid, before.st_gid)
 
 

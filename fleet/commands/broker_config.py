@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
 import click
-import msgspec
 from click.core import ParameterSource
 
 from contract.address import BrokerAddress
-from contract.files import write_atomically
 from fleet.address import parse_listen_address
 from fleet.authority.authority import Authority
-from fleet.authority.mosquitto import MosquittoFiles, mosquitto_config
+from fleet.authority.names import check_host, is_address
 from fleet.authority.private import make_private_folder, write_private
-from fleet.authority.rules import mosquitto_acl
+from fleet.commands.broker_files import BrokerFiles, NatsOptions, mosquitto_files, nats_files
+from fleet.commands.broker_folder import BrokerFolder
 from fleet.commands.options import authority_option
-from fleet.commands.printing import complain, print_lines, print_text
+from fleet.commands.printing import print_lines, print_text
 from fleet.errors import AddressError, AuthorityError
-from fleet.jetstream.server_config import ClusterLinks, NatsServerSettings, nats_config
 
 _ROUTE_PORT = 6222
-
-
-#: Parameters that Mosquitto has no use for, and their options.
-_NATS_ALONE = {
-    "server_name": "server-name",
-    "nats_listen": "nats-listen",
-    "routes": "route",
-    "cluster_listen": "cluster-listen",
-    "store_folder": "store-dir",
-}
+_HIGHEST_PORT = 65535
+#: Parameters that Mosquitto has no use for.
+_NATS_ALONE = ("server_name", "nats_listen", "routes", "cluster_listen", "store_folder")
+#: What holds when a folder is written again. Names of the host are kept by the authority.
+_KEPT = ("listen", "authority_folder")
 
 
 class Kind(enum.StrEnum):
@@ -43,14 +36,16 @@ class Kind(enum.StrEnum):
     NATS = "nats"
 
 
-class NatsOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What `broker-config` takes for NATS alone."""
-
-    server_name: str | None
-    nats_listen: BrokerAddress
-    cluster_listen: BrokerAddress
-    routes: Sequence[str]
-    store_folder: Path
+def _recall(
+    context: click.Context, _option: click.Parameter, given: Path | None
+) -> BrokerFolder | None:
+    """The folder to write; what it was told before stands for options that are not given."""
+    if given is None:
+        return None
+    folder = BrokerFolder(given)
+    if folder.told is not None:
+        context.default_map = {**folder.told.options, "kind": folder.told.kind}
+    return folder
 
 
 @click.command("broker-config")
@@ -64,9 +59,13 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option(
     "--out",
+    "folder",
+    is_eager=True,
+    callback=_recall,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write the configuration and copies of all files that it refers to into this folder.",
+    help="Write the configuration and copies of all files that it refers to into this folder. "
+    "Where it was written before, the options hold that it was written with.",
 )
 @click.option(
     "--listen",
@@ -125,7 +124,7 @@ def broker_config(
     context: click.Context,
     *,
     kind: Kind,
-    out: Path | None,
+    folder: BrokerFolder | None,
     listen: str,
     names: tuple[str, ...],
     server_name: str | None,
@@ -152,108 +151,89 @@ def broker_config(
     )
     of_nats = [name for name in _NATS_ALONE if _is_given(context, name)]
     if kind is Kind.MOSQUITTO and of_nats:
-        message = f"--{_NATS_ALONE[of_nats[0]]} goes with --kind nats"
+        message = f"{_option(context, of_nats[0])} goes with --kind nats"
         raise click.UsageError(message)
     if kind is Kind.NATS and routes and server_name is None:
         message = "server-name: expected a name of its own for each server of a cluster, got none"
         raise AddressError(message)
-    authority = Authority.open(authority_folder)
+    is_known = folder is not None and folder.told is not None
+    # Where one was used before, a misspelt folder must not make another.
+    authority = (Authority.existing if is_known else Authority.open)(authority_folder)
     if names:
         authority.add_names(names)
-    folder = (out or authority.folder).absolute()
+    path = authority.folder.absolute() if folder is None else folder.path
     try:
-        make_private_folder(folder)
         if kind is Kind.MOSQUITTO:
-            _mosquitto(authority, folder, address, is_printed=out is None)
+            files = mosquitto_files(authority, path, address)
         else:
-            _nats(authority, folder, address, options, is_printed=out is None)
+            files = nats_files(authority, path, address, options, is_whole=folder is None)
+        make_private_folder(path)
+        if folder is None:
+            _write_beside(files)
+            print_text(files.config)
+        else:
+            _write(context, folder, files, authority, kind)
     except OSError as error:
-        message = f"{folder}: {error.strerror or error}; name another folder with --out"
+        message = f"{path}: {error.strerror or error}; name another folder with --out"
         raise AuthorityError(message) from error
 
 
-def _mosquitto(
-    authority: Authority, folder: Path, address: BrokerAddress, *, is_printed: bool
-) -> None:
-    acl_file = folder / "mosquitto.acl"
-    write_private(acl_file, mosquitto_acl().encode(), keeps_owner=True)
-    files = MosquittoFiles(
-        server=_given(authority.server_file, folder),
-        passwords=_given(authority.accounts_file, folder),
-        acl=acl_file,
-    )
-    config = mosquitto_config(address, files)
-    if is_printed:
-        print_text(config)
-        return
-    config_file = folder / "mosquitto.conf"
-    write_atomically(config_file, config.encode(), keeps_owner=True)
-    print_lines(
-        [
-            f"{config_file} refers to",
-            f"  {files.server}    certificate and key of the broker; a secret",
-            f"  {files.passwords}    accounts",
-            f"  {files.acl}    rules",
-            f"Give them to Mosquitto's user (sudo chown -R mosquitto: {quote(str(folder))}),",
-            "and start",
-            f"  mosquitto -c {quote(str(config_file))}",
-            "After 'enroll' and 'revoke', run this again, with sudo where the folder is not yours",
-            "any more (files keep their owner), and send Mosquitto SIGHUP.",
-        ]
-    )
-
-
-def _nats(
+def _write(
+    context: click.Context,
+    folder: BrokerFolder,
+    files: BrokerFiles,
     authority: Authority,
-    folder: Path,
-    address: BrokerAddress,
-    options: NatsOptions,
-    *,
-    is_printed: bool,
+    kind: Kind,
 ) -> None:
-    cluster = None
-    if options.routes:
-        cluster = ClusterLinks(
-            listen=options.cluster_listen,
-            routes=options.routes,
-            ca_file=_given(authority.ca_file, folder),
-        )
-    settings = NatsServerSettings(
-        name=options.server_name or "edgewright",
-        mqtt_listen=address,
-        nats_listen=options.nats_listen,
-        server_file=_given(authority.server_file, folder),
-        store_folder=options.store_folder,
-        cluster=cluster,
+    kept = (*_KEPT, *(_NATS_ALONE if kind is Kind.NATS else ()))
+    options = {name: _text(context.params[name]) for name in kept if context.params[name]}
+    changed = [_option(context, name) for name in folder.check(authority, kind, options)]
+    is_ours = folder.is_ours(files.config_file, files.config, changed)
+    _write_beside(files)
+    folder.write(
+        files.config_file,
+        files.config if is_ours else None,
+        authority=authority,
+        kind=kind,
+        options=options,
     )
-    hashes = authority.bcrypt_hashes()
-    without = sorted(set(authority.accounts()) - set(hashes))
-    if without:
-        complain(
-            f"not in it: {', '.join(without)}; they were enrolled by a release that kept no hash "
-            "that NATS can read. Enroll them again."
-        )
-    config = nats_config(settings, hashes)
-    if is_printed:
-        print_text(config)
-        return
-    config_file = folder / "nats.conf"
-    write_private(config_file, config.encode(), keeps_owner=True)
-    owned = f"{quote(str(folder))} {quote(str(settings.store_folder))}"
+    again = f"edgewright-fleet broker-config --out {quote(str(folder.path))}"
     print_lines(
         [
-            f"{config_file} holds accounts and rules, and refers to",
-            f"  {settings.server_file}    certificate and key of the server; a secret",
-            f"Give them to the server's user (sudo chown -R nats: {owned}), and start",
-            f"  nats-server -c {quote(str(config_file))}",
-            "After 'enroll' and 'revoke', run this again, with sudo where the folder is not yours",
-            "any more (files keep their owner), and send the server SIGHUP.",
+            *files.said,
+            "After 'enroll' and 'revoke', run",
+            f"  {again}",
+            "which uses the options that it was given now, with sudo where the folder is not yours",
+            "any more (files keep their owner), and send the broker SIGHUP.",
         ]
     )
+    if changed:
+        print_lines(
+            [
+                f"Other than before: {', '.join(changed)}. The broker has to be started anew for",
+                "that; on SIGHUP it may refuse all of it.",
+            ]
+        )
+
+
+def _write_beside(files: BrokerFiles) -> None:
+    for file, content in files.beside.items():
+        write_private(file, content, keeps_owner=True)
+
+
+def _text(value: object) -> str | list[str]:
+    """A parameter as a command line has it, in any folder."""
+    if isinstance(value, tuple):
+        return [str(one) for one in value]
+    return str(value.absolute()) if isinstance(value, Path) else str(value)
 
 
 def _is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _option(context: click.Context, name: str) -> str:
+    return next(one.opts[0] for one in context.command.params if one.name == name)
 
 
 def _listen_address(text: str) -> BrokerAddress:
@@ -266,23 +246,20 @@ def _listen_address(text: str) -> BrokerAddress:
             "every address of that machine"
         )
         raise AddressError(message)
+    check_host(address.host)
     return address
 
 
 def _route(text: str) -> str:
     """`HOST:PORT` of another server."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit():
-        host, port = text, str(_ROUTE_PORT)
-    if not host or "/" in host:
-        message = f"route '{text}': expected HOST[:PORT] of a server, such as n2.example.org"
-        raise AddressError(message)
-    return f"{host}:{port}"
-
-
-def _given(file: Path, folder: Path) -> Path:
-    """The file itself where `folder` is its own, else a copy there."""
-    copy = folder / file.name
-    if copy != file.absolute():
-        write_private(copy, file.read_bytes(), keeps_owner=True)
-    return copy
+    is_bare = ":" not in text or text.endswith("]") or is_address(text)
+    host, _, port = (f"{text}:{_ROUTE_PORT}" if is_bare else text).rpartition(":")
+    with contextlib.suppress(AddressError):
+        host = check_host(host)
+        if port.isascii() and port.isdigit() and 0 < int(port) <= _HIGHEST_PORT:
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    message = (
+        f"route {text!r}: expected HOST[:PORT] of a server, without user and password, such as "
+        "n2.example.org or [fd00::2]:6222"
+    )
+    raise AddressError(message)

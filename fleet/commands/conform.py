@@ -30,7 +30,7 @@ from fleet.reports.conformance import conformance_lines, conformance_table
     "--username",
     metavar="NAME",
     help="An account that may use edgewright-conform/#, where the broker asks for one.  "
-    "[default: that of the authority, where there is TLS]",
+    "[default: the fleet's own, by the authority, where there is TLS]",
 )
 @click.option(
     "--password-file",

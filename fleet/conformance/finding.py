@@ -42,7 +42,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     """A way to run collectors, and whether it is possible on this broker."""
 
     command: str
-    possible: bool
+    #: None where too little could be tried to know.
+    possible: bool | None
     why: str
 
 

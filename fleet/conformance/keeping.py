@@ -154,8 +154,9 @@ KEEPING = (
         name="session",
         required=True,
         asks="a session keeps messages while the collector is away",
-        means="what devices send while the collector is away comes only when they send it again; "
-        "serve --listen needs no session, for its broker lives and dies with the collector",
+        means="what devices send while the collector is away comes only when they send it again. "
+        "The broker that 'serve --listen' brings along keeps none, and needs none: it lives and "
+        "dies with the collector",
         attempt=_session,
     ),
 )

@@ -20,6 +20,7 @@ CHECKS: tuple[Check, ...] = (*DELIVERING, *KEEPING, *FEATURES, *SHARING)
 #: Whether anybody can connect; the others make no sense without it.
 CONNECTS = CHECKS[0]
 _RUN_DIGITS = 8
+_ALONE, _SHARED = "serve --broker URL", "serve --shared --broker URL"
 _GOOD = {Status.PASSED, Status.PRESENT}
 
 
@@ -73,21 +74,24 @@ def examine(
 def _ways(findings: Sequence[Finding]) -> list[Way]:
     failed = [one.check for one in findings if one.status is Status.FAILED]
     status = {one.check: one.status for one in findings}
+    if Status.UNTRIED in status.values():
+        why = f"{', '.join(failed)} failed, and what needs it was not tried"
+        return [Way(command=command, possible=None, why=why) for command in (_ALONE, _SHARED)]
     sharing = ("shared", "shared-spread")
     missing = [name for name in sharing if status[name] is not Status.PRESENT]
     dying = next(one for one in findings if one.check == "shared-death")
     one = Way(
-        command="serve --broker URL",
+        command=_ALONE,
         possible=not failed,
         why=f"failed: {', '.join(failed)}" if failed else "everything required passed",
     )
     if failed or missing:
         why = f"failed: {', '.join(failed)}" if failed else f"absent: {', '.join(missing)}"
-        several = Way(command="serve --shared --broker URL", possible=False, why=why)
+        several = Way(command=_SHARED, possible=False, why=why)
     else:
         held = "" if dying.status is Status.PRESENT else ", what a dying collector held comes again"
         several = Way(
-            command="serve --shared --broker URL",
+            command=_SHARED,
             possible=True,
             why=f"results are spread over the collectors{held}",
         )

@@ -22,7 +22,7 @@ from fleet.conformance.stand import Stand
 _STREAM = "$MQTT_msgs"
 #: What a server takes where nothing is configured, and since which version (major, minor).
 _DEFAULT_LIMIT, _LIMITED_SINCE = 1000, (2, 15)
-#: A hundred collectors, or agents of a release that subscribed at QoS 1, which take three each.
+#: For a hundred more collectors, or agents of a release that subscribed at QoS 1, three each.
 _WANTED = 300
 
 
@@ -46,7 +46,7 @@ def nats_checks(port: NatsPort, device: DeviceAccount | None) -> tuple[Check, ..
     consumers = Check(
         name="consumers",
         required=False,
-        asks=f"room for {_WANTED} more subscriptions at QoS 1",
+        asks=f"room for {_WANTED} consumers more (a collector takes 3, an agent none)",
         means="collectors (3 each), and agents that still subscribe at QoS 1 (3 each), are refused "
         "their subscriptions once it is full: give the account 'jetstream { max_consumers: 100000 "
         "}', and the gateway 'consumer_inactive_threshold', by which those of gone clients go",

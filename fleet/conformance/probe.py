@@ -186,9 +186,13 @@ class Probe:
         except OSError as error:
             raise BrokerAwayError(connect_failed(address, error)) from error
         self._client.loop_start()
-        if not self.comes(lambda: self.reason is not None or self.is_lost) or self.reason is None:
+        self.comes(lambda: self.reason is not None or self.is_lost)
+        if self.reason is None:
+            ended = "the connection was ended without one; is it MQTT there"
+            ended += "?" if address.tls else ", and without TLS? (mqtts://HOST with)"
+            message = f"broker {address}: no answer to CONNECT: "
+            message += ended if self.is_lost else f"nothing within {self._timeout_s:g} s"
             self.vanish()
-            message = f"broker {address}: no answer to CONNECT within {self._timeout_s:g} s"
             raise BrokerAwayError(message)
         if self.reason.is_failure:
             self.vanish()

@@ -10,14 +10,13 @@ import msgspec
 from contract.access import Access
 from contract.address import BrokerAddress
 from contract.topics import Leaf
+from fleet.authority.rules import TRIALS
 from fleet.conformance.finding import UnmetError
 from fleet.conformance.probe import Habits, Probe
 from fleet.errors import BrokerAwayError
 
 _log = logging.getLogger(__name__)
 
-#: What an account must be let use for the kit.
-TOPICS = "edgewright-conform"
 _FENCE = b"fence"
 
 
@@ -41,18 +40,18 @@ class Stand:
 
     def topic(self, leaf: Leaf, *, site: str = "lab", device: str = "box") -> str:
         """Topic of one leaf of one device of this check; one that may be retained is cleared."""
-        topic = f"{TOPICS}/{self._name}/{site}/{device}/{leaf.value}"
+        topic = f"{TRIALS}/{self._name}/{site}/{device}/{leaf.value}"
         if leaf.retained:
             self._retained.add(topic)
         return topic
 
     def filter_of_all(self, leaf: Leaf) -> str:
         """The collector's filter of a leaf, for this check's devices."""
-        return f"{TOPICS}/{self._name}/+/+/{leaf.value}"
+        return f"{TRIALS}/{self._name}/+/+/{leaf.value}"
 
     def shared(self, topic_filter: str) -> str:
         """The same filter, shared by the members of a group of this check's own."""
-        return f"$share/{TOPICS}-{self._name}/{topic_filter}"
+        return f"$share/{TRIALS}-{self._name}/{topic_filter}"
 
     def probe(
         self, name: str, habits: Habits | None = None, *, client_id: str | None = None
@@ -63,7 +62,7 @@ class Stand:
             UnmetError: the broker did not let it in.
         """
         chosen = habits or Habits()
-        client_id = client_id or f"{TOPICS}-{self._name}-{name}"
+        client_id = client_id or f"{TRIALS}-{self._name}-{name}"
         if not chosen.clean:
             self._kept_sessions[client_id] = chosen
         return self._admitted(self._access, client_id, chosen)
@@ -93,7 +92,7 @@ class Stand:
         if not all(granted):
             denied = ", ".join(one for one, ok in zip(filters, granted, strict=True) if not ok)
             expected = "every subscription granted"
-            raise UnmetError(expected, f"denied: {denied}; may this account use {TOPICS}/#?")
+            raise UnmetError(expected, f"denied: {denied}; may this account use {TRIALS}/#?")
         return probe
 
     def fence(self, sender: Probe, hearer: Probe, topic: str) -> None:
@@ -108,7 +107,7 @@ class Stand:
         for client_id, habits in self._kept_sessions.items():
             self._quietly(client_id, msgspec.structs.replace(habits, clean=True, will=None), set())
         if self._retained:
-            self._quietly(f"{TOPICS}-{self._name}-cleaner", Habits(), self._retained)
+            self._quietly(f"{TRIALS}-{self._name}-cleaner", Habits(), self._retained)
 
     def _admitted(self, access: Access, client_id: str, habits: Habits) -> Probe:
         try:

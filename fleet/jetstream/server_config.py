@@ -14,7 +14,7 @@ import msgspec
 
 from contract.address import BrokerAddress
 from contract.topics import Leaf, parse_name, topic_for, topics_of_all
-from fleet.authority.rules import FLEET, LARGEST_MESSAGE_BYTES
+from fleet.authority.rules import FLEET, LARGEST_MESSAGE_BYTES, TRIALS
 from fleet.errors import AddressError
 from fleet.jetstream.names import CONSUMER, STREAM
 from fleet.jetstream.subject import subject_of_filter
@@ -34,6 +34,8 @@ _DELIVERIES = "$MQTT.sub.>"
 #: it is denied.
 _GATEWAY = "$MQTT.>"
 _API = "$JS.API"
+#: Where `conform` tries things.
+_TRIALS = f"{TRIALS}.>"
 _SERVER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -104,28 +106,51 @@ def fleet_permissions() -> Permissions:
             # To read how many consumers there are, for `conform`.
             f"{_API}.STREAM.INFO.$MQTT_msgs",
             f"{_API}.CONSUMER.LIST.$MQTT_msgs",
+            _TRIALS,
         ],
         subscribe=[
             *(subject for leaf, subject in subjects.items() if leaf.from_device),
+            _TRIALS,
             "_INBOX.>",
             _DELIVERIES,
         ],
     )
 
 
-def nats_config(settings: NatsServerSettings, hashes: Mapping[str, str]) -> str:
-    """Content of a `nats.conf` of its own: JetStream, the MQTT gateway, TLS and accounts.
+def nats_accounts(hashes: Mapping[str, str]) -> str:
+    """The part of a `nats.conf` with accounts and rules, which also may be a file of its own.
 
     Args:
-        settings: of this server.
         hashes: bcrypt hash of each account's password, by account.
 
     Raises:
         TopicError: an account is neither the fleet's nor SITE/DEVICE.
+    """
+    users = "\n".join(f"      {_user(name, hashes[name])}" for name in sorted(hashes))
+    return f"""\
+accounts {{
+  {ACCOUNT} {{
+    # Of one stream. A collector takes three, and so does an agent that subscribes at QoS 1.
+    jetstream {{ max_consumers: {_CONSUMERS_AT_MOST} }}
+    users [
+{users}
+    ]
+  }}
+}}
+"""
+
+
+def nats_config(settings: NatsServerSettings, accounts: str) -> str:
+    """Content of a `nats.conf` of its own: JetStream, the MQTT gateway, TLS and accounts.
+
+    Args:
+        settings: of this server.
+        accounts: what `nats_accounts` gives, or how a file with that is included.
+
+    Raises:
         AddressError: a name or path is one that NATS cannot read.
     """
     tls = f"tls {{ {_certificate(settings.server_file)} }}"
-    users = "\n".join(f"      {_user(name, hashes[name])}" for name in sorted(hashes))
     if not _SERVER_NAME.fullmatch(settings.name):
         message = f"server-name {settings.name!r}: expected 1 to 64 letters, digits, - and _"
         raise AddressError(message)
@@ -143,16 +168,7 @@ mqtt {{
   consumer_inactive_threshold: "{_CONSUMER_INACTIVE}"
   consumer_memory_storage: true
 }}
-{_cluster(settings)}accounts {{
-  {ACCOUNT} {{
-    # Of one stream. A collector takes three, and so does an agent that subscribes at QoS 1.
-    jetstream {{ max_consumers: {_CONSUMERS_AT_MOST} }}
-    users [
-{users}
-    ]
-  }}
-}}
-"""
+{_cluster(settings)}{accounts}"""
 
 
 def _cluster(settings: NatsServerSettings) -> str:

@@ -13,6 +13,8 @@ _STYLES = {
     Status.UNTRIED: "dim",
 }
 
+_POSSIBLE = {True: "possible", False: "not possible", None: "not known"}
+
 
 def conformance_table(found: Conformance) -> Table:
     """A row a check: how it went, what was tried, and what came of it."""
@@ -38,7 +40,7 @@ def conformance_lines(found: Conformance) -> list[str]:
     if lines:
         lines.append("")
     return lines + [
-        f"edgewright-fleet {way.command}: {'' if way.possible else 'not '}possible, {way.why}"
+        f"edgewright-fleet {way.command}: {_POSSIBLE[way.possible]}, {way.why}"
         for way in found.ways
     ]
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Protocol
 
 import paho.mqtt.client as mqtt
-from click.testing import CliRunner
 
 from benchmarks.lib.nats_cluster import nats_server_program
 from contract.access import client_id_of, client_name_of
@@ -24,8 +23,8 @@ from fleet.authority.authority import Authority
 from fleet.authority.rules import FLEET
 from fleet.broker.doorkeeper import Doorkeeper
 from fleet.broker.embedded import EmbeddedBroker
-from fleet.cli import cli
 from support.brokers import Mosquitto, free_port
+from support.commands import run_fleet
 from support.devices import PATIENCE_S, eventually
 
 SITE = "lab"
@@ -79,7 +78,7 @@ class GuardedMosquitto:
             self._mosquitto.stop()
 
     def take_up(self) -> None:
-        self._write()
+        run_fleet("broker-config", "--out", self._folder)
         self.send_hangup()
 
     def send_hangup(self) -> None:
@@ -144,7 +143,11 @@ class GuardedNats:
             self.process.wait(30)
 
     def take_up(self) -> None:
-        self._write()
+        run_fleet("broker-config", "--out", self._folder)
+        self.send_hangup()
+
+    def send_hangup(self) -> None:
+        """Let it read its files again, as they are."""
         assert self.process is not None
         self.process.send_signal(signal.SIGHUP)
 
@@ -204,12 +207,6 @@ def guarded_broker(kind: str, folder: Path, mosquitto_program: str) -> Iterator[
     else:
         with GuardedMosquitto(authority, folder / "etc", mosquitto_program).running() as mosquitto:
             yield mosquitto
-
-
-def run_fleet(*words: object) -> None:
-    """Run a command in this process: one is run at every enrolment, and starting costs seconds."""
-    done = CliRunner().invoke(cli, [str(word) for word in words])
-    assert done.exit_code == 0, done.output
 
 
 class Client:

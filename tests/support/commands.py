@@ -20,7 +20,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from click.testing import CliRunner, Result
+
 import fleet.commands
+from fleet.cli import cli
 
 _SERVER = Path(__file__).with_name("fork_server.py")
 _MODULES = {
@@ -68,6 +71,13 @@ def run_command(
         return subprocess.CompletedProcess(
             words, code, output.read().decode(), error.read().decode()
         )
+
+
+def run_fleet(*words: object, expect: int = 0) -> Result:
+    """Run a command of `fleet` in this process, and see that it ends with an exit code."""
+    done = CliRunner().invoke(cli, [str(word) for word in words])
+    assert done.exit_code == expect, done.output
+    return done
 
 
 @functools.cache

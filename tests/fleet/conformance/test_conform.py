@@ -17,8 +17,8 @@ import pytest
 from benchmarks.lib.nats_cluster import NatsServer, nats_cluster
 from contract.access import Access
 from contract.address import BrokerAddress, parse_broker_url
-from fleet.authority.authority import Authority
 from fleet.authority.credentials import write_credentials
+from fleet.authority.rules import TRIALS
 from fleet.broker.embedded import EmbeddedBroker
 from fleet.conformance.finding import Conformance, Finding, Status
 from fleet.conformance.kit import CHECKS
@@ -32,6 +32,8 @@ from support.devices import PATIENCE_S, eventually
 
 #: What is missing is waited for so long, and what a busy host delays comes within it.
 TIMEOUT_S = "10"
+#: Files of rules, as `broker-config` names them.
+RULES = {"mosquitto": "mosquitto.acl", "nats": "accounts.conf"}
 
 
 def conform(*words: str, expect: int) -> subprocess.CompletedProcess[str]:
@@ -53,7 +55,7 @@ def of(found: Conformance, check: str) -> Finding:
     return one
 
 
-def ways(found: Conformance) -> list[bool]:
+def ways(found: Conformance) -> list[bool | None]:
     """Whether one collector, and several that share, are possible."""
     return [way.possible for way in found.ways]
 
@@ -180,18 +182,6 @@ def test_a_limit_on_size_is_named_with_what_to_do(mosquitto_program: str, tmp_pa
     assert "raise the broker's limit" in (found.means or "")
 
 
-def test_an_account_that_may_not_use_the_topics_is_told_so(
-    mosquitto_program: str, tmp_path: Path
-) -> None:
-    authority = Authority.open(tmp_path / "authority")
-    with GuardedMosquitto(authority, tmp_path / "etc", mosquitto_program).running() as guarded:
-        tls = attempt("tls", guarded.address, authority.fleet_access)
-        found = attempt("qos-1", guarded.address, authority.fleet_access)
-    assert tls.status is Status.PRESENT
-    assert found.status is Status.FAILED
-    assert "edgewright-conform/#" in (found.means or "")
-
-
 def test_no_broker_is_a_failure_in_one_line() -> None:
     done = conform("--broker", f"mqtt://127.0.0.1:{free_port()}", expect=1)
     assert "is it running?" in done.stderr.splitlines()[-1]
@@ -251,21 +241,44 @@ def test_what_was_not_tried_is_no_accusation(
         assert of(found, name).means == f"not tried; mend {cause} first"
 
 
-@pytest.mark.parametrize("kind", ["embedded", "mosquitto", "nats"])
+@pytest.mark.parametrize(
+    ("kind", "failed"),
+    [("embedded", {"session"}), ("mosquitto", set()), ("nats", set())],
+)
+def test_the_fleets_account_tries_everything_on_a_broker_with_accounts(
+    tmp_path: Path, mosquitto_program: str, kind: str, failed: set[str]
+) -> None:
+    with guarded_broker(kind, tmp_path, mosquitto_program) as guarded:
+        words = ["--broker", str(guarded.address)]
+        words += ["--authority", str(guarded.authority.folder)]
+        found = examined(*words, expect=int(bool(failed)))
+    assert named(found, Status.FAILED) == failed
+    assert of(found, "tls").status is Status.PRESENT
+    assert ways(found)[0] is (not failed)
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
 def test_an_account_without_the_kits_topics_is_told_once_and_nothing_else_is_blamed(
     tmp_path: Path, mosquitto_program: str, kind: str
 ) -> None:
     with guarded_broker(kind, tmp_path, mosquitto_program) as guarded:
-        words = ["--broker", f"mqtts://127.0.0.1:{guarded.address.port}"]
+        assert isinstance(guarded, GuardedMosquitto | GuardedNats)
+        # As on a broker whose rules the operator wrote by hand.
+        rules = tmp_path / "etc" / RULES[kind]
+        rules.write_text(rules.read_text().replace(TRIALS, "elsewhere"))
+        guarded.send_hangup()
+        words = ["--broker", str(guarded.address)]
         words += ["--authority", str(guarded.authority.folder)]
         found = examined(*words, "--timeout", "3", expect=1)
     assert named(found, Status.FAILED) == {"qos-1"}
     means = of(found, "qos-1").means or ""
+    assert f"{TRIALS}/#" in means
     assert "--username" in means
     assert "--as-device" in means
     assert named(found, Status.PASSED) == {"connect", "client-ids"}
     assert not named(found, Status.ABSENT)
-    assert [way.why for way in found.ways] == ["failed: qos-1"] * 2
+    assert ways(found) == [None, None]
+    assert {way.why for way in found.ways} == {"qos-1 failed, and what needs it was not tried"}
 
 
 def test_an_account_that_reaches_further_is_told_with_what_it_reached(
