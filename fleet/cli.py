@@ -50,6 +50,7 @@ _COMMANDS = {
     "deploy": "fleet.commands.deploy:deploy",
     "devices": "fleet.commands.devices:devices",
     "enroll": "fleet.commands.enroll:enroll",
+    "enrolled": "fleet.commands.enrolled:enrolled",
     "explain": "fleet.commands.explain:explain",
     "export": "fleet.commands.export:export",
     "group": "fleet.commands.group:group",

@@ -81,11 +81,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def _embedded(folder: Path) -> Iterator[Running]:
-    address = f"127.0.0.1:{free_port()}"
-    words = ["--listen", address, "--db", f"sqlite:///{folder / 'fleet.db'}"]
-    with serving(words, folder / "serve.log") as serve:
-        yield Running(urls=[f"mqtt://{address}"], processes=[psutil.Process(serve.pid)])
+def _embedded(folder: Path, scheme: str = "mqtt") -> Iterator[Running]:
+    url = f"{scheme}://127.0.0.1:{free_port()}"
+    words = ["--listen", url, "--db", f"sqlite:///{folder / 'fleet.db'}"]
+    with serving([*words, *_authority(folder)], folder / "serve.log") as serve:
+        yield Running(urls=[url], processes=[psutil.Process(serve.pid)])
+
+
+def _embedded_tls(folder: Path) -> contextlib.AbstractContextManager[Running]:
+    return _embedded(folder, "mqtts")
 
 
 @contextlib.contextmanager
@@ -110,12 +114,18 @@ def _nats(folder: Path) -> Iterator[Running]:
             yield Running(urls=urls, processes=[*brokers, psutil.Process(serve.pid)])
 
 
+def _authority(folder: Path) -> list[str]:
+    """Where accounts are, for brokers that ask for them; each device has one."""
+    return ["--authority", str(folder / "authority")]
+
+
 def _children() -> set[psutil.Process]:
     return set(psutil.Process().children())
 
 
 BROKERS: dict[str, Callable[[Path], contextlib.AbstractContextManager[Running]]] = {
     "embedded": _embedded,
+    "embedded, TLS and accounts": _embedded_tls,
     "Mosquitto": _mosquitto,
     "NATS of three": _nats,
 }
@@ -150,6 +160,7 @@ def run_load(broker: str, running: Running, load: SizingLoad, folder: Path) -> S
     """Let devices send, spread over the servers of a broker."""
     peak = _Peak(running.processes)
     servers = len(running.urls)
+    access = _authority(folder)
     words = _words(load, servers)
     with contextlib.ExitStack() as stack:
         simulations: list[subprocess.Popen[str]] = []
@@ -157,7 +168,7 @@ def run_load(broker: str, running: Running, load: SizingLoad, folder: Path) -> S
         for number, url in enumerate(running.urls, start=1):
             site = ["--site", f"site-{number}", "--seed", str(number), "--broker", url]
             log = folder / f"simulation-{number}.log"
-            simulations.append(stack.enter_context(simulating([*words, *site], log)))
+            simulations.append(stack.enter_context(simulating([*words, *site, *access], log)))
         reports = [report_of(one, peak.look) for one in simulations]
         cores = (peak.cpu_s() - began_cpu_s) / (time.monotonic() - began_at)
     return SizingRow(

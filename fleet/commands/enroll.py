@@ -1,7 +1,9 @@
-"""`edgewright-fleet enroll` and `revoke`: a device's credentials."""
+"""`edgewright-fleet enroll` and `revoke`: credentials of devices."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -14,6 +16,12 @@ from fleet.authority.authority import Authority
 from fleet.authority.credentials import write_credentials
 from fleet.commands.options import authority_option, json_option
 from fleet.commands.printing import complain, print_json, print_lines
+
+_OTHER_BROKERS = (
+    "",
+    "The broker that 'serve' brings along knows at once. Mosquitto and NATS: run broker-config",
+    "again ('edgewright-fleet broker-config --out DIR'), and send them SIGHUP.",
+)
 
 
 class EnrolledReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +37,13 @@ class EnrolledReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.argument("device_name", metavar="SITE/DEVICE")
+@click.argument("device_names", metavar="SITE/DEVICE...", nargs=-1, required=True)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write the device's files here.  [default: SITE-DEVICE]",
+    help="Write the device's files here; of several devices, each has a folder SITE-DEVICE in it. "
+    " [default: SITE-DEVICE]",
 )
 @click.option(
     "--name",
@@ -54,7 +63,7 @@ class EnrolledReport(msgspec.Struct, frozen=True, kw_only=True):
 @authority_option
 @json_option
 def enroll(
-    device_name: str,
+    device_names: tuple[str, ...],
     out: Path | None,
     names: tuple[str, ...],
     port: int,
@@ -62,63 +71,97 @@ def enroll(
     *,
     as_json: bool,
 ) -> None:
-    """Make the credentials of a device, and say what to copy to it.
+    """Make the credentials of devices, and say what to copy to them.
 
     They are a password of its own and the certificate of this fleet's authority, which is made
     where there is none. A device that was enrolled before gets a new password; the old one is
-    void, and the embedded broker ends its connection within a second or two.
+    void, and the embedded broker ends its connection within a second or two. Mosquitto and NATS
+    learn of it by 'broker-config' and SIGHUP. With --json, several devices are a list.
     """
-    site, device = parse_name(device_name)
-    folder = out or Path(f"{site}-{device}")
+    folders = _folders(device_names, out)
     authority = Authority.open(authority_folder)
     if names:
         authority.add_names(names)
-    credentials = authority.draft(site, device)
-    # First, for where they cannot be written the device keeps what it has.
-    ca_file, password_file = write_credentials(credentials, folder)
-    authority.accept(credentials)
-    report = EnrolledReport(
-        site=site,
-        device=device,
-        username=credentials.username,
-        broker=str(BrokerAddress(authority.public_host(), port, tls=True)),
-        folder=str(folder),
-        ca_file=str(ca_file),
-        password_file=str(password_file),
-    )
+    broker = str(BrokerAddress(authority.public_host(), port, tls=True))
+    reports = []
+    for (site, device), folder in folders.items():
+        credentials = authority.draft(site, device)
+        # First, for where they cannot be written the device keeps what it has.
+        ca_file, password_file = write_credentials(credentials, folder)
+        authority.accept(credentials)
+        report = EnrolledReport(
+            site=site,
+            device=device,
+            username=credentials.username,
+            broker=broker,
+            folder=str(folder),
+            ca_file=str(ca_file),
+            password_file=str(password_file),
+        )
+        reports.append(report)
+        if len(folders) > 1 and not as_json:
+            # As it goes: a thousand take minutes.
+            print_lines([f"{report.username}: {report.folder}"])
     if as_json:
-        print_json(report)
+        print_json(reports if len(reports) > 1 else reports[0])
     else:
-        print_lines(_told(report))
+        print_lines(_told(reports))
+        print_lines(_OTHER_BROKERS)
 
 
 @click.command()
-@click.argument("device_name", metavar="SITE/DEVICE")
+@click.argument("device_names", metavar="SITE/DEVICE...", nargs=-1, required=True)
 @authority_option
-def revoke(device_name: str, authority_folder: Path) -> None:
-    """Void the credentials of a device.
+def revoke(device_names: tuple[str, ...], authority_folder: Path) -> None:
+    """Void the credentials of devices.
 
-    The embedded broker ends its connection within a second or two; what it delivered stays
+    The embedded broker ends their connections within a second or two; what they delivered stays
     stored. Mosquitto and NATS do so when they have what 'broker-config' writes then, and get
     SIGHUP.
     """
-    site, device = parse_name(device_name)
-    if not Authority.existing(authority_folder).revoke(site, device):
-        complain(f"{site}/{device} is not enrolled")
+    chosen = [parse_name(one) for one in device_names]
+    authority = Authority.existing(authority_folder)
+    unknown = []
+    for site, device in chosen:
+        if authority.revoke(site, device):
+            print_lines([f"{site}/{device} is no longer enrolled."])
+        else:
+            unknown.append(f"{site}/{device}")
+    if len(unknown) < len(chosen):
+        print_lines(_OTHER_BROKERS)
+    if unknown:
+        complain(f"not enrolled: {', '.join(unknown)}; 'edgewright-fleet enrolled' lists who is")
         raise SystemExit(int(Exit.FAILED))
-    print_lines([f"{site}/{device} is no longer enrolled."])
 
 
-def _told(report: EnrolledReport) -> list[str]:
-    return [
-        f"{report.username} is enrolled. Copy these two files to the device, into the folder of",
-        "its agent.toml, over a way that you trust (scp):",
-        f"  {report.ca_file}",
-        f"  {report.password_file}    a secret; keep it readable for the agent's user alone",
-        "and write into agent.toml:",
-        f'  site = "{report.site}"',
-        f'  device = "{report.device}"',
-        f'  broker = "{report.broker}"',
-        '  ca_file = "ca.pem"',
-        '  password_file = "password"',
-    ]
+def _folders(device_names: Sequence[str], out: Path | None) -> dict[tuple[str, str], Path]:
+    """Where the files of each device go."""
+    chosen = list(dict.fromkeys(parse_name(one) for one in device_names))
+    if len(chosen) == 1:
+        return {(site, device): out or Path(f"{site}-{device}") for site, device in chosen}
+    folders = [(out or Path()) / f"{site}-{device}" for site, device in chosen]
+    for folder, count in Counter(folders).items():
+        if count > 1:
+            message = f"{folder}: expected another folder for each device; enroll those one by one"
+            raise click.UsageError(message)
+    return dict(zip(chosen, folders, strict=True))
+
+
+def _told(reports: Sequence[EnrolledReport]) -> Iterator[str]:
+    one = reports[0]
+    if len(reports) == 1:
+        yield f"{one.username} is enrolled. Copy these two files to the device, into the folder of"
+        yield "its agent.toml, over a way that you trust (scp):"
+        yield f"  {one.ca_file}"
+        yield f"  {one.password_file}    a secret; keep it readable for the agent's user alone"
+    else:
+        yield ""
+        yield f"{len(reports):,} devices are enrolled. Copy ca.pem and password of its folder to"
+        yield "each, into the folder of its agent.toml, over a way that you trust (scp); the"
+        yield "password is a secret, keep it readable for the agent's user alone;"
+    yield "and write into agent.toml:"
+    yield f'  site = "{one.site if len(reports) == 1 else "SITE"}"'
+    yield f'  device = "{one.device if len(reports) == 1 else "DEVICE"}"'
+    yield f'  broker = "{one.broker}"'
+    yield '  ca_file = "ca.pem"'
+    yield '  password_file = "password"'

@@ -34,7 +34,7 @@ def devices_table(rows: Sequence[DeviceReport]) -> Table:
         table.add_row(
             f"{row.site}/{row.device}",
             row.presence.value if row.presence else _ABSENT,
-            _clock(row.last_seen_at),
+            clock(row.last_seen_at),
             str(row.results),
             "complete" if row.complete else f"missing {row.missing}",
             str(row.quarantined),
@@ -151,7 +151,7 @@ def quarantine_table(rows: Sequence[Quarantined]) -> Table:
     for row in rows:
         table.add_row(
             str(row.number),
-            _clock(row.last_at),
+            clock(row.last_at),
             str(row.times),
             str(row.payload_bytes),
             row.excerpt[:60],
@@ -165,11 +165,11 @@ def tokens_table(rows: Sequence[Token], *, now: float) -> Table:
     """Names and roles of tokens, and until when they hold."""
     table = plain_table("name", "role", "made", "void from", "last used on")
     for row in rows:
-        until = _clock(row.expires_at)
+        until = clock(row.expires_at)
         table.add_row(
             row.name,
             row.role.value,
-            _clock(row.created_at),
+            clock(row.created_at),
             f"{until} (void)" if row.is_expired(now) else until,
             _text(row.last_used_on),
         )
@@ -182,6 +182,13 @@ def plain_table(*headings: str) -> Table:
     for heading in headings:
         _add(table, heading)
     return table
+
+
+def clock(at: float | None) -> str:
+    """A time of this machine's zone, of seconds since 1970."""
+    if at is None:
+        return _ABSENT
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _add(table: Table, heading: str) -> None:
@@ -212,9 +219,3 @@ def _percent(share: float | None) -> str:
 
 def _times(ratio: float | None) -> str:
     return _ABSENT if ratio is None else f"{ratio:.2f}x"
-
-
-def _clock(at: float | None) -> str:
-    if at is None:
-        return _ABSENT
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

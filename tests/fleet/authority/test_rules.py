@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.topics import Leaf, device_filters, topic_for
-from fleet.authority.rules import FLEET, may_read, may_write, mosquitto_acl
+from fleet.authority.rules import FLEET, TRIALS, may_read, may_write, mosquitto_acl
 
 ids = st.from_regex(r"[a-z0-9_-]{1,6}", fullmatch=True)
 
@@ -62,4 +62,13 @@ def test_mosquitto_is_told_every_leaf_once_for_each_side() -> None:
         assert f"pattern {device} edgewright/v1/%u/{leaf}" in lines
         assert f"topic {fleet} edgewright/v1/+/+/{leaf}" in lines
     rules = [line for line in lines if line.startswith(("topic", "pattern"))]
-    assert len(rules) == 2 * len(Leaf)
+    assert len(rules) == 2 * len(Leaf) + 1
+
+
+def test_the_fleet_alone_tries_a_broker_below_topics_of_their_own() -> None:
+    for topic in (f"{TRIALS}/run/lab/box/result", f"{TRIALS}/run/+/+/result"):
+        for may in (may_write, may_read):
+            assert may(FLEET, topic)
+            assert not may("lab/box", topic)
+            assert not may(FLEET, f"{TRIALS}-{topic}")
+    assert f"topic readwrite {TRIALS}/#" in mosquitto_acl().splitlines()

@@ -9,7 +9,9 @@ import pytest
 
 from fleet.authority.authority import Authority
 from fleet.authority.passwords import is_password
+from fleet.store.database import Database
 from support.commands import run_fleet
+from support.filling import fill
 
 
 def test_enroll_writes_what_the_device_needs_and_shows_no_secret(authority_folder: Path) -> None:
@@ -72,4 +74,45 @@ def test_revoke_voids_an_account_and_fails_where_there_is_none(authority_folder:
     run_fleet("enroll", "lab/box")
     run_fleet("revoke", "lab/box")
     assert set(Authority(authority_folder).accounts()) == {"fleet"}
-    assert "is not enrolled" in run_fleet("revoke", "lab/box", expect=1).output
+    assert "not enrolled: lab/box" in run_fleet("revoke", "lab/box", expect=1).output
+
+
+def test_several_are_enrolled_and_revoked_at_once(authority_folder: Path) -> None:
+    said = run_fleet("enroll", "lab/box", "lab/press", "lab/box", "--out", "made").output
+    assert "2 devices are enrolled" in said
+    accounts = Authority(authority_folder).accounts()
+    for name in ("lab/box", "lab/press"):
+        folder = Path("made") / name.replace("/", "-")
+        assert is_password((folder / "password").read_text().strip(), accounts[name])
+    listed = json.loads(run_fleet("enroll", "lab/b", "lab/c", "--json").stdout)
+    assert [one["username"] for one in listed] == ["lab/b", "lab/c"]
+    done = run_fleet("revoke", "lab/box", "lab/nobody", "lab/b", expect=1)
+    assert "not enrolled: lab/nobody" in done.stderr
+    assert set(Authority(authority_folder).accounts()) == {"fleet", "lab/press", "lab/c"}
+
+
+def test_devices_whose_folders_would_be_one_are_not_enrolled_together(
+    authority_folder: Path,
+) -> None:
+    assert "a-b-c" in run_fleet("enroll", "a-b/c", "a/b-c", expect=2).output
+    assert "expected 1 to 64" in run_fleet("enroll", "a/b", "a/B c", expect=2).output
+    assert not authority_folder.exists()
+
+
+@pytest.mark.usefixtures("authority_folder")
+def test_other_brokers_are_said_to_need_more() -> None:
+    for words in (["enroll", "lab/box"], ["revoke", "lab/box"]):
+        said = run_fleet(*words).output
+        assert "broker-config" in said
+        assert "SIGHUP" in said
+
+
+@pytest.mark.usefixtures("authority_folder")
+def test_who_was_never_heard_of_is_listed(database: Database, store_url: str) -> None:
+    run_fleet("enroll", "lab/box", "lab/silent")
+    fill(database, "box")
+    words = ["enrolled", "--db", store_url]
+    assert "2 enrolled, 1 of them never heard of." in run_fleet(*words).stdout
+    (row,) = json.loads(run_fleet(*words, "--unheard", "--json").stdout)
+    assert (row["site"], row["device"], row["heard"]) == ("lab", "silent", False)
+    assert len(json.loads(run_fleet(*words, "--json").stdout)) == 2

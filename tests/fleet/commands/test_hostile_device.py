@@ -69,8 +69,8 @@ WORDS: dict[str, list[list[str]]] = {
 #: Nothing of a store is printed by these. What they print of a broker, a box or of requests goes
 #: through the same rooms (tests/edgewright/test_rooms_for_output.py).
 OF_NO_STORE = {
-    "api", "ask", "broker-config", "conform", "deploy", "enroll", "policies show", "restore",
-    "revoke", "serve", "simulate",
+    "api", "ask", "broker-config", "conform", "deploy", "enroll", "enrolled", "policies show",
+    "restore", "revoke", "serve", "simulate",
 }  # fmt: skip
 
 
