@@ -11,10 +11,12 @@ from typing import Any
 
 from agent.log_file import LogFileHandler
 from edgewright.logging import traceback_below
+from edgewright.rate_limit import limit_libraries
 from edgewright.terminal import LINE_CHARACTERS, visible
 
 #: Name under which a record carries its fields.
 _FIELDS = "fields"
+_OURS = ("agent", "contract", "edgewright")
 
 
 def fields(**values: object) -> dict[str, Any]:
@@ -46,9 +48,10 @@ def start_logging(level: str, log_file: Path | None = None) -> None:
     if log_file is not None:
         handler = LogFileHandler(log_file)
     handler.setFormatter(KeyValueFormatter())
+    limit_libraries(handler, ours=_OURS)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
-    for name in ("agent", "contract", "edgewright"):
+    for name in _OURS:
         logging.getLogger(name).setLevel(level.upper())
 
 

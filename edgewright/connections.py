@@ -8,21 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import logging
-import math
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Self
 
 import msgspec
 
-_log = logging.getLogger(__name__)
+from edgewright.rate_limit import rate_limited_logger
+
+_log = rate_limited_logger(__name__)
 
 #: What one customer gets, and can take any address of.
 _IPV6_NETWORK_BITS = 64
-_MENTION_EVERY_S = 60.0
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,18 +71,17 @@ class Connections:
         #: Those that wait for their client, as keys; who has waited longest comes first.
         self._waiting: dict[int, None] = {}
         self._answering: set[int] = set()
-        self._mentioned_at: dict[str, float] = {}
 
     def admit(self, accepted: AcceptedSocket, host: str) -> bool:
         """Count a connection in; False where it has to go."""
         address = _network_of(host)
         at_most = self.limits.per_address
         if at_most is not None and self._of_address[address] >= at_most:
-            self.mention("connections refused address=%s at_most=%d", address, at_most)
+            _log.warning("connections refused address=%s at_most=%d", address, at_most)
             return False
         if len(self._open) >= self.limits.connections:
             if not self._waiting:
-                self.mention("connections refused at_most=%d", self.limits.connections)
+                _log.warning("connections refused at_most=%d", self.limits.connections)
                 return False
             longest = next(iter(self._waiting))
             # It is closed at a later turn of the loop, and more may come in this one.
@@ -143,14 +140,6 @@ class Connections:
         _count_out(self._of_address, accepted.address)
         if accepted.account is not None:
             _count_out(self._of_account, accepted.account)
-
-    def mention(self, words: str, *values: object) -> None:
-        """Log what was refused, such words once in a while: who is refused comes again at once."""
-        now = time.monotonic()
-        if now - self._mentioned_at.get(words, -math.inf) < _MENTION_EVERY_S:
-            return
-        self._mentioned_at[words] = now
-        _log.warning(words, *values)
 
 
 class LimitedListener(socket.socket):

@@ -27,6 +27,9 @@ from edgewright.connections import (
     Connections,
     LimitedListener,
 )
+from edgewright.rate_limit import rate_limited_logger
+
+_log = rate_limited_logger(__name__)
 
 
 class HttpLimits(ConnectionLimits, frozen=True, kw_only=True):
@@ -135,7 +138,7 @@ class _LimitedProtocol(H11Protocol):
         """Whether one more request is one too many."""
         if self._connections.answering < self._limits.requests:
             return False
-        self._connections.mention("requests refused at_most=%d", self._limits.requests)
+        _log.warning("requests refused at_most=%d", self._limits.requests)
         return True
 
     def _follow(self) -> None:

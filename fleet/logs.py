@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from edgewright.logging import LineFormatter
+from edgewright.rate_limit import limit_libraries
 
 #: Where a field begins: `key=` after a space.
 _FIELD = re.compile(r"(?:^| )([a-z_][a-z0-9_]*)=")
@@ -59,6 +60,7 @@ def set_up_logging(log_format: LogFormat, *, level: int, fleet_level: int | None
         if log_format is LogFormat.JSON
         else LineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
     )
+    limit_libraries(handler, ours=("fleet", "edgewright", "contract"))
     logging.basicConfig(handlers=[handler], level=level)
     logging.captureWarnings(capture=True)
     if fleet_level is not None:

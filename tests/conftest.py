@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from edgewright.rate_limit import RateLimit
 from support.brokers import Mosquitto
 from support.faults.table import fault, pytest_terminal_summary
 from support.fleet_fixtures import postgres
@@ -38,6 +40,16 @@ def _processes_can_be_interrupted() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _rate_limits_begin_anew() -> None:
+    """Let each test log as a fresh process does."""
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.filters = [
+                RateLimit() if type(one) is RateLimit else one for one in logger.filters
+            ]
 
 
 @pytest.fixture(autouse=True)

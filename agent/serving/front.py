@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -19,8 +18,9 @@ from agent.serving.response import HttpError, Response, ok
 from agent.serving.service import BusyError, LostError, Service, UnreadyError
 from agent.serving.warm import HungError
 from edgewright.http_host import called_name, wrong_name
+from edgewright.rate_limit import rate_limited_logger
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 PREDICT = "/v1/predict"
 HEALTH = "/v1/health"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +11,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from edgewright.rate_limit import rate_limited_logger
 from fleet.api.places import Places
 from fleet.api.status import version
 from fleet.errors import FleetError
 from fleet.store.database import Database
 from fleet.store.figures import Figures, figures_of, statuses_of
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 #: However often somebody scrapes, the store is asked that rarely.
 _KEPT_S = 5.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http
-import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -12,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from contract.errors import TopicError
+from edgewright.rate_limit import rate_limited_logger
 from fleet.errors import (
     BrokerAwayError,
     FleetError,
@@ -26,7 +26,7 @@ from fleet.errors import (
     UnknownPolicyError,
 )
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = 2

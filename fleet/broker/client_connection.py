@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from amqtt.mqtt.unsuback import UnsubackPacket
 from amqtt.mqtt.unsubscribe import UnsubscribePacket
 from amqtt.session import Session
 
+from edgewright.rate_limit import rate_limited_logger
 from fleet.authority.rules import LARGEST_MESSAGE_BYTES
 from fleet.broker.delivery_queue import DeliveryQueue
 from fleet.broker.first_packet import PacketReader
@@ -27,7 +27,7 @@ from fleet.broker.retained_messages import RetainedMessage
 if TYPE_CHECKING:
     from fleet.broker.routing_broker import RoutingBroker
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 #: Messages that a client has and did not acknowledge yet; a collector that keeps up has fewer.
 MOST_IN_FLIGHT = 500
@@ -222,7 +222,7 @@ class ClientConnection:
 
     def _write(self, data: bytes) -> None:
         # A connection that is lost is noticed where it is read.
-        if data and not self._transport.is_closing():
+        if data and not _is_lost(self._transport):
             self._writer.write(data)
 
     async def _drain(self, most_bytes: int) -> None:
@@ -234,3 +234,13 @@ class ClientConnection:
         if self._transport.get_write_buffer_size() > most_bytes:
             async with asyncio.timeout(_STALLED_S):
                 await self._writer.drain()
+
+
+def _is_lost(transport: asyncio.WriteTransport) -> bool:
+    """Whether nothing more can be sent.
+
+    With TLS, Python 3.11 says so at a later turn of the loop only, and logs each write until then;
+    the transport of the socket below it knows at once.
+    """
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return transport.is_closing() or (below is not None and below.is_closing())

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import enum
-import logging
 import ssl
 from collections.abc import Mapping
 
 import msgspec
 
 from contract.access import client_name_of
+from edgewright.rate_limit import rate_limited_logger
 from fleet.authority.authority import Authority
 from fleet.authority.passwords import is_password
 from fleet.authority.rules import FLEET, may_write
 from fleet.errors import AuthorityError
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 _SHOWN_CHARACTERS = 80
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from amqtt.mqtt.connack import ConnackPacket
 
 from contract.address import BrokerAddress
 from edgewright.connections import ConnectionLimits, Connections, LimitedListener
+from edgewright.rate_limit import rate_limited_logger
 from fleet.broker.doorkeeper import Caller, Doorkeeper, Pass, Refusal
 from fleet.broker.first_packet import PacketReader
 from fleet.broker.flow_control import FlowControl
@@ -31,7 +31,7 @@ from fleet.broker.load_watch import watch_load
 from fleet.broker.routing_broker import RoutingBroker
 from fleet.errors import AddressError, BrokerAwayError, NoCallerError, PortInUseError
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 _STOP_PATIENCE_S = 10
 _HANDSHAKE_PATIENCE_S = 10
@@ -178,8 +178,7 @@ class EmbeddedBroker:
                     packets, StreamWriterAdapter(writer), _LISTENER
                 )
         except NoCallerError as error:
-            # Who opens thousands of connections and says nothing must not fill the log.
-            self._connections.mention("connections of strangers ended reason=%s", error)
+            _log.warning("connection of a stranger ended reason=%s", error)
         except (OSError, EOFError, AMQTTError) as error:
             _log.info("connection ended reason=%r", error)
         finally:
@@ -209,9 +208,7 @@ class EmbeddedBroker:
         """Whether a device's account is connected so often that others' places are in danger."""
         if not given.is_device or self._connections.of_account(given.account) < MOST_OF_DEVICE:
             return False
-        self._connections.mention(
-            "connections refused username=%s at_most=%d", given.account, MOST_OF_DEVICE
-        )
+        _log.warning("connection refused username=%s at_most=%d", given.account, MOST_OF_DEVICE)
         return True
 
     async def _keep_looking(self, doorkeeper: Doorkeeper) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 
 from amqtt.adapters import BufferReader, StreamReaderAdapter
 from amqtt.mqtt.connect import ConnectPacket
@@ -13,8 +12,6 @@ from fleet.authority.rules import LARGEST_MESSAGE_BYTES
 from fleet.broker.doorkeeper import Caller
 from fleet.broker.packets import MALFORMED, Packet, split_header
 from fleet.errors import NoCallerError
-
-_log = logging.getLogger(__name__)
 
 #: Who is not let in yet gets little memory and little time.
 _LARGEST_STRANGERS_READ_BYTES = 16 * 1024
@@ -105,7 +102,6 @@ class PacketReader(StreamReaderAdapter):  # type: ignore[misc] # amqtt ships no 
             return None
         begin, end = place
         if end - begin > self._largest_bytes + _LARGEST_TOPIC_BYTES:
-            _log.warning("connection closed reason=message of %d bytes", end - begin)
             message = f"message of {end - begin} bytes: expected at most {self._largest_bytes}"
             raise ValueError(message)
         if end > len(self._buffer):

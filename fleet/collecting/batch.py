@@ -6,7 +6,6 @@ rows costs a fraction of as many statements.
 
 from __future__ import annotations
 
-import logging
 import struct
 from operator import itemgetter
 
@@ -14,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from contract.messages import Inventory, Result, State, Tombstone, Update
+from edgewright.rate_limit import rate_limited_logger
 from fleet.choosing.figures import pack_figures
 from fleet.choosing.interval import p95_interval
 from fleet.collecting.touched import Item, Touched
@@ -25,7 +25,7 @@ from fleet.store.quarantine import put_in_quarantine
 from fleet.store.repeats import note_runs
 from fleet.store.schema import devices, results, samples, tombstones
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 _RESULT = (
     "epoch_id", "seq", "build_id", "run_id", "body_sha256", "received_at", "variant",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
 
 from contract.messages import Ack, Presence
+from edgewright.rate_limit import rate_limited_logger
 from fleet.collecting.batch import Batch
 from fleet.collecting.damage_check import DamageCheck
 from fleet.collecting.halving import by_halves
@@ -22,7 +22,7 @@ from fleet.store.database import Database
 from fleet.store.registry import Registry
 from fleet.store.schema import devices
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 _NONE: frozenset[int] = frozenset()
 _SHOWN_CHARACTERS = 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated
@@ -13,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from edgewright.rate_limit import rate_limited_logger
 from fleet.api.access import may_read
 from fleet.api.documents import responses
 from fleet.api.events import Kind, Listener, parse_position
@@ -21,7 +21,7 @@ from fleet.api.problem import ProblemError
 from fleet.api.service import Given
 from fleet.errors import FleetError
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 router = APIRouter(tags=["events"], dependencies=[Depends(may_read)])
 

@@ -16,6 +16,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from edgewright.http_limits import HttpLimits, LimitedServer
+from edgewright.rate_limit import BURST
 from fleet.authority.authority import Authority
 from fleet.store.database import Database
 from support.api import ApiProcess, ApiServer
@@ -318,7 +319,7 @@ def test_six_hundred_half_sent_heads_disturb_nobody(
 
         assert eventually(has_a_place)
         log = api.log.read_text()
-        assert log.count("connections refused address=127.0.0.1") == 1
+        assert 1 <= log.count("connections refused address=127.0.0.1") <= BURST
         assert "Traceback" not in log
 
 

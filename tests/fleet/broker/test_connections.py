@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from contract.address import BrokerAddress
+from edgewright.rate_limit import BURST
 from fleet.authority.authority import Authority
 from fleet.broker.client_connection import TAKEN_AT_ONCE, ClientConnection
 from fleet.broker.doorkeeper import Doorkeeper
@@ -24,6 +26,8 @@ from support.devices import PATIENCE_S, eventually
 MOST = 8
 FLOOD = 40_000
 DISCONNECT = b"\xe0\x00"
+#: Of a CONNECT of 256 MiB.
+HUGE_HEAD = b"\x10\xff\xff\xff\x7f"
 PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
 
 
@@ -102,11 +106,20 @@ def test_one_client_too_many_is_refused_and_the_others_are_served(
     for number in range(3):
         assert not call().say_hello(f"more-{number}")
     assert all(one.is_served() for one in clients)
-    assert [one.getMessage() for one in caplog.records if "refused" in one.getMessage()] == [
-        f"connections refused at_most={MOST}"
-    ]
+    told = {one.getMessage() for one in caplog.records if "refused" in one.getMessage()}
+    assert told == {f"connections refused at_most={MOST}"}
     clients[0].socket.close()
     assert eventually(lambda: call().say_hello("next"))
+
+
+def test_strangers_who_begin_with_too_large_a_packet_do_not_fill_the_log(
+    call: Callable[[], Line], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3 * BURST):
+        line = call()
+        line.socket.sendall(HUGE_HEAD)
+        assert eventually(line.is_ended)
+    assert 1 <= len(caplog.records) <= BURST
 
 
 def test_strangers_who_begin_no_handshake_keep_no_device_out(tmp_path: Path) -> None:
@@ -185,6 +198,42 @@ def test_a_farewell_without_an_end_keeps_nobody_out(tmp_path: Path) -> None:
         )  # fmt: skip
         stack.callback(good.close)
         assert good.is_in
+
+
+def test_a_tls_connection_that_is_lost_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asyncio logs each write from the fifth on, and Python 3.11 tells a turn too late."""
+    authority = Authority.open(tmp_path / "authority")
+    password = authority.enroll("lab", "box").password
+    trust = ssl.create_default_context(cafile=authority.ca_file)
+    take, ended = ClientConnection._take, threading.Event()  # noqa: SLF001 - to lose it in between
+    taken = 0
+
+    async def lose_it(connection: ClientConnection, packet: Packet) -> None:
+        nonlocal taken
+        taken += 1
+        if taken == 1:
+            hard_reset(line.socket)
+        await take(connection, packet)
+        if taken == TAKEN_AT_ONCE:
+            ended.set()
+
+    monkeypatch.setattr(ClientConnection, "_take", lose_it)
+    listen = BrokerAddress("127.0.0.1", 0, tls=True)
+    with EmbeddedBroker(listen, Doorkeeper(authority), most_clients=MOST) as running:
+        line = Line(running.address)
+        line.socket = trust.wrap_socket(line.socket, server_hostname="127.0.0.1")
+        assert line.say_hello("edgewright:lab:box", "lab/box", password)
+        line.socket.sendall(PINGREQ * TAKEN_AT_ONCE)
+        assert ended.wait(PATIENCE_S)
+    assert [one.getMessage() for one in caplog.records if one.name == "asyncio"] == []
+
+
+def hard_reset(line: socket.socket) -> None:
+    """Close a connection so that its other end cannot send any more."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.close()
 
 
 def test_a_flood_of_packets_in_one_piece_waits_for_others(

@@ -8,6 +8,7 @@ import pytest
 
 from contract.access import client_id_of, client_name_of
 from contract.topics import Leaf
+from edgewright.rate_limit import BURST
 from fleet.authority.authority import Authority
 from fleet.authority.passwords import hash_password
 from fleet.broker.doorkeeper import Caller, Doorkeeper, Pass, Refusal
@@ -135,3 +136,11 @@ def test_no_password_is_logged_or_shown(
     doorkeeper.admit(stranger)
     assert "lab/nobody" in caplog.text
     assert "s3cret" not in caplog.text + f"{stranger} {stranger!r}"
+
+
+def test_refused_logins_do_not_fill_the_log(
+    doorkeeper: Doorkeeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3 * BURST):
+        doorkeeper.admit(caller("guess"))
+    assert len(caplog.records) == BURST
