@@ -31,6 +31,10 @@ class TopicError(ContractError):
     """A topic or one of its identifiers does not follow the wire contract."""
 
 
+class GroupError(ContractError):
+    """A group's name is not as the contract has it."""
+
+
 class BrokerUrlError(ContractError):
     """A broker's URL is not of the form that is expected."""
 

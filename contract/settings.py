@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from contract.group import group_fault
 from contract.manifest import Positive
 
 LOOPBACK = "127.0.0.1"
@@ -66,6 +68,10 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     password_file: str | None = None
     username: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check what types do not tell."""
+        _check_groups(self.groups)
+
 
 #: Every key, with the type of its value.
 KEYS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(AgentSettings)}
@@ -78,4 +84,16 @@ def check_setting(key: str, value: object) -> None:
         KeyError: there is no such key.
         msgspec.ValidationError: the value is of another type, or out of its range.
     """
-    msgspec.convert(value, KEYS[key])
+    checked = msgspec.convert(value, KEYS[key])
+    if key == "groups":
+        try:
+            _check_groups(checked)
+        except ValueError as error:
+            raise msgspec.ValidationError(str(error)) from error
+
+
+def _check_groups(names: Iterable[str]) -> None:
+    """Raise ValueError, which msgspec makes a ValidationError, where one is not valid."""
+    for name in names:
+        if (fault := group_fault(name)) is not None:
+            raise ValueError(fault)

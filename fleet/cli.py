@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from contract.errors import BrokerUrlError, TopicError
+from contract.errors import BrokerUrlError, GroupError, TopicError
 from contract.exits import Exit
 from edgewright.command_line import Program, complain
 from fleet.errors import (
@@ -26,6 +26,7 @@ from fleet.errors import (
 _WRONG_USE = (
     AddressError,
     BrokerUrlError,
+    GroupError,
     OrderError,
     PlanError,
     PolicyError,

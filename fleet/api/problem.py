@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from contract.errors import TopicError
+from contract.errors import GroupError, TopicError
 from edgewright.rate_limit import rate_limited_logger
 from fleet.errors import (
     BrokerAwayError,
@@ -37,6 +37,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownDecisionError, 404),
     (UnknownPolicyError, 404),
     (PolicyError, 422),
+    (GroupError, 422),
     (TopicError, 422),
     (RowRefusedError, 422),
     (ReplayError, 500),
@@ -108,6 +109,7 @@ def answer_problem(
 def tell_problems(app: FastAPI) -> None:
     """Have every error of an application told as a problem document."""
     app.add_exception_handler(FleetError, _fleet_problem)
+    app.add_exception_handler(GroupError, _fleet_problem)
     app.add_exception_handler(TopicError, _fleet_problem)
     app.add_exception_handler(ProblemError, _own_problem)
     app.add_exception_handler(RequestValidationError, _wrong_request)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from contract.group import group_fault
 from contract.topics import ID_PATTERN
 from fleet.choosing.demand import Demand, Evidential
 from fleet.choosing.metric import Metric
@@ -229,6 +230,10 @@ class _Reading:
             self._add(self._places.key(here), here, problem, advice)
 
     def _check_name(self, kind: str, path: TomlPath, name: str) -> None:
+        if kind == "group":
+            if (fault := group_fault(name)) is not None:
+                self._add(self._places.key(path), path, fault, f"write it such as {_heading(kind)}")
+            return
         parts = name.split("/")
         wanted = 2 if kind == "device" else 1
         if len(parts) == wanted and all(_ID.fullmatch(part) for part in parts):

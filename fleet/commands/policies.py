@@ -13,8 +13,7 @@ from fleet.commands.printing import print_json, print_lines, print_text
 from fleet.errors import StoreMissingError
 from fleet.reports.policy_check import check_lines, check_policy
 from fleet.store.database import open_database
-from fleet.store.groups import group_names
-from fleet.store.roster import list_devices
+from fleet.store.roster import group_names, list_devices
 
 
 class _Policies(click.Group):
@@ -73,7 +72,7 @@ def _known_names(store_url: str, *, is_asked: bool) -> dict[str, set[str]]:
             devices = list_devices(connection)
             return {
                 "site": {one.site for one in devices},
-                "group": group_names(connection, devices),
+                "group": group_names(connection),
                 "device": {one.name for one in devices},
             }
     except StoreMissingError:

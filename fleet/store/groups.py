@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from contract.topics import check_id
+from contract.group import check_group
 from fleet.store.dialect import insert_unless_there
 from fleet.store.roster import Device
 from fleet.store.schema import memberships
@@ -31,19 +31,13 @@ def members_of_each(connection: sa.Connection, devices: Sequence[Device]) -> dic
     return dict(sorted(found.items()))
 
 
-def group_names(connection: sa.Connection, devices: Sequence[Device]) -> set[str]:
-    """Every group that a device tells of, or that the operator put one into."""
-    told = {name for one in devices if one.inventory for name in one.inventory.groups}
-    return told | set(connection.scalars(sa.select(memberships.c.name).distinct()))
-
-
 def add_to_group(connection: sa.Connection, name: str, devices: Iterable[Device]) -> None:
     """Put devices into a group; those that are in it already stay.
 
     Raises:
-        TopicError: `name` is not a valid identifier.
+        GroupError: `name` is not a valid one.
     """
-    check_id("group", name)
+    check_group(name)
     rows = [{"device_id": device.id, "name": name} for device in devices]
     insert_unless_there(connection, memberships, rows)
 
@@ -59,7 +53,12 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def remove_from_group(connection: sa.Connection, name: str, devices: Iterable[Device]) -> Removal:
-    """Take devices out of a group."""
+    """Take devices out of a group.
+
+    Raises:
+        GroupError: `name` is not a valid one.
+    """
+    check_group(name)
     found = Removal(gone=[], stay=[], strangers=[])
     for device in devices:
         mine = (memberships.c.device_id == device.id, memberships.c.name == name)

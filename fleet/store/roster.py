@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from contract.group import check_group
 from contract.messages import Inventory, Presence, Update
 from fleet.errors import UnknownDeviceError
 from fleet.store.dialect import is_among, lists_word
@@ -18,6 +19,7 @@ from fleet.store.schema import devices, epochs, memberships, quarantine, results
 
 _INVENTORY = msgspec.json.Decoder(Inventory)
 _UPDATE = msgspec.json.Decoder(Update)
+_GROUPS = msgspec.json.Decoder(list[str])
 
 
 #: Names that an unknown one is compared with: a thousandth of a second for every ten or so.
@@ -84,6 +86,9 @@ def page_of_devices(
     """At most `limit` devices behind the one called `after`, ordered by site and device.
 
     However far behind, a page costs the same: the index of the names leads to its begin.
+
+    Raises:
+        GroupError: the group is not a valid name.
     """
     query = sa.select(devices).order_by(devices.c.site, devices.c.device).limit(limit)
     if after is not None:
@@ -234,7 +239,15 @@ def _hint(near: Sequence[str], *, is_any: bool) -> str:
     return "no device has reported yet; does an agent run against the same broker?"
 
 
+def group_names(connection: sa.Connection) -> set[str]:
+    """Every group that a device tells of, or that the operator put one into."""
+    told = connection.scalars(sa.select(devices.c.told_groups).distinct())
+    given = connection.scalars(sa.select(memberships.c.name).distinct())
+    return {*given, *(name for text in told if text for name in _GROUPS.decode(text))}
+
+
 def _in_group(connection: sa.Connection, name: str) -> sa.ColumnElement[bool]:
+    check_group(name)
     given = sa.exists(
         sa.select(sa.literal(1)).where(
             memberships.c.device_id == devices.c.id, memberships.c.name == name

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from contract.benchmark import RunStatus
+from contract.group import group_fault
 from contract.messages import Desired, Phase, Update, decode_message, encode_message
 from contract.topics import Leaf, topic_for
 from fleet.cli import cli
@@ -158,7 +159,7 @@ def test_a_group_by_the_operator_counts_like_one_by_the_device(
 
 def test_a_group_needs_a_valid_name_and_known_devices(fill: Fill, ask: Ask) -> None:
     fill("a", GOOD)
-    for words, problem in ((("Slow Ones", "a"), "group 'Slow Ones'"), (("slow", "z"), "'z'")):
+    for words, problem in ((("slow/ones", "a"), "'slow/ones'"), (("slow", "z"), "'z'")):
         done = ask("group", "add", *words)
         assert (done.returncode, problem in done.stderr) == (2, True)
         assert len(done.stderr.splitlines()) == 1
@@ -272,6 +273,45 @@ def test_devices_are_told_by_site_group_and_completeness_and_so_many(fill: Fill,
     assert told("--group", "pi") == ["a"]
     assert told("--incomplete") == ["b"]
     assert "No device is so." in ask("devices", "--site", "moon").stdout
+
+
+def test_what_a_device_tells_as_its_group_is_asked_for_and_given_by_the_same_name(
+    fill: Fill, ask: Ask, tmp_path: Path
+) -> None:
+    name = "Cold Hall"
+    fill("a", GOOD, groups=[name])
+    fill("b", GOOD)
+    assert ask("group", "add", name, "b").returncode == 0
+    told = documents(ask("devices", "--json", "--group", name))
+    assert [one["device"] for one in told] == ["a", "b"]
+    policy = tmp_path / "cold.toml"
+    policy.write_text(
+        f'name = "cold"\nobjectives = ["max top1"]\n[groups."{name}"]\n'
+        'constraints = ["p95_ms <= 5"]\n'
+    )
+    rows = documents(ask("recommendations", "--group", name, "--policy", str(policy), "--json"))
+    assert [one["constraints"] for one in rows] == [["p95_ms <= 5"]] * 2
+    assert ask("group", "remove", name, "b").returncode == 0
+
+
+def test_a_wrong_name_of_a_group_is_wrong_use_in_the_same_words(
+    fill: Fill, ask: Ask, tmp_path: Path
+) -> None:
+    """Also where an agent of before told it, whose inventory was taken."""
+    fill("a", GOOD, groups=["x/y"])
+    policy = tmp_path / "wrong.toml"
+    policy.write_text('name = "p"\nobjectives = ["max top1"]\n[groups."x/y"]\n')
+    calls = (
+        ("devices", "--group", "x/y"),
+        ("recommendations", "--group", "x/y"),
+        ("recommendations", "--policy", str(policy)),
+        ("group", "add", "x/y", "a"),
+        ("group", "remove", "x/y", "a"),
+    )
+    for arguments in calls:
+        done = ask(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert group_fault("x/y") in done.stderr
 
 
 def test_an_unknown_device_gets_the_nearest_names(fill: Fill, ask: Ask) -> None:

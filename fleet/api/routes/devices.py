@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from contract.group import GROUP_RULE
 from contract.messages import Presence
 from contract.topics import ID_PATTERN
 from fleet.api.access import may_read
@@ -25,7 +26,7 @@ Name = Annotated[str, Path(pattern=ID_PATTERN, description="Name of the device a
 
 def which_devices(
     site: Annotated[str | None, Query(pattern=ID_PATTERN, description="Those of one site.")] = None,
-    group: Annotated[str | None, Query(pattern=ID_PATTERN, description="Those in a group.")] = None,
+    group: Annotated[str | None, Query(description=f"Those in a group; {GROUP_RULE}.")] = None,
     presence: Annotated[Presence | None, Query(description="Those that are so.")] = None,
     complete: Annotated[
         bool | None, Query(description="Whether all that they sent has arrived.")

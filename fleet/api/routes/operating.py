@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from contract.topics import ID_PATTERN
+from contract.group import GROUP_RULE
 from fleet.api.access import may_operate
 from fleet.api.deciding import recommend_each
 from fleet.api.documents import answer, responses, schema_of
@@ -33,7 +33,7 @@ router = APIRouter(tags=["operating"], dependencies=[Depends(may_operate)])
 _PUBLISH_PATIENCE_S = 10.0
 _OPERATES = {"x-role": "operate"}
 
-Group = Annotated[str, Path(pattern=ID_PATTERN, description="Name of the group.")]
+Group = Annotated[str, Path(description=f"Name of the group; {GROUP_RULE}.")]
 
 
 @router.post(
