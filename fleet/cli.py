@@ -21,6 +21,7 @@ from fleet.errors import (
     UnknownDecisionError,
     UnknownDeviceError,
     UnknownMessageError,
+    UnknownVariantError,
 )
 
 _WRONG_USE = (
@@ -35,6 +36,7 @@ _WRONG_USE = (
     UnknownDecisionError,
     UnknownDeviceError,
     UnknownMessageError,
+    UnknownVariantError,
 )
 #: What was wrong at several places, and what a box said last.
 _HAVE_LINES = (PolicyError, DeployError)

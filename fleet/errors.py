@@ -127,6 +127,10 @@ class UnknownDeviceError(FleetError):
     """No device, or more than one, goes by the given name."""
 
 
+class UnknownVariantError(FleetError):
+    """No result is of a variant of the given name."""
+
+
 class UnsuitableBoxError(FleetError):
     """The agent cannot run on a box; the message says what it would need."""
 

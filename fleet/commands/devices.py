@@ -15,7 +15,7 @@ from fleet.reports.table import devices_table
 from fleet.reports.telling import broker_line, identity_lines
 from fleet.store.broker_load import broker_behind
 from fleet.store.database import open_database
-from fleet.store.roster import Which, page_of_devices
+from fleet.store.roster import Which, expect_some, page_of_devices
 
 #: A broker that kept up for a day is not worth a word any more.
 _TOLD_FOR_S = 86_400.0
@@ -51,6 +51,8 @@ def devices(
     now = time.time()
     with open_database(store_url, create=False).reading() as connection:
         chosen = page_of_devices(connection, after=None, limit=limit, which=which)
+        if not chosen:
+            expect_some(connection, which)
         rows = report_devices(connection, chosen, now=now)
         behind = broker_behind(connection, since=now - _TOLD_FOR_S)
     if as_json:

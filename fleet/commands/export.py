@@ -23,7 +23,7 @@ from fleet.exporting.subject import (
     results_source,
 )
 from fleet.store.database import Database, open_database
-from fleet.store.history import WhichRuns, has_variant
+from fleet.store.history import WhichRuns, expect_variant
 from fleet.store.roster import Which, expect_some
 
 _STDOUT = "-"
@@ -111,9 +111,8 @@ def _expect_names(database: Database, which: Which, variant: str | None) -> None
     with database.reading() as connection:
         if which != Which():
             expect_some(connection, which)
-        if variant is not None and not has_variant(connection, variant):
-            message = f"--variant {variant}: no result is of a variant of that name"
-            raise click.UsageError(message)
+        if variant is not None:
+            expect_variant(connection, variant)
 
 
 def _form_by_name(output: str) -> Form:

@@ -15,7 +15,7 @@ from fleet.reports.report import report_recommendation
 from fleet.reports.table import recommendations_table
 from fleet.store.database import open_database
 from fleet.store.recommendation import finding, recommend
-from fleet.store.roster import Which, page_of_devices
+from fleet.store.roster import Which, expect_some, page_of_devices
 
 
 @click.command()
@@ -44,6 +44,8 @@ def recommendations(
     which = Which(site=site, group=group_name)
     with database.reading() as connection:
         chosen = page_of_devices(connection, after=None, limit=limit, which=which)
+        if not chosen:
+            expect_some(connection, which)
     found = recommend(database, policy, [one.id for one in chosen], now=time.time())
     rows = [report_recommendation(one) for one in found]
     if as_json:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection
 
 import msgspec
 import sqlalchemy as sa
 
 from contract.benchmark import BenchRun
+from fleet.errors import UnknownVariantError
 from fleet.store.dialect import is_among
 from fleet.store.roster import Device
 from fleet.store.schema import devices, epochs, results
 
+#: Names that an unknown one is compared with.
+_COMPARED = 2000
 _RUN = msgspec.json.Decoder(BenchRun)
 
 
@@ -44,10 +48,20 @@ class WhichRuns(msgspec.Struct, frozen=True, kw_only=True):
     since: float | None = None
 
 
-def has_variant(connection: sa.Connection, variant: str) -> bool:
-    """Whether any run is of a variant of that name."""
+def expect_variant(connection: sa.Connection, variant: str) -> None:
+    """Check that some run is of a variant of that name.
+
+    Raises:
+        UnknownVariantError: none is; says the nearest.
+    """
     query = sa.select(sa.literal(1)).where(results.c.variant == variant).limit(1)
-    return connection.scalar(query) is not None
+    if connection.scalar(query) is not None:
+        return
+    known = connection.scalars(sa.select(results.c.variant).distinct().limit(_COMPARED))
+    near = difflib.get_close_matches(variant, list(known), n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else "'edgewright-fleet results' lists them"
+    message = f"no result of variant '{variant}': {hint}"
+    raise UnknownVariantError(message)
 
 
 def page_of_arrivals(

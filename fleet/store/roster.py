@@ -26,6 +26,7 @@ _GROUPS = msgspec.json.Decoder(list[str])
 _COMPARED = 2000
 #: From which likeness on a name is offered (difflib).
 _CUTOFF = 0.5
+_LISTS_THEM = "'edgewright-fleet {}' lists them"
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,21 +136,29 @@ def device_called(connection: sa.Connection, site: str, device: str) -> Device:
 
 
 def expect_some(connection: sa.Connection, which: Which) -> None:
-    """Check that there is a device of that site and name.
+    """Check that some device has each name that is asked for: a misspelt one finds nobody.
 
     Raises:
-        UnknownDeviceError: there is none; says the nearest.
+        UnknownDeviceError: none has; says the nearest.
+        GroupError: the group is not a valid name.
     """
-    if page_of_devices(connection, after=None, limit=1, which=which):
-        return
-    if which.device is not None:
+
+    def is_any(asked: Which) -> bool:
+        return bool(page_of_devices(connection, after=None, limit=1, which=asked))
+
+    site, group = which.site, which.group
+    if which.device is not None and not is_any(Which(site=site, device=which.device)):
         query = sa.select(devices.c.site, devices.c.device).limit(_COMPARED)
         known = [(row.site, row.device) for row in connection.execute(query)]
-        raise _unknown("/".join(filter(None, (which.site, which.device))), known)
-    sites = list(connection.scalars(sa.select(devices.c.site).distinct().limit(_COMPARED)))
-    near = difflib.get_close_matches(which.site or "", sites, n=3, cutoff=_CUTOFF)
-    message = f"unknown site '{which.site}': {_hint(near, is_any=bool(sites))}"
-    raise UnknownDeviceError(message)
+        raise _unknown("/".join(filter(None, (site, which.device))), known)
+    if site is not None and not is_any(Which(site=site)):
+        sites = list(connection.scalars(sa.select(devices.c.site).distinct().limit(_COMPARED)))
+        message = f"no device of site '{site}': {_hint(sites, site, 'devices')}"
+        raise UnknownDeviceError(message)
+    if group is not None and not is_any(Which(group=group)):
+        groups = sorted(group_names(connection))[:_COMPARED]
+        message = f"no device of group '{group}': {_hint(groups, group, 'group list')}"
+        raise UnknownDeviceError(message)
 
 
 def find_device(known: list[Device], name: str) -> Device:
@@ -227,16 +236,16 @@ def _unknown(name: str, known: Sequence[Name]) -> UnknownDeviceError:
     candidates |= {one: one for one in whole}
     near = difflib.get_close_matches(name.strip().lower(), list(candidates), n=3, cutoff=_CUTOFF)
     named = list(dict.fromkeys(candidates[one] for one in near))
-    message = f"unknown device '{name}': {_hint(named, is_any=bool(known))}"
+    hint = "no device has reported yet; does an agent run against the same broker?"
+    if known:
+        hint = f"did you mean {', '.join(named)}?" if named else _LISTS_THEM.format("devices")
+    message = f"unknown device '{name}': {hint}"
     return UnknownDeviceError(message)
 
 
-def _hint(near: Sequence[str], *, is_any: bool) -> str:
-    if near:
-        return f"did you mean {', '.join(near)}?"
-    if is_any:
-        return "'edgewright-fleet devices' lists them"
-    return "no device has reported yet; does an agent run against the same broker?"
+def _hint(known: Sequence[str], name: str, command: str) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=_CUTOFF)
+    return f"did you mean {', '.join(near)}?" if near else _LISTS_THEM.format(command)
 
 
 def group_names(connection: sa.Connection) -> set[str]:

@@ -272,7 +272,23 @@ def test_devices_are_told_by_site_group_and_completeness_and_so_many(fill: Fill,
     assert told("--site", "lab", "--limit", "1") == ["a"]
     assert told("--group", "pi") == ["a"]
     assert told("--incomplete") == ["b"]
-    assert "No device is so." in ask("devices", "--site", "moon").stdout
+    assert "No device is so." in ask("devices", "--site", "hall", "--group", "pi").stdout
+    assert "No device is so." in ask("devices", "--presence", "online").stdout
+
+
+def test_a_name_that_no_device_has_is_wrong_use_and_gets_the_nearest(fill: Fill, ask: Ask) -> None:
+    """An empty table would be taken for an answer."""
+    fill("a", GOOD, groups=["pi4"])
+    for command in ("devices", "recommendations"):
+        for option, given, hint in (
+            ("--site", "lap", "no device of site 'lap': did you mean lab?"),
+            ("--site", "moon", "no device of site 'moon': 'edgewright-fleet devices' lists them"),
+            ("--group", "p4", "no device of group 'p4': did you mean pi4?"),
+            ("--group", "z", "of group 'z': 'edgewright-fleet group list' lists them"),
+        ):
+            done = ask(command, "--json", option, given)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert hint in done.stderr
 
 
 def test_what_a_device_tells_as_its_group_is_asked_for_and_given_by_the_same_name(

@@ -210,11 +210,11 @@ def test_without_pyarrow_parquet_says_what_to_install(database: Database, tmp_pa
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("results", "--site", "lap"), "unknown site 'lap': did you mean lab?"),
-        (("devices", "--site", "lap"), "unknown site 'lap': did you mean lab?"),
+        (("results", "--site", "lap"), "no device of site 'lap': did you mean lab?"),
+        (("devices", "--site", "lap"), "no device of site 'lap': did you mean lab?"),
         (("recommendations", "--device", "boxx"), "unknown device 'boxx': did you mean lab/box?"),
         (("results", "--device", "lab/boxx"), "did you mean lab/box?"),
-        (("results", "--variant", "net-bsae"), "--variant net-bsae: no result is of a variant"),
+        (("results", "--variant", "net-bsae"), "'net-bsae': did you mean net-base?"),
     ],
 )
 def test_a_name_that_nobody_has_makes_no_empty_file(
