@@ -59,7 +59,7 @@ def make_app(service: Service) -> FastAPI:
         devices, recommendations, policies, quarantine, events, operating, status,
     ):  # fmt: skip
         app.include_router(one.router, prefix=PREFIX, dependencies=[_known_parameters])
-    app.include_router(status.metrics_router)
+    app.include_router(status.metrics_router, dependencies=[_known_parameters])
     tell_problems(app)
     app.add_middleware(_Door, names=service.host_names)
     app.openapi = describe(app)  # type: ignore[method-assign] # FastAPI's own way to extend it

@@ -11,7 +11,7 @@ from fastapi import Request
 
 from fleet.api.problem import Fault, ProblemError
 
-#: Where all routes are that have parameters.
+#: Where all routes are but /metrics.
 PREFIX = "/api/v1"
 _SHOWN = 200
 #: Beyond these, whoever asks means something else.
@@ -54,8 +54,10 @@ def _unknown(name: str, known: Collection[str]) -> str:
 
 def _parameters(request: Request) -> dict[str, bool]:
     """A route's query parameters, as OpenAPI tells them, and whether each may come repeatedly."""
-    path = f"{PREFIX}{request.scope['route'].path_format}"
-    operation = request.app.openapi()["paths"][path][request.method.lower()]
+    paths, path = request.app.openapi()["paths"], request.scope["route"].path_format
+    # /metrics alone stands beside the prefix.
+    told_of = paths.get(f"{PREFIX}{path}") or paths[path]
+    operation = told_of[request.method.lower()]
     told = [one for one in operation.get("parameters", []) if one["in"] == "query"]
     return {one["name"]: _is_list(one["schema"]) for one in told}
 

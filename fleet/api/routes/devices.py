@@ -93,7 +93,14 @@ def list_results(
     site: Annotated[str | None, Query(pattern=ID_PATTERN, description="Of one site.")] = None,
     variant: Annotated[str | None, Query(max_length=200, description="Of one variant.")] = None,
     since: Annotated[
-        float | None, Query(ge=0, description="Received then or later: seconds since 1970.")
+        float | None,
+        Query(
+            ge=0,
+            allow_inf_nan=False,
+            description="Received then or later: seconds since 1970 in UTC by the fleet's clock, a "
+            "number such as 1796083200 or 1796083200.5.",
+            examples=[1796083200],
+        ),
     ] = None,
 ) -> Response:
     """Stored runs of the whole fleet."""

@@ -40,6 +40,8 @@ def test_a_wrong_request_is_told_its_place(api: ApiServer) -> None:
         ("/devices?limit=0", "query.limit"),
         ("/devices?limit=1001", "query.limit"),
         ("/devices?presence=perhaps", "query.presence"),
+        ("/results?since=inf", "query.since"),
+        ("/results?since=nan", "query.since"),
         ("/devices/Lab/box", "path.site"),
         ("/events?kind=weather", "query.kind.0"),
     ):
@@ -58,6 +60,8 @@ def test_a_parameter_that_would_be_passed_over_is_refused(api: ApiServer) -> Non
         ("/quarantine?x=1", "query.x: unknown parameter; expected one of limit, after"),
     ):
         assert problem(api.client.get(f"/api/v1{path}"), 422) == said
+    said = "query.x: unknown parameter; expected none here"
+    assert problem(api.client.get("/metrics?x=1"), 422) == said
     many = api.client.get("/api/v1/devices?" + "&".join(f"x{number}=1" for number in range(900)))
     assert problem(many, 422).count("unknown parameter") == 10
     with api.client.stream("GET", "/api/v1/events?kind=result&kind=presence") as answer:
