@@ -8,6 +8,7 @@ from contract.exits import Exit
 from edgewright.terminal import CELL_CHARACTERS, visible
 from fleet.commands.options import db_option, json_option
 from fleet.commands.printing import print_json, print_lines
+from fleet.reports.telling import group_lines
 from fleet.store.database import open_database
 from fleet.store.groups import add_to_group, members_of_each, remove_from_group
 from fleet.store.roster import devices_named, list_devices
@@ -61,15 +62,13 @@ def remove(name: str, device_names: tuple[str, ...], store_url: str) -> None:
 @db_option
 @json_option
 def list_groups(store_url: str, *, as_json: bool) -> None:
-    """List the groups and the devices in each."""
+    """List the groups and the devices in each: the first ten, and how many more; --json has all."""
     with open_database(store_url, create=False).reading() as connection:
         members = members_of_each(connection, list_devices(connection))
     if as_json:
         print_json([{"group": name, "devices": names} for name, names in members.items()])
         return
-    print_lines((f"{_cut(name)}: {', '.join(names)}" for name, names in members.items()), most=None)
-    if not members:
-        print_lines(["No device is in a group."])
+    print_lines(group_lines(members) or ["No device is in a group."], most=None)
 
 
 def _cut(name: str) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from edgewright.terminal import CELL_CHARACTERS, visible
 from fleet.reports.report import DeviceReport, ExplanationReport
 from fleet.store.broker_load import BrokerBehind
+from fleet.store.identity import IdentityStatus
 from fleet.store.rollout import Rollout
+
+#: Of a list that has a device each, which may be thousands.
+_MOST_TOLD = 10
 
 
 def explanation_lines(name: str, document: ExplanationReport) -> list[str]:
@@ -44,12 +49,31 @@ def explanation_lines(name: str, document: ExplanationReport) -> list[str]:
 
 
 def identity_lines(rows: Sequence[DeviceReport]) -> list[str]:
-    """One line for each device whose identity is in doubt; for most fleets, none."""
-    return [
-        f"{row.site}/{row.device}: {row.identity_reason}"
-        for row in rows
-        if row.identity_reason is not None
-    ]
+    """A line for each device whose identity is in doubt, as far as `shortened` goes.
+
+    Boxes that share one come first: there, somebody has to do something.
+    """
+    told = [row for row in rows if row.identity_reason is not None]
+    told.sort(key=lambda row: row.identity is not IdentityStatus.CLONED)
+    return shortened([f"{row.site}/{row.device}: {row.identity_reason}" for row in told])
+
+
+def group_lines(members: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line for each group with names of devices in it, both as far as `shortened` goes."""
+    return shortened(
+        [
+            # An inventory may bring a name of any length.
+            f"{visible(name, CELL_CHARACTERS)}: {', '.join(shortened(devices))}"
+            for name, devices in members.items()
+        ]
+    )
+
+
+def shortened(texts: Sequence[str]) -> list[str]:
+    """The first of many texts, and how many more there are."""
+    more = len(texts) - _MOST_TOLD
+    # In the place of a count of one, that one itself stands.
+    return [*texts] if more <= 1 else [*texts[:_MOST_TOLD], f"and {more:,} more; --json has all"]
 
 
 def broker_line(behind: BrokerBehind) -> str:

@@ -24,9 +24,13 @@ def groups_of(connection: sa.Connection, device: Device) -> list[str]:
 
 def members_of_each(connection: sa.Connection, devices: Sequence[Device]) -> dict[str, list[str]]:
     """Names of the devices in each group, by the name of the group."""
+    given: dict[int, set[str]] = {}
+    for number, name in connection.execute(sa.select(memberships.c.device_id, memberships.c.name)):
+        given.setdefault(number, set()).add(name)
     found: dict[str, list[str]] = {}
     for device in devices:
-        for name in groups_of(connection, device):
+        told = device.inventory.groups if device.inventory else []
+        for name in given.get(device.id, set()).union(told):
             found.setdefault(name, []).append(device.name)
     return dict(sorted(found.items()))
 

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,30 @@ def test_devices_are_told_by_site_group_and_completeness_and_so_many(fill: Fill,
     assert told("--incomplete") == ["b"]
     assert "No device is so." in ask("devices", "--site", "hall", "--group", "pi").stdout
     assert "No device is so." in ask("devices", "--presence", "online").stdout
+
+
+def test_lists_of_a_device_each_are_short_for_people_and_whole_for_programs(
+    fill: Fill, ask: Ask, database: Database
+) -> None:
+    for number in range(14):
+        name = f"box-{number:02}"
+        fill(name, GOOD, groups=["cold", f"g-{number:02}"])
+        # Of another outbox: that of before was lost.
+        payload = encode_message(make_result(device=name, epoch="e-2"))
+        topic = topic_for("lab", name, Leaf.RESULT)
+        again = Delivery(topic=topic, payload=payload, retained=False, received_at=time.time())
+        Intake(database).take([again], now=time.time())
+    lines = ask("group", "list").stdout.splitlines()
+    names = ", ".join(f"lab/box-{number:02}" for number in range(10))
+    assert lines[0] == f"cold: {names}, and 4 more; --json has all"
+    assert (len(lines), lines[-1]) == (11, "and 5 more; --json has all")
+    assert [len(one["devices"]) for one in documents(ask("group", "list", "--json"))] == [
+        14, *[1] * 14
+    ]  # fmt: skip
+    told = ask("devices").stdout
+    assert (told.count("outbox reset on"), told.count("and 4 more; --json has all")) == (10, 1)
+    reasons = [one["identity_reason"] for one in documents(ask("devices", "--json"))]
+    assert sum("outbox reset" in (one or "") for one in reasons) == 14
 
 
 def test_a_name_that_no_device_has_is_wrong_use_and_gets_the_nearest(fill: Fill, ask: Ask) -> None:
