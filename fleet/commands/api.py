@@ -11,7 +11,13 @@ import click
 from contract.address import parse_broker_url
 from fleet.address import parse_http_address
 from fleet.commands.numbers import FiniteRange
-from fleet.commands.options import authority_option, broker_option, db_option, log_format_option
+from fleet.commands.options import (
+    authority_option,
+    broker_option,
+    db_option,
+    log_format_option,
+    refuse_unused,
+)
 from fleet.commands.printing import print_lines
 from fleet.logs import LogFormat, set_up_logging
 
@@ -59,7 +65,9 @@ _HOUR_S = 3600.0
 @db_option
 @log_format_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every request.")
+@click.pass_context
 def api(
+    context: click.Context,
     *,
     listen: str,
     tls_cert: Path | None,
@@ -81,6 +89,8 @@ def api(
     On 127.0.0.1 everybody on this machine may read. What changes something needs a token of
     the role operate ('edgewright-fleet token create'); on any other address everything does.
     """
+    if tls_cert is None:
+        refuse_unused(context, {"tls_key"}, "without --tls-cert")
     # It takes half a second to import, which no other command should.
     from fleet.api.server import ApiOptions, run_api  # noqa: PLC0415 - see above
 

@@ -14,7 +14,7 @@ from contract.exits import Exit
 from contract.topics import parse_name
 from fleet.authority.authority import fleet_access
 from fleet.commands.numbers import FiniteRange
-from fleet.commands.options import authority_option, broker_option, json_option
+from fleet.commands.options import authority_option, broker_option, json_option, refuse_unused
 from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.conformance.check import Check
 from fleet.conformance.device_account import DeviceAccount, device_checks
@@ -64,7 +64,9 @@ from fleet.reports.conformance import conformance_lines, conformance_table
 )
 @authority_option
 @json_option
+@click.pass_context
 def conform(
+    context: click.Context,
     *,
     broker_url: str,
     username: str | None,
@@ -84,6 +86,10 @@ def conform(
     the leaf 'answer', which no collector listens to. Exit code 1 says that something required
     failed; what is optional is present or absent.
     """
+    if username is None:
+        refuse_unused(context, {"password_file"}, "without --username")
+    if as_device is not None:
+        refuse_unused(context, {"username", "password_file"}, "with --as-device")
     address = parse_broker_url(broker_url)
     fleets = access = fleet_access(address, authority_folder)
     if username is not None:

@@ -8,7 +8,7 @@ import click
 
 from fleet.choosing.policy import load_policy
 from fleet.commands.numbers import RowNumber
-from fleet.commands.options import db_option, json_option, policy_option
+from fleet.commands.options import db_option, json_option, policy_option, refuse_unused
 from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.reports.report import ExplanationReport, report_explanation
 from fleet.reports.table import candidates_table
@@ -29,7 +29,9 @@ from fleet.store.roster import devices_named
 )
 @db_option
 @json_option
+@click.pass_context
 def explain(
+    context: click.Context,
     device_name: str | None,
     policy_name: str,
     decision: int | None,
@@ -45,6 +47,8 @@ def explain(
     if (device_name is None) == (decision is None):
         message = "expected DEVICE, or --decision NUMBER, and not both"
         raise click.UsageError(message)
+    if decision is not None:
+        refuse_unused(context, {"policy_name"}, "with --decision, which was made under its own")
     database = open_database(store_url, create=False)
     if decision is not None:
         with database.reading() as connection:

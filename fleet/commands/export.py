@@ -11,7 +11,7 @@ import click
 
 from contract.files import replacing
 from fleet.choosing.policy import load_policy
-from fleet.commands.options import db_option, policy_option
+from fleet.commands.options import db_option, policy_option, refuse_unused
 from fleet.commands.printing import print_lines
 from fleet.errors import ExportError
 from fleet.exporting.form import Form, form_of, write
@@ -27,6 +27,12 @@ from fleet.store.history import WhichRuns, expect_variant
 from fleet.store.roster import Which, expect_some
 
 _STDOUT = "-"
+#: Options that are of other subjects.
+_OF_OTHERS = {
+    Subject.RESULTS: {"policy_name"},
+    Subject.DEVICES: {"policy_name", "variant", "since"},
+    Subject.RECOMMENDATIONS: {"variant", "since"},
+}
 
 
 def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> float | None:
@@ -66,7 +72,9 @@ def _moment(_context: click.Context, _option: click.Parameter, given: str | None
 )
 @policy_option
 @db_option
+@click.pass_context
 def export(
+    context: click.Context,
     *,
     subject_name: str,
     output: str,
@@ -85,9 +93,7 @@ def export(
     is not seen is spelt out; the other forms hold every text as it came.
     """
     subject = Subject(subject_name)
-    if subject is not Subject.RESULTS and (variant is not None or since is not None):
-        message = f"--variant and --since are of results, not of {subject.value}"
-        raise click.UsageError(message)
+    refuse_unused(context, _OF_OTHERS[subject], f"on {subject.value}")
     if output == _STDOUT and form_name is None:
         message = "standard output has no name to tell by; say which --format"
         raise click.UsageError(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,24 @@ def _chosen_store(context: click.Context, option: click.Parameter, given: str | 
         return str(context.obj)
     # An empty variable is as good as none.
     return given or default_store_url(os.environ)
+
+
+def refuse_unused(context: click.Context, names: Collection[str], where: str) -> None:
+    """Refuse options that were typed and have no effect in this use of the command.
+
+    Args:
+        context: of the command.
+        names: of the options, as its parameters are called.
+        where: when they have none, such as 'with --decision'.
+
+    Raises:
+        click.UsageError: one was typed.
+    """
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in names and source is ParameterSource.COMMANDLINE:
+            message = f"{option.opts[-1]} has no effect {where}; leave it out"
+            raise click.UsageError(message)
 
 
 def db_option(command: _Command) -> _Command:

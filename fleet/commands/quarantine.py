@@ -10,7 +10,7 @@ import click
 from contract.exits import Exit
 from fleet.collecting.replay import replay
 from fleet.commands.numbers import RowNumber
-from fleet.commands.options import db_option, json_option
+from fleet.commands.options import db_option, json_option, refuse_unused
 from fleet.commands.printing import print_json, print_lines, print_table
 from fleet.errors import UnknownMessageError
 from fleet.reports.table import quarantine_table
@@ -33,6 +33,8 @@ def quarantine(context: click.Context, limit: int, store_url: str, *, as_json: b
     """List messages that were refused, and why; 'show' and 'replay' take their numbers."""
     context.obj = store_url
     if context.invoked_subcommand is not None:
+        where = f"before '{context.invoked_subcommand}'"
+        refuse_unused(context, {"limit", "as_json"}, where)
         return
     with open_database(store_url, create=False).reading() as connection:
         rows = list_quarantine(connection, limit=limit)
@@ -49,8 +51,11 @@ def quarantine(context: click.Context, limit: int, store_url: str, *, as_json: b
 @click.option("--raw", is_flag=True, help="Print the message's bytes as they came, and no more.")
 @db_option
 @json_option
-def show(number: int, store_url: str, *, raw: bool, as_json: bool) -> None:
+@click.pass_context
+def show(context: click.Context, number: int, store_url: str, *, raw: bool, as_json: bool) -> None:
     """Show the refused message NUMBER in full, as far as it was kept (256 KiB)."""
+    if raw:
+        refuse_unused(context, {"as_json"}, "with --raw")
     with open_database(store_url, create=False).reading() as connection:
         found = find_quarantined(connection, number)
         payload = payload_of(connection, number)

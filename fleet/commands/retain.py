@@ -107,7 +107,7 @@ def retain(
     if as_json:
         print_json(done)
     else:
-        print_lines(_lines(done))
+        print_lines(_lines(done, vacuum=vacuum))
 
 
 def _sum(steps: Iterable[Step]) -> Step:
@@ -117,7 +117,7 @@ def _sum(steps: Iterable[Step]) -> Step:
     return Step(count=count, bytes=size)
 
 
-def _lines(done: Retained) -> list[str]:
+def _lines(done: Retained, *, vacuum: bool) -> list[str]:
     would = "would be " if done.dry_run else ""
     rolled, dropped = _megabytes(done.rolled_up_bytes), _megabytes(done.dropped_bytes)
     lines = [
@@ -125,7 +125,7 @@ def _lines(done: Retained) -> list[str]:
         f"{done.dropped_messages} refused messages ({dropped}) {would}dropped",
     ]
     if done.dry_run:
-        return lines
+        return [*lines, *(["the store would be written anew"] if vacuum else [])]
     before, after = done.before.total_bytes, done.after.total_bytes
     lines.append(f"the store takes {_megabytes(after)}; before, it took {_megabytes(before)}")
     if done.after.free_bytes:
