@@ -151,8 +151,8 @@ def simulate(
 
     Ctrl-C ends the making of results, and a second one everything.
 
-    Exit codes: 0 every result is acknowledged; 1 some are not after the grace; 2 wrong use. A
-    rate that was not kept is said, and is no failure.
+    Exit codes: 0 every result is acknowledged; 1 some are not after the grace, or the broker is
+    away; 2 wrong use. A rate that was not kept is said, and is no failure.
     """
     address = parse_broker_url(broker_url)
     plan = check_plan(

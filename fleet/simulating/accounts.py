@@ -41,6 +41,7 @@ def accounts_for(
         BrokerRefusedError: it does not let in who was enrolled just now.
     """
     if not address.tls:
+        _try_connection(plan.site, address, Access())
         yield lambda _device: Access()
         return
     if plan.mode is Mode.SHARED:
@@ -66,6 +67,17 @@ def accounts_for(
             authority.revoke(device.site, device.name)
 
 
+def _try_connection(site: str, address: BrokerAddress, access: Access) -> None:
+    """Connect once, before thousands of devices wait for a broker that is not there.
+
+    Raises:
+        BrokerAwayError: it is not.
+        BrokerRefusedError: it does not let the account in.
+    """
+    client_id = client_id_for(client_name_of(site, _PROBE), access)
+    end_session(address, access, client_id, timeout_s=_TAKEN_UP_WITHIN_S)
+
+
 def _expect_to_get_in(
     authority: Authority, site: str, address: BrokerAddress, folder: Path
 ) -> None:
@@ -79,11 +91,10 @@ def _expect_to_get_in(
     try:
         ca_file, password_file = write_credentials(credentials, folder)
         access = Access(ca_file=ca_file, username=credentials.username, password_file=password_file)
-        client_id = client_id_for(client_name_of(site, _PROBE), access)
         deadline = time.monotonic() + _TAKEN_UP_WITHIN_S
         while True:
             try:
-                end_session(address, access, client_id, timeout_s=_TAKEN_UP_WITHIN_S)
+                _try_connection(site, address, access)
             except BrokerRefusedError as error:
                 if time.monotonic() < deadline:
                     time.sleep(_LOOK_S)
