@@ -19,6 +19,7 @@ from agent.errors import ConfigError
 from contract.access import Access, username_of
 from contract.address import BrokerAddress, parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
+from contract.files import read_handwritten
 from contract.settings import AgentSettings, LogLevel
 from contract.topics import check_id
 
@@ -129,7 +130,7 @@ def load_config(
         ConfigError: unreadable, not TOML, an unknown key, or a value out of its range.
     """
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text())
+        content: dict[str, Any] = tomllib.loads(read_handwritten(path))
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; expected a TOML file, see 'edgewright-agent run --help'"
         raise ConfigError(message) from error

@@ -12,6 +12,7 @@ import msgspec
 
 from builder.errors import RecipeError
 from builder.pruning.method import ALL, Allotment, Importance, Method
+from contract.files import read_handwritten
 from contract.manifest import Count, Positive, Scheme
 
 #: Inputs are cut to a multiple of this: five halvings of most networks waste less there.
@@ -248,7 +249,7 @@ def load_recipe(name_or_file: str) -> Recipe:
         content = shipped[name_or_file]
     else:
         try:
-            content = Path(name_or_file).read_text(encoding="utf-8")
+            content = read_handwritten(Path(name_or_file))
         except (OSError, UnicodeDecodeError) as error:
             message = (
                 f"recipe '{name_or_file}': expected {' or '.join(shipped)}, or a readable TOML "

@@ -10,6 +10,7 @@ import msgspec
 
 from contract.address import BrokerAddress
 from contract.errors import AccessError
+from contract.files import HANDWRITTEN
 from contract.topics import check_id
 
 _PASSWORD_BYTES_AT_MOST = 1024
@@ -39,7 +40,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             return None
         try:
             with self.password_file.open("rb") as file:
-                text = file.read(_PASSWORD_BYTES_AT_MOST + 1).decode().strip()
+                text = file.read(_PASSWORD_BYTES_AT_MOST + 1).decode(HANDWRITTEN).strip()
         except (OSError, UnicodeDecodeError) as error:
             message = f"password_file {self.password_file}: {error}"
             raise AccessError(message) from error

@@ -9,9 +9,21 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+#: What a person writes: UTF-8 with a byte-order mark or without.
+HANDWRITTEN = "utf-8-sig"
 _CHUNK_BYTES = 1 << 20
 #: For everybody to read: bundles and configurations are.
 _PUBLIC = 0o644
+
+
+def read_handwritten(path: Path) -> str:
+    """Text of a file that a person wrote: UTF-8, where editors may put a byte-order mark first.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return path.read_text(encoding=HANDWRITTEN)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from contract.files import read_handwritten
 from fleet.choosing.policy import Policy, parse_policy, ready_policies, ready_policy_text
 from fleet.errors import PolicyError, UnknownPolicyError
 
@@ -54,7 +55,7 @@ class PolicyShelf:
         file = self._files().get(name)
         if file is not None:
             try:
-                return PolicyText(name=name, ready=False, toml=file.read_text(encoding="utf-8"))
+                return PolicyText(name=name, ready=False, toml=read_handwritten(file))
             except (OSError, UnicodeDecodeError) as error:
                 message = f"policy '{name}': its file cannot be read"
                 raise PolicyError(message) from error

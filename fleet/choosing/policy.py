@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from contract.files import read_handwritten
 from fleet.choosing.mistake import mistakes_text
 from fleet.choosing.override import Override, terms_of
 from fleet.choosing.policy_document import PolicyDocument, read_document
@@ -94,7 +95,7 @@ def policy_text(name_or_file: str) -> tuple[str, str]:
     if path.suffix != ".toml" and path.name == name_or_file and not path.is_file():
         return ready_policy_text(name_or_file), f"{name_or_file}.toml"
     try:
-        return path.read_text(encoding="utf-8"), str(path)
+        return read_handwritten(path), str(path)
     except UnicodeDecodeError as error:
         content = error.object[: error.start]
         line = content.count(b"\n") + 1

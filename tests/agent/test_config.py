@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_the_documented_example_is_valid(tmp_path: Path) -> None:
     assert config.threads == [1, 4]
     assert config.memory_limit_bytes == 420_000_000
     assert (config.serve_host, config.serve_port) == ("127.0.0.1", 8080)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    """Editors of another system put one first."""
+    path = write(tmp_path, "")
+    path.write_bytes(codecs.BOM_UTF8 + REQUIRED.encode())
+    assert load_config(path, environment={}, flags={}).site == "plant-7"
 
 
 def test_nothing_is_served_unless_a_port_is_given(tmp_path: Path) -> None:

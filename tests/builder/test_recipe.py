@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 from pathlib import Path
 
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from builder.errors import RecipeError
 from builder.pruning.method import ALL
-from builder.recipe import Grid, PruningRule, Recipe, Scope, VariantSpec, load_recipe
+from builder.recipe import (
+    Grid,
+    PruningRule,
+    Recipe,
+    Scope,
+    VariantSpec,
+    load_recipe,
+    shipped_recipes,
+)
 from contract.manifest import Scheme
 
 
@@ -145,3 +154,9 @@ def test_scope_chooses_all_convolutions_or_the_deepest_half_unless_a_number_is_g
     assert rule.method("resnet18").deepest == ALL
     assert rule.method("vgg19").deepest == 9
     assert PruningRule().method("resnet18").deepest is None
+
+
+def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(codecs.BOM_UTF8 + shipped_recipes()["five"].encode())
+    assert load_recipe(str(path)) == load_recipe("five")

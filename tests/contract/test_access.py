@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import ssl
 from pathlib import Path
 
@@ -19,6 +20,12 @@ def test_the_end_of_the_line_is_no_part_of_a_password(tmp_path: Path) -> None:
     """Editors add one."""
     file = tmp_path / "password"
     file.write_text("s3cret\n")
+    assert Access(password_file=file).password() == "s3cret"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_password(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(codecs.BOM_UTF8 + b"s3cret\n")
     assert Access(password_file=file).password() == "s3cret"
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from contract.files import HANDWRITTEN
 from fleet.api.access import may_read
 from fleet.api.documents import answer, responses, schema_of
 from fleet.api.paging import DEFAULT_LIMIT, MAX_LIMIT
@@ -40,7 +41,7 @@ async def toml_in(request: Request) -> str:
         if len(body) > _MAX_BODY_BYTES:
             raise ProblemError(413, f"body: expected at most {_MAX_BODY_BYTES} bytes")
     try:
-        return body.decode()
+        return body.decode(HANDWRITTEN)
     except UnicodeDecodeError as error:
         raise ProblemError(422, f"body: expected TOML in UTF-8: {error}") from error
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import time
+from pathlib import Path
 
 import httpx
 
+from fleet.api.shelf import PolicyShelf
 from fleet.store.database import Database
 from fleet.store.tokens import Role, create_token, list_tokens, revoke_token
 from support.api import ApiServer
@@ -150,3 +154,14 @@ def test_a_token_keeps_the_day_of_its_last_use_and_nothing_of_itself(
     assert token.last_used_on is not None
     secret = headers["Authorization"].removeprefix("Bearer ")
     assert all(secret not in str(value) for row in rows for value in row)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_policy(database: Database, tmp_path: Path) -> None:
+    content = codecs.BOM_UTF8 + b'name = "ours"\nobjectives = ["max top1"]\n'
+    (tmp_path / "ours.toml").write_bytes(content)
+    server = ApiServer(database, shelf=PolicyShelf(tmp_path))
+    with contextlib.closing(server):
+        assert server.get("/recommendations", policy="ours")["items"] == []
+        assert server.get("/policies/ours")["toml"].startswith("name")
+        done = server.client.post("/api/v1/policies/check", content=content)
+        assert (done.status_code, done.json()["policy"]) == (200, "ours")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import msgspec
@@ -242,6 +243,19 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 def test_brackets_without_end_are_a_mistake() -> None:
     (mistake,) = read_document("a = " + "[" * 5000 + "]" * 5000, source="x.toml").mistakes
     assert "hundreds of levels" in str(mistake)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"# caf\xe9\n"])
+def test_a_byte_order_mark_is_no_part_of_a_file_and_moves_no_place(
+    tmp_path: Path, wrong: bytes
+) -> None:
+    path = tmp_path / "marked.toml"
+    path.write_bytes(codecs.BOM_UTF8 + wrong + FULL.encode())
+    if not wrong:
+        assert load_policy(str(path)).name == "house"
+        return
+    with pytest.raises(PolicyError, match=r"marked\.toml:1:6: expected UTF-8"):
+        load_policy(str(path))
 
 
 def test_a_file_that_is_no_text_is_named_with_the_byte(tmp_path: Path) -> None:
