@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import logging
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from contract.address import BrokerAddress
 from contract.errors import AccessError
 from contract.messages import Ack, Desired
 from contract.topics import Leaf, device_filters, topic_for, topics_of_all
+from edgewright.rate_limit import rate_limited_logger
 from fleet.errors import BrokerAwayError
 from fleet.mqtt.client import KEEPALIVE_S, client_id_for, connect_failed, make_client, refused
 from fleet.mqtt.delivery import Delivery, Subscribed
@@ -25,7 +25,7 @@ from fleet.mqtt.inbox import Inbox
 from fleet.mqtt.short_connection import end_session
 from fleet.mqtt.takeover import TakeoverDetector
 
-_log = logging.getLogger(__name__)
+_log = rate_limited_logger(__name__)
 
 _QOS = 1
 _SHARE = "$share/edgewright"

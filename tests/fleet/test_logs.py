@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
 import logging
 import sys
@@ -9,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from edgewright.rate_limit import BURST, RateLimit
 from fleet.logs import JsonFormatter
+from support.devices import eventually
 
 
 def line(message: str, *values: object, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
@@ -73,3 +77,41 @@ def test_an_exception_is_a_field() -> None:
     except ValueError:
         told = line("failed", exc_info=sys.exc_info())
     assert "JSONDecodeError" in told["exception"]
+
+
+def test_the_count_of_what_was_left_out_is_a_field() -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonFormatter())
+    handler.addFilter(RateLimit(period_s=0.1))
+    logger = logging.getLogger("limited")
+    logger.addHandler(handler)
+    try:
+        for number in range(BURST + 5):
+            logger.warning("refused username=%r", f"u-{number}")
+        assert eventually(lambda: written.getvalue().count("\n") == BURST + 1)
+    finally:
+        logger.removeHandler(handler)
+    last = json.loads(written.getvalue().splitlines()[-1])
+    assert (last["event"], last["username"], last["more"]) == ("refused", "u-14", 4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "edgewright.connections",
+        "edgewright.http_limits",
+        "fleet.api.metrics",
+        "fleet.api.problem",
+        "fleet.api.routes.events",
+        "fleet.broker.client_connection",
+        "fleet.broker.doorkeeper",
+        "fleet.broker.embedded",
+        "fleet.collecting.batch",
+        "fleet.collecting.intake",
+        "fleet.mqtt.link",
+    ],
+)
+def test_modules_whose_records_clients_cause_are_limited(name: str) -> None:
+    importlib.import_module(name)
+    assert any(isinstance(one, RateLimit) for one in logging.getLogger(name).filters)
