@@ -35,7 +35,7 @@ from fleet.deploy.telling import (
     dry_lines,
     dry_steps,
     outcome_lines,
-    removed_text,
+    removed_lines,
 )
 
 _MB = 1_000_000
@@ -325,6 +325,6 @@ def _lines(document: Outcome | Removed | list[DryStep]) -> list[str]:
         case Outcome():
             return outcome_lines(document)
         case Removed():
-            return [removed_text(document)]
+            return removed_lines(document)
         case steps:
             return dry_lines(steps)

@@ -109,15 +109,17 @@ class BoxDeploy(msgspec.Struct, frozen=True, kw_only=True):
         steps = removal(layout, remains, purge=order.purge, as_root=as_root)
         if order.dry_run:
             return dry_steps(steps)
+        notes: list[str] = []
         if steps:
             with locked(ssh, layout, place.python, as_root=as_root):
-                carry_out(ssh, steps, listener)
+                notes = carry_out(ssh, steps, listener)
         kept = [] if order.purge else kept_paths(layout, remains)
         return Removed(
             target=order.target,
             release=remains.release,
             kept=[str(one) for one in kept],
             steps=[one.title for one in steps],
+            notes=notes,
         )
 
 

@@ -15,6 +15,8 @@ from fleet.deploy.transfer import Parcel, Shipment
 from fleet.errors import DeployError
 
 _NAME_DIGITS = 16
+#: Matches the names of sets in a shell.
+NAME_PATTERN = "[0-9a-f]" * _NAME_DIGITS
 
 
 class LocalSet(msgspec.Struct, frozen=True, kw_only=True):

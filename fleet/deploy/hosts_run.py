@@ -221,4 +221,5 @@ def _removed(order: Order, removed: Removed | list[DryStep]) -> HostResult:
         status=HostStatus.REMOVED if removed.steps else HostStatus.ABSENT,
         previous_release=removed.release,
         kept=removed.kept,
+        notes=removed.notes,
     )

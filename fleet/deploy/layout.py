@@ -12,6 +12,18 @@ from fleet.errors import DeployError, OrderError, UnsuitableBoxError
 
 UNIT_NAME = "edgewright-agent.service"
 SYSTEM_USER = "edgewright"
+#: What a systemd unit or a virtual environment cannot have in a path.
+_NOT_IN_PREFIX = frozenset(" \"'\\%$:")
+#: Folders of the system, with all that is below them.
+_WHOLLY_SYSTEMS = frozenset((
+    "bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "proc", "run",
+    "sbin", "sys",
+))  # fmt: skip
+#: Folders whose own folders are the system's, or each somebody's.
+_HOLD_FOLDERS = frozenset(("home", "var"))
+_IN_USR_LOCAL = frozenset(
+    ("bin", "etc", "games", "include", "lib", "lib64", "libexec", "man", "sbin", "share", "src")
+)
 
 
 class Keeper(enum.Enum):
@@ -47,7 +59,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lock(self) -> PurePosixPath:
-        """Held while somebody deploys."""
+        """Held while somebody deploys; the first file there, it marks the folder as a deploy's."""
         return self.app / "deploy.lock"
 
     @property
@@ -135,32 +147,57 @@ def system_layout(box: Box) -> Layout:
 
 
 def check_prefix(prefix: str) -> PurePosixPath:
-    """A folder of the box to install below.
+    """A folder of the box to install below, which has no other use.
 
     Raises:
-        OrderError: it is not absolute, or cannot be written in a systemd unit.
+        OrderError: it is not absolute, is written in a roundabout way, cannot be written in a
+            systemd unit, or is a folder of the system's.
     """
     base = PurePosixPath(prefix)
-    if not base.is_absolute() or any(c in str(base) for c in " \n\"'\\%$"):
+    is_plain = prefix.isprintable() and not _NOT_IN_PREFIX.intersection(prefix)
+    if not base.is_absolute() or not is_plain:
         message = f"--prefix {prefix!r}: expected an absolute path on the box, of plain characters"
         raise OrderError(message)
+    if {"", ".", ".."}.intersection(prefix.removesuffix("/").split("/")[1:]):
+        message = f"--prefix {prefix!r}: expected a path without '//', '.' and '..'; write it out"
+        raise OrderError(message)
+    if _is_systems(base):
+        raise _not_its_own(prefix, "a top-level folder or one of the system's")
     return base
+
+
+def _is_systems(folder: PurePosixPath) -> bool:
+    """Whether a folder is one that every Linux has, or holds folders of several owners."""
+    top, *below = folder.parts[1:] or [""]
+    if not below or top in _WHOLLY_SYSTEMS:
+        return True
+    if top == "usr":
+        return below[0] != "local" or below[1:2] == [] or below[1] in _IN_USR_LOCAL
+    return len(below) == 1 and top in _HOLD_FOLDERS
+
+
+def _not_its_own(prefix: object, got: str) -> OrderError:
+    return OrderError(
+        f"--prefix '{prefix}': expected a folder of the agent's own, got {got}; leave it out, or "
+        "name one such as /srv/edgewright"
+    )
 
 
 def user_layout(box: Box, prefix: str | None) -> Layout:
     """For the user who logs in, below `prefix`, by default their own data folder.
 
     Raises:
-        DeployError: the prefix is not absolute, or cannot be written in a systemd unit.
+        OrderError: the prefix is no folder of its own, or cannot be written in a systemd unit.
     """
-    base = check_prefix(prefix or f"{box.home}/.local/share/edgewright")
+    home = PurePosixPath(box.home)
+    base = check_prefix(str(home / ".local/share/edgewright") if prefix is None else prefix)
+    if home.is_relative_to(base):
+        raise _not_its_own(base, f"one that holds the home of {box.user}")
     return Layout(
         keeper=Keeper.USER if box.has_user_systemd else Keeper.NOBODY,
         app=base,
         config=base / "etc",
         data=base,
-        unit=PurePosixPath(box.home) / ".config/systemd/user" / UNIT_NAME
-        if box.has_user_systemd
-        else None,
+        unit=home / ".config/systemd/user" / UNIT_NAME if box.has_user_systemd else None,
         owner=None,
     )

@@ -13,6 +13,7 @@ from fleet.deploy.credentials import credentials_for, is_needed
 from fleet.deploy.layout import Layout, check_prefix, system_layout, user_layout
 from fleet.deploy.local_files import LocalFiles
 from fleet.deploy.order import Order
+from fleet.deploy.ownership import check_ownership
 from fleet.deploy.plan import Wanted, leftovers_to_remove
 from fleet.deploy.release import Release
 from fleet.deploy.room import check_room
@@ -59,6 +60,7 @@ def find_place(ssh: Ssh, order: Order, *, is_removal: bool = False) -> Place:
 
     Raises:
         UnsuitableBoxError: the box cannot run the agent; the message says what it would need.
+        OrderError: the prefix is a folder with another use.
         DeployError: there is no way to become root.
     """
     box = look(ssh, python=order.python)
@@ -67,6 +69,8 @@ def find_place(ssh: Ssh, order: Order, *, is_removal: bool = False) -> Place:
         raise UnsuitableBoxError(message)
     python = box.removing_python() if is_removal else box.suitable_python()
     layout = user_layout(box, order.prefix) if order.for_user else system_layout(box)
+    if order.prefix is not None:
+        check_ownership(ssh, layout)
     as_root = not order.for_user and not box.is_root
     if as_root and box.sudo == "asks" and ssh.sudo_password is None:
         message = (

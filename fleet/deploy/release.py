@@ -16,6 +16,8 @@ from fleet.errors import DeployError, OrderError
 
 _WHEEL_NAME = re.compile(r"edgewright-(?P<version>[0-9][A-Za-z0-9.+!]*)-py3-none-any\.whl")
 _DIGEST_DIGITS = 10
+#: Matches the names of releases in a shell.
+NAME_PATTERN = "[0-9]*-" + "[0-9a-f]" * _DIGEST_DIGITS
 #: What the pin of the box decides.
 _NOT_CONSTRAINED = re.compile(r"^torch(vision)?\s*==", re.IGNORECASE)
 #: Mark of a release that was proven, in its folder.

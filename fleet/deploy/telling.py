@@ -39,6 +39,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     kept: list[str]
     #: Steps that were taken; none where nothing was there.
     steps: list[str] = []
+    notes: list[str] = []
 
 
 class DryStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,18 +98,21 @@ def _shortened(lines: list[str]) -> list[str]:
 def outcome_lines(outcome: Outcome) -> list[str]:
     """What a deploy came to."""
     was = f" (before: {outcome.previous_release})" if outcome.previous_release else ""
-    return [
-        f"{outcome.site}/{outcome.device} on {outcome.target} runs {outcome.release}{was}.",
-        *(one if one.startswith("note: ") else f"note: {one}" for one in outcome.notes),
-    ]
+    said = f"{outcome.site}/{outcome.device} on {outcome.target} runs {outcome.release}{was}."
+    return [said, *_note_lines(outcome.notes)]
 
 
-def removed_text(removed: Removed) -> str:
+def removed_lines(removed: Removed) -> list[str]:
     """What a removal came to."""
     kept = f"; left there: {', '.join(removed.kept)} (--purge)" if removed.kept else ""
-    if not removed.steps:
-        return f"No agent is on {removed.target}{kept}."
-    return (
+    said = (
         f"The agent is off {removed.target}{kept}. 'edgewright-fleet revoke SITE/DEVICE' voids "
         "its password."
+        if removed.steps
+        else f"No agent is on {removed.target}{kept}."
     )
+    return [said, *_note_lines(removed.notes)]
+
+
+def _note_lines(notes: Sequence[str]) -> list[str]:
+    return [one if one.startswith("note: ") else f"note: {one}" for one in notes]

@@ -269,11 +269,18 @@ def test_a_removed_agent_leaves_its_settings_and_what_it_measured(joined: Joined
 def test_what_a_removal_left_goes_with_a_later_purge(joined: Joined) -> None:
     base = joined.box.base
     assert (base / "etc/password").exists()
+    others = [base / "etc/others.conf", base / "state/notes.txt"]
+    for one in others:
+        one.write_text("not of a deploy\n")
     purged = joined.deploy("--remove", "--purge")
     assert purged.code == 0, purged.errors
     assert purged.outcome["release"] is None
     assert "remove its settings and its password" in purged.outcome["steps"]
-    assert not base.exists()
+    assert sorted(one for one in base.rglob("*") if one.is_file()) == others
+    assert [one.partition(" stays: ")[0] for one in purged.outcome["notes"]] == [
+        f"note: {one}" for one in (base / "etc", base / "state", base)
+    ]
+    shutil.rmtree(base)
     nothing = joined.deploy("--remove", "--purge")
     assert (nothing.outcome["steps"], nothing.outcome["kept"]) == ([], [])
     assert not base.exists()
