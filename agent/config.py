@@ -20,7 +20,7 @@ from contract.access import Access, username_of
 from contract.address import BrokerAddress, parse_broker_url
 from contract.errors import BrokerUrlError, TopicError
 from contract.files import read_handwritten
-from contract.settings import AgentSettings, LogLevel
+from contract.settings import AgentSettings, LogLevel, is_text
 from contract.topics import check_id
 
 EXAMPLE = """\
@@ -59,7 +59,6 @@ _ENVIRONMENT_PREFIX = "EDGEWRIGHT_AGENT_"
 _BYTES_PER_MB = 1_000_000
 _SECONDS_PER_MINUTE = 60.0
 _PATH_KEYS = ("bundles", "state_dir", "ca_file", "password_file", "log_file")
-_TEXT_KEYS = {"emulates", "log_level", "log_file", "mode", "ca_file", "password_file", "username"}
 DEFAULT_PORT = 8080
 
 LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
@@ -138,7 +137,8 @@ def load_config(
         message = f"{path}: {error}; expected TOML, see 'edgewright-agent run --help'"
         raise ConfigError(message) from error
     for key in _PATH_KEYS:
-        if isinstance(content.get(key), str):
+        # One that is empty is a mistake, and not the folder of the file.
+        if isinstance(content.get(key), str) and content[key]:
             content[key] = str(path.absolute().parent / content[key])
     content |= _from_environment(environment)
     content |= {key: value for key, value in flags.items() if value is not None}
@@ -170,7 +170,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         text = environment.get(name)
         if text is None:
             continue
-        if field.type is str or field.name in _TEXT_KEYS:
+        if is_text(field.name):
             found[field.name] = text
             continue
         try:

@@ -26,17 +26,23 @@ class BrokerAddress(msgspec.Struct, frozen=True):
     @property
     def is_loopback(self) -> bool:
         """Whether nothing that is sent there leaves this machine."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         """Render the address as a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{_TLS if self.tls else _PLAIN}://{host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        # A name may point anywhere, and elsewhere tomorrow.
+        return False
 
 
 def parse_broker_url(url: str) -> BrokerAddress:

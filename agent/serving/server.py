@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import threading
 from collections.abc import Callable
@@ -21,7 +20,9 @@ from agent.serving.response import HttpError
 from agent.serving.service import Service
 from agent.serving.teller import Teller
 from agent.versions import agent_version
+from contract.address import is_loopback
 from contract.errors import BundleError
+from contract.settings import reach_problem
 from edgewright.http_host import loopback_names
 
 _log = logging.getLogger(__name__)
@@ -58,11 +59,11 @@ class Server:
         limits: Limits | None = None,
         patience: Patience | None = None,
     ) -> None:
-        if not allow_remote and not is_loopback(host):
+        problem = reach_problem(host, allow_remote=allow_remote)
+        if problem is not None:
             message = (
-                f"host '{host}' can be reached from other machines, and there is no "
-                "authentication: whoever reaches it may ask. Take 127.0.0.1, or say "
-                "--allow-remote where the network itself keeps strangers out"
+                f"{problem}. Take 127.0.0.1, or say --allow-remote (in agent.toml "
+                "serve_allow_remote = true) where the network itself keeps strangers out"
             )
             raise ServeError(message)
         self._chooser = chooser
@@ -253,17 +254,6 @@ class Reception:
             if late:
                 _log.warning("cut_off", extra=fields(connections=len(late)))
                 await asyncio.wait(late)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        # A name may point anywhere, and elsewhere tomorrow.
-        return False
 
 
 def _address(listener: asyncio.Server) -> str:

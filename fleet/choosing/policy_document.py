@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 import re
-import tomllib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -18,18 +17,15 @@ from fleet.choosing.metric import Metric
 from fleet.choosing.mistake import Mistake, dotted, mistake_at
 from fleet.choosing.override import Override
 from fleet.choosing.terms import Constraint, Objective, parse_constraint, parse_objective
-from fleet.choosing.toml_places import Place, TomlPath, TomlPlaces, without
+from fleet.choosing.toml_places import Place, TomlPath, TomlPlaces
+from fleet.choosing.toml_text import nested_too_deep, read_toml
 from fleet.errors import MalformedTermError
 
 _Term = TypeVar("_Term", Constraint, Objective)
 
 _TERMS = ("constraints", "objectives", "evidence")
 _KINDS = {"sites": "site", "groups": "group", "devices": "device"}
-#: What tomllib raises besides its own: integers of more than 4,300 digits, arrays in arrays.
-_NO_TOML = (ValueError, RecursionError)
 _ID = re.compile(ID_PATTERN)
-#: How tomllib ends its messages.
-_TOMLLIB_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +54,7 @@ def read_document(text: str, *, source: str) -> PolicyDocument:
     try:
         return _Reading(text, source).document()
     except RecursionError:
-        problem = "expected tables and lists a few levels deep, got hundreds of levels"
-        advice = "take the brackets out"
-        found = mistake_at(source, Place(1, 1), (), problem=problem, advice=advice)
-        return PolicyDocument(mistakes=[found])
+        return PolicyDocument(mistakes=[nested_too_deep(source)])
 
 
 class _Reading:
@@ -75,7 +68,7 @@ class _Reading:
         self._named: list[Named] = []
 
     def document(self) -> PolicyDocument:
-        values = self._values()
+        values, self._mistakes = read_toml(self._text, self._places, source=self._source)
         if values is None:
             return PolicyDocument(mistakes=self._in_order())
         self._check_fields((), values, ("name", *_TERMS, *_KINDS))
@@ -99,41 +92,6 @@ class _Reading:
 
     def _in_order(self) -> list[Mistake]:
         return sorted(self._mistakes, key=lambda one: (one.line, one.column))
-
-    def _values(self) -> dict[str, object] | None:
-        """The text's values without repeated keys; None where it is not TOML."""
-        try:
-            return tomllib.loads(self._text)
-        except _NO_TOML as error:
-            repetitions = self._places.repetitions
-            try:
-                values = tomllib.loads(without(self._text, repetitions))
-            except _NO_TOML:
-                self._not_toml(error)
-                return None
-            for one in repetitions:
-                self._add(
-                    one.place,
-                    one.path,
-                    "expected each key once, got it again",
-                    f"it stands first in line {one.first.line}; keep one of them",
-                )
-            return values
-
-    def _not_toml(self, error: Exception) -> None:
-        # Beyond its own errors, tomllib passes on what Python says of itself.
-        is_told = isinstance(error, tomllib.TOMLDecodeError)
-        said = str(error) if is_told else "An integer of thousands of digits, or arrays without end"
-        match = _TOMLLIB_PLACE.search(said)
-        lines = self._text.split("\n")
-        place = Place(len(lines), len(lines[-1]) + 1)
-        if match is not None:
-            said = said[: match.start()]
-            if match[1]:
-                place = Place(int(match[1]), int(match[2]))
-        problem = f"expected TOML, got something else ({said[:1].lower()}{said[1:]})"
-        advice = "mend the syntax here or just before; other mistakes are looked for afterwards"
-        self._add(place, (), problem, advice)
 
     def _overrides(self, field: str, values: dict[str, object]) -> dict[str, Override]:
         found = {}

@@ -26,6 +26,7 @@ from fleet.deploy.hosts_run import HostsRun, waiting
 from fleet.deploy.interrupt import Interrupt
 from fleet.deploy.local_files import LocalFiles
 from fleet.deploy.order import Order, check_target
+from fleet.deploy.preparation import check_values
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.steps import Step
 from fleet.deploy.telling import (
@@ -40,6 +41,11 @@ from fleet.deploy.telling import (
 
 _MB = 1_000_000
 _SENT_SHOWN_EVERY_S, _WAIT_SHOWN_EVERY_S = 5.0, 20.0
+#: Options that say which box, where on it, and how it is told.
+_OF_REMOVAL = frozenset((
+    "--hosts", "--parallel", "--user", "--prefix", "--python", "--ask-sudo-password",
+    "--ssh-config", "--authority", "--dry-run", "--remove", "--purge", "--json",
+))  # fmt: skip
 #: The keys are explained once, where they are read; click reads \b as "keep these lines".
 _HOSTS_HELP = f"""\b
 FILE of --hosts:
@@ -204,6 +210,7 @@ def deploy(
     _check_use(context, order, hosts_file)
     orders = [order]
     if hosts_file is not None:
+        check_values(order)
         orders = read_hosts(hosts_file, _given(context, given), order)
     else:
         check_target(order.target)
@@ -248,8 +255,19 @@ def _check_use(context: click.Context, order: Order, hosts_file: Path | None) ->
         problem = "--prefix goes with --user"
     elif order.purge and not order.remove:
         problem = "--purge goes with --remove"
+    elif order.for_user and hosts_file is None and _is_given(context, "ask_sudo_password"):
+        problem = "--ask-sudo-password goes without --user, which needs no root"
+    elif order.remove:
+        problem = _not_of_removal(context)
     if problem is not None:
         raise click.UsageError(problem)
+
+
+def _not_of_removal(context: click.Context) -> str | None:
+    """What is wrong with the options beside `--remove`; None where nothing is."""
+    options = [one.opts[0] for one in context.command.params if _is_given(context, one.name or "")]
+    useless = [one for one in options if one.startswith("--") and one not in _OF_REMOVAL]
+    return f"{', '.join(useless)}: a removal has no use for it; leave it out" if useless else None
 
 
 def _given(context: click.Context, values: Mapping[str, object]) -> dict[str, object]:

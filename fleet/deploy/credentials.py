@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from contract.access import Access, username_of
 from contract.errors import AccessError
 from fleet.authority.authority import Authority
@@ -9,6 +11,19 @@ from fleet.authority.credentials import PASSWORD_NAME, Credentials
 from fleet.authority.passwords import is_password
 from fleet.deploy.order import Order
 from fleet.errors import OrderError
+
+
+def given_password(folder: Path) -> str:
+    """The password in a folder that `enroll` wrote.
+
+    Raises:
+        OrderError: there is none.
+    """
+    try:
+        return Access(password_file=folder / PASSWORD_NAME).password() or ""
+    except AccessError as error:
+        message = f"--credentials: {error}; 'edgewright-fleet enroll' writes it"
+        raise OrderError(message) from error
 
 
 def credentials_for(order: Order, site: str, device: str) -> Credentials:
@@ -22,11 +37,7 @@ def credentials_for(order: Order, site: str, device: str) -> Credentials:
     if order.credentials is None:
         return authority.draft(site, device)
     username = username_of(site, device)
-    try:
-        password = Access(password_file=order.credentials / PASSWORD_NAME).password() or ""
-    except AccessError as error:
-        message = f"--credentials: {error}; 'edgewright-fleet enroll' writes it"
-        raise OrderError(message) from error
+    password = given_password(order.credentials)
     account = authority.accounts().get(username)
     if account is None or not is_password(password, account):
         message = (

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from contract.address import parse_broker_url
 from contract.errors import ContractError
-from contract.topics import check_id
+from contract.files import read_handwritten
 from fleet.choosing.mistake import Mistake, mistake_at, mistakes_text
 from fleet.choosing.toml_places import TomlPath, TomlPlaces
-from fleet.deploy.layout import check_prefix
+from fleet.choosing.toml_text import nested_too_deep, read_toml
+from fleet.deploy.credentials import given_password
 from fleet.deploy.order import Order, check_target
-from fleet.deploy.preparation import OWN_KEYS, check_broker
-from fleet.deploy.settings import rendered, setting_mistake
+from fleet.deploy.preparation import VALUE_CHECKS, check_values
+from fleet.deploy.settings import rendered, setting_mistake, shown
 from fleet.errors import FleetError, OrderError
 
 EXAMPLE = """\
@@ -49,14 +48,9 @@ _KEYS = (*_TEXTS, *_FOLDERS, *_FILES, *_FLAGS, "groups", "set", "timeout_s")
 #: Keys whose field of an order has another name.
 _FIELDS = {"host": "target", "user": "for_user", "system_site_packages": "system_packages"}
 
-_CHECKS: dict[str, Callable[[str], object]] = {
-    "host": check_target,
-    "site": lambda text: check_id("site", text),
-    "device": lambda text: check_id("device", text),
-    "broker": check_broker,
-    "broker_here": parse_broker_url,
-    "prefix": check_prefix,
-}
+_CHECKS = {"host": check_target, **VALUE_CHECKS}
+_TABLES = 'tables [[hosts]] with host = "USER@HOST"'
+_Given = TypeVar("_Given")
 
 
 def read_hosts(path: Path, given: Mapping[str, Any], defaults: Order) -> list[Order]:
@@ -71,15 +65,21 @@ def read_hosts(path: Path, given: Mapping[str, Any], defaults: Order) -> list[Or
         OrderError: it cannot be read, or there are mistakes in it.
     """
     try:
-        text = path.read_text()
-        content = tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        message = f"{path}: {error}; expected TOML, see 'edgewright-fleet deploy --help'"
+        text = read_handwritten(path)
+    except OSError as error:
+        message = f"{path}: {error.strerror}; expected TOML, see 'edgewright-fleet deploy --help'"
         raise OrderError(message) from error
-    reading = _Reading(path, text)
-    orders = reading.orders(content, given, defaults)
-    if reading.mistakes:
-        found = sorted(reading.mistakes, key=lambda one: (one.line, one.column))
+    except UnicodeDecodeError as error:
+        message = f"{path}: expected text in UTF-8, got another encoding; save it in UTF-8"
+        raise OrderError(message) from error
+    try:
+        reading = _Reading(path, text)
+        orders = reading.orders(given, defaults)
+        mistakes = reading.mistakes
+    except RecursionError:
+        mistakes = [nested_too_deep(str(path))]
+    if mistakes:
+        found = sorted(mistakes, key=lambda one: (one.line, one.column))
         raise OrderError(mistakes_text(str(path), found))
     return orders
 
@@ -89,28 +89,27 @@ class _Reading:
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
+        self._text = text
         self._places = TomlPlaces(text)
         self.mistakes: list[Mistake] = []
 
-    def orders(
-        self, content: dict[str, Any], given: Mapping[str, Any], defaults: Order
-    ) -> list[Order]:
+    def orders(self, given: Mapping[str, Any], defaults: Order) -> list[Order]:
+        content, self.mistakes = read_toml(self._text, self._places, source=str(self._path))
+        if content is None:
+            return []
         for key in content:
             self._check_known((key,), key, ("defaults", "hosts"))
         common = content.get("defaults", {})
-        hosts = content.get("hosts", [])
         if not isinstance(common, dict):
-            self._wrong(("defaults",), "a table", common)
+            self._wrong(("defaults",), "one table [defaults]", common, "use single brackets")
             common = {}
-        if not isinstance(hosts, list) or not hosts:
-            self._wrong(("hosts",), 'tables [[hosts]] with host = "USER@HOST"', hosts or "none")
-            hosts = []
+        hosts = self._hosts(content.get("hosts", []))
         shared = self._fields(("defaults",), common, [one for one in _KEYS if one not in _OWN])
         orders = []
         for number, table in enumerate(hosts):
             path: TomlPath = ("hosts", number)
             if not isinstance(table, dict):
-                self._wrong(path, "a table", table)
+                self._wrong(path, _TABLES, table)
                 continue
             own = self._fields(path, table, _KEYS)
             if "host" not in table:
@@ -121,7 +120,29 @@ class _Reading:
                 self._add((*path, "prefix"), "prefix goes with user = true", "add it, or leave it")
             orders.append(msgspec.structs.replace(defaults, **{"target": "", **fields}))
         self._check_distinct(orders)
+        if not self.mistakes:
+            self._check_together(orders)
         return orders
+
+    def _hosts(self, hosts: object) -> list[object]:
+        if isinstance(hosts, dict):
+            # Two of them are no repetition that has to go.
+            self.mistakes = [one for one in self.mistakes if one.where != "hosts"]
+            advice = "write [[hosts]] in double brackets above each box"
+            self._add(("hosts",), "expected tables [[hosts]], got a table [hosts]", advice)
+        elif not isinstance(hosts, list) or not hosts:
+            self._wrong(("hosts",), _TABLES, hosts or "none")
+        else:
+            return hosts
+        return []
+
+    def _check_together(self, orders: Sequence[Order]) -> None:
+        """See that what is right by itself is so together, whichever table it stands in."""
+        for number, order in enumerate(orders):
+            try:
+                check_values(order)
+            except (FleetError, ContractError) as error:
+                self._add(("hosts", number), str(error), "mend it for this box")
 
     def _fields(
         self, path: TomlPath, table: dict[str, Any], known: Sequence[str]
@@ -137,6 +158,8 @@ class _Reading:
                 settings |= self._settings(place, value)
             elif key == "groups":
                 settings |= self._groups(place, value)
+                if isinstance(table.get("set"), dict) and "groups" in table["set"]:
+                    self._add(place, "expected groups once, got them in set too", "keep one")
             else:
                 fields[_FIELDS.get(key, key)] = self._value(place, key, value)
         if settings:
@@ -156,10 +179,7 @@ class _Reading:
         elif key in _FOLDERS or key in _FILES:
             return self._place_here(path, key, value)
         elif key in _CHECKS:
-            try:
-                _CHECKS[key](value)
-            except (FleetError, ContractError) as error:
-                self._add(path, str(error), "mend it here")
+            self._check(path, _CHECKS[key], value)
         return value
 
     def _place_here(self, path: TomlPath, key: str, value: str) -> Path:
@@ -167,7 +187,15 @@ class _Reading:
         kind = "folder" if key in _FOLDERS else "file"
         if not (found.is_dir() if key in _FOLDERS else found.is_file()):
             self._wrong(path, f"a {kind} that is there", value)
+        elif key == "credentials":
+            self._check(path, given_password, found)
         return found
+
+    def _check(self, path: TomlPath, check: Callable[[_Given], object], value: _Given) -> None:
+        try:
+            check(value)
+        except (FleetError, ContractError) as error:
+            self._add(path, str(error), "mend it here")
 
     def _groups(self, path: TomlPath, value: object) -> dict[str, Any]:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
@@ -177,18 +205,14 @@ class _Reading:
 
     def _settings(self, path: TomlPath, value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
-            self._wrong(path, "a table of keys of agent.toml", value)
+            expected = "a table of keys of agent.toml such as { threads = [1, 4] }"
+            self._wrong(path, expected, value)
             return {}
         for key, one in value.items():
             place = (*path, key)
-            if key in OWN_KEYS:
-                problem = "deploy decides that itself"
-                self._add(place, problem, f"see {key.partition('_')[0]} of the host")
-            elif not isinstance(one, str | int | float | bool | list):
-                self._wrong(place, "text, a number, or a list", one)
-            elif wrong := setting_mistake(key, one):
+            if wrong := setting_mistake(key, one):
                 self._add(place, wrong.problem, wrong.advice)
-        return {key: one for key, one in value.items() if key not in OWN_KEYS}
+        return {key: one for key, one in value.items() if setting_mistake(key, one) is None}
 
     def _check_known(self, path: TomlPath, key: str, known: Sequence[str]) -> bool:
         if key in known:
@@ -222,8 +246,10 @@ class _Reading:
         problem = f"expected each box once, got '{value}' again"
         self._add(path, problem, f"it stands first in line {line}")
 
-    def _wrong(self, path: TomlPath, expected: str, got: object) -> None:
-        self._add(path, f"expected {expected}, got {got!r}", "mend it here")
+    def _wrong(
+        self, path: TomlPath, expected: str, got: object, advice: str = "mend it here"
+    ) -> None:
+        self._add(path, f"expected {expected}, got {shown(got)}", advice)
 
     def _add(self, path: TomlPath, problem: str, advice: str) -> None:
         place = self._places.key(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from contract.access import username_of
@@ -9,15 +11,21 @@ from contract.address import DEFAULT_TLS_PORT, BrokerAddress, parse_broker_url
 from contract.topics import check_id
 from fleet.authority.authority import Authority
 from fleet.deploy.box import Box, Python, look
-from fleet.deploy.credentials import credentials_for, is_needed
+from fleet.deploy.credentials import credentials_for, given_password, is_needed
 from fleet.deploy.layout import Layout, check_prefix, system_layout, user_layout
 from fleet.deploy.local_files import LocalFiles
-from fleet.deploy.order import Order
+from fleet.deploy.order import Order, check_python, check_torch_index, exclusion
 from fleet.deploy.ownership import check_ownership
 from fleet.deploy.plan import Wanted, leftovers_to_remove
 from fleet.deploy.release import Release
 from fleet.deploy.room import check_room
-from fleet.deploy.settings import Value, parse_assignment, parse_settings, setting_mistake
+from fleet.deploy.settings import (
+    Value,
+    parse_assignments,
+    parse_settings,
+    reach_mistake,
+    setting_mistake,
+)
 from fleet.deploy.ssh import Ssh
 from fleet.deploy.survey import Survey, is_proven, password_there, survey, why_unreachable
 from fleet.deploy.unit import unit_text
@@ -26,8 +34,6 @@ from fleet.errors import DeployError, OrderError, UnsuitableBoxError
 _DEFAULT_SITE = "default"
 #: Beyond this a certificate may seem not valid yet.
 _CLOCK_TOLERANCE_S = 600
-#: What deploy itself says in agent.toml.
-OWN_KEYS = ("site", "device", "broker", "bundles", "state_dir", "ca_file", "password_file")
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,22 +94,54 @@ def check_order(order: Order, files: LocalFiles) -> None:
         ContractError: a name or an address is.
         DeployError: a file of this machine is missing or damaged.
     """
-    for kind, name in (("site", order.site), ("device", order.device)):
-        if name is not None:
-            check_id(kind, name)
-    if order.prefix is not None:
-        check_prefix(order.prefix)
+    check_values(order)
     if order.remove:
         return
-    if order.broker is not None:
-        check_broker(order.broker)
-    if order.broker_here is not None:
-        parse_broker_url(order.broker_here)
-    _extra_settings(order)
+    if order.credentials is not None:
+        given_password(order.credentials)
+        if order.site is not None and order.device is not None:
+            credentials_for(order, order.site, order.device)
     files.bundles(order)
     source = files.source(order)
     files.wheel(source)
     files.wheelhouse(source)
+
+
+def check_values(order: Order) -> None:
+    """Find what is wrong with the values of an order, each by itself and together.
+
+    Raises:
+        OrderError, ContractError: an option is.
+    """
+    for field, check in VALUE_CHECKS.items():
+        value = getattr(order, field)
+        if value is not None:
+            check(value)
+    excluded = exclusion(order)
+    if excluded is not None:
+        one, other, why = map(str, excluded)
+        message = f"{option_name(one)} goes without {option_name(other)}: {why}"
+        raise OrderError(message)
+    if order.broker is not None:
+        _check_access(order, parse_broker_url(order.broker))
+    _extra_settings(order)
+
+
+def option_name(field: str) -> str:
+    """An option of deploy as the command line has it."""
+    return f"--{field.replace('_', '-')}"
+
+
+def _check_access(order: Order, broker: BrokerAddress) -> None:
+    """See that a password that was asked for is of use with this broker."""
+    if broker.tls or not (order.new_password or order.credentials):
+        return
+    option = option_name("new_password" if order.new_password else "credentials")
+    message = (
+        f"{option}: expected a broker with TLS, got {broker}, where the device has no password; "
+        f"leave {option} out, or name a --broker mqtts://"
+    )
+    raise OrderError(message)
 
 
 def prepare(ssh: Ssh, order: Order, files: LocalFiles, *, now: float) -> Prepared:
@@ -127,6 +165,7 @@ def prepare(ssh: Ssh, order: Order, files: LocalFiles, *, now: float) -> Prepare
     known = parse_settings(there.settings or "")
     site, device = _identity(order, known, box)
     broker = _broker(order, known)
+    _check_access(order, broker)
     release = Release(source=source, python=python)
     there = msgspec.structs.replace(there, is_release_proven=is_proven(ssh, release, layout))
     packages, wheels = files.wheel(source), files.wheelhouse(source)
@@ -229,6 +268,18 @@ def check_broker(url: str) -> BrokerAddress:
     return broker
 
 
+#: Of the fields of an order, what each takes.
+VALUE_CHECKS: dict[str, Callable[[str], object]] = {
+    "site": lambda text: check_id("site", text),
+    "device": lambda text: check_id("device", text),
+    "prefix": check_prefix,
+    "broker": check_broker,
+    "broker_here": parse_broker_url,
+    "python": check_python,
+    "torch_index": check_torch_index,
+}
+
+
 def _settings(
     layout: Layout, *, site: str, device: str, broker: BrokerAddress
 ) -> dict[str, Value | None]:
@@ -244,18 +295,17 @@ def _settings(
 
 
 def _extra_settings(order: Order) -> dict[str, Value | None]:
-    settings: dict[str, Value | None] = {}
-    for text in order.settings:
-        key, value = parse_assignment(text)
-        if key in OWN_KEYS:
-            message = f"--set {key}: deploy decides that itself; see --{key.partition('_')[0]}"
-            raise OrderError(message)
-        mistake = setting_mistake(key, value)
+    settings = parse_assignments(order.settings)
+    for text, (key, value) in zip(order.settings, settings.items(), strict=True):
+        mistake = setting_mistake(key, value, named=option_name)
         if mistake is not None:
             message = f"--set {text}: {mistake.problem}; {mistake.advice}"
             raise OrderError(message)
-        settings[key] = value
-    return settings
+    mistake = reach_mistake(settings)
+    if mistake is not None:
+        message = f"--set serve_host: {mistake.problem}; {mistake.advice}"
+        raise OrderError(message)
+    return dict(settings)
 
 
 def _remarks(box: Box, there: Survey, wanted: Wanted, *, now: float) -> list[str]:

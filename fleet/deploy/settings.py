@@ -5,16 +5,27 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from contract.settings import KEYS, check_setting
+from contract.settings import KEYS, LOOPBACK, expected_instead, reach_problem
 from fleet.errors import DeployError, OrderError
 
 Value = str | int | float | bool | list["Value"]
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+#: Keys that deploy itself decides, each with the options that it decides them by.
+_DECIDED = {
+    "site": ("site",),
+    "device": ("device",),
+    "username": ("site", "device"),
+    "broker": ("broker",),
+    "bundles": ("bundles",),
+    "state_dir": ("prefix",),
+    "ca_file": (),
+    "password_file": ("new_password", "credentials"),
+}
 _HEADER = "# Written by edgewright-fleet deploy; keys that are added here stay.\n"
 
 
@@ -40,7 +51,7 @@ def parse_assignment(text: str) -> tuple[str, Value]:
     """Key and value of `KEY=VALUE`; a value that is not TOML is text.
 
     Raises:
-        OrderError: there is no key.
+        OrderError: there is no key, or more than one value.
     """
     key, equals, value = text.partition("=")
     key = key.strip()
@@ -48,10 +59,33 @@ def parse_assignment(text: str) -> tuple[str, Value]:
         message = f"--set '{text}': expected KEY=VALUE, such as threads='[1, 4]'"
         raise OrderError(message)
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
+        found = tomllib.loads(f"value = {value}")
     except (ValueError, RecursionError):
         return key, value.strip()
+    parsed = found.pop("value")
+    if found:
+        message = (
+            f"--set '{text}': expected one value, got {', '.join(found)} beside it; give each key "
+            "a --set of its own"
+        )
+        raise OrderError(message)
     return (key, parsed) if isinstance(parsed, str | int | float | bool | list) else (key, value)
+
+
+def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
+    """Keys and values of several `KEY=VALUE`.
+
+    Raises:
+        OrderError: one has no key or more than one value, or a key comes again.
+    """
+    settings: dict[str, Value] = {}
+    for text in texts:
+        key, value = parse_assignment(text)
+        if key in settings:
+            message = f"--set {key}: expected each key once, got it again; keep one of them"
+            raise OrderError(message)
+        settings[key] = value
+    return settings
 
 
 class SettingMistake(msgspec.Struct, frozen=True):
@@ -61,20 +95,41 @@ class SettingMistake(msgspec.Struct, frozen=True):
     advice: str
 
 
-def setting_mistake(key: str, value: Value) -> SettingMistake | None:
-    """What is wrong with a key of `agent.toml`; None where nothing is."""
+def setting_mistake(
+    key: str, value: object, *, named: Callable[[str], str] = str
+) -> SettingMistake | None:
+    """What is wrong with a key of `agent.toml`; None where nothing is.
+
+    Args:
+        key: the key.
+        value: its value.
+        named: what an option of deploy is called where the key stands.
+    """
+    if key in _DECIDED:
+        options = " and ".join(map(named, _DECIDED[key]))
+        advice = f"leave it out, see {options}" if options else "leave it out"
+        return SettingMistake("deploy decides that itself", advice)
     if key not in KEYS:
         near = difflib.get_close_matches(key, KEYS, n=1)
         advice = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(KEYS)}"
         return SettingMistake("unknown key", advice)
-    try:
-        check_setting(key, value)
-    except msgspec.ValidationError as error:
-        problem = f"{str(error)[0].lower()}{str(error)[1:]}"
-        if ", got " not in problem:
-            problem += f", got {rendered(value)}"
-        return SettingMistake(problem, "'edgewright-agent run --help' explains each key")
-    return None
+    expected = expected_instead(key, value)
+    if expected is None:
+        return None
+    problem = f"expected {expected}, got {shown(value)}"
+    return SettingMistake(problem, "'edgewright-agent run --help' explains each key")
+
+
+def reach_mistake(settings: Mapping[str, object]) -> SettingMistake | None:
+    """What is wrong with `serve_host` beside the other keys; None where nothing is."""
+    allow_remote = settings.get("serve_allow_remote") is True
+    problem = reach_problem(str(settings.get("serve_host", LOOPBACK)), allow_remote=allow_remote)
+    if problem is None:
+        return None
+    advice = (
+        "take 127.0.0.1, or set serve_allow_remote as well where the network keeps strangers out"
+    )
+    return SettingMistake(problem, advice)
 
 
 def merge_settings(before: str, changes: Mapping[str, Value | None]) -> str:
@@ -135,6 +190,19 @@ def rendered(value: Value) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(rendered, value)) + "]"
     return repr(value)
+
+
+def shown(value: object) -> str:
+    """A value of a TOML text as a person wrote it, or what kind it is."""
+    match value:
+        case dict():
+            return "a table"
+        case list() if not all(isinstance(one, str | int | float) for one in value):
+            return "a list with other things in it"
+        case str() | int() | float() | list():
+            return rendered(value)
+        case _:
+            return str(value)
 
 
 def _escaped(character: str) -> str:

@@ -101,6 +101,14 @@ class Box:
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
 
+    def remove(self, *options: object) -> Done:
+        """Take the agent off, with those options of the box that a removal has a use for."""
+        return Box(self.sshd, self.tools, self.removing_options).deploy("--remove", *options)
+
+    @property
+    def removing_options(self) -> list[str]:
+        return [one for one in self.options if one == "--user"]
+
     def start(
         self, *options: object, log: Path, is_group_leader: bool = False
     ) -> subprocess.Popen[bytes]:

@@ -20,7 +20,8 @@ from PIL import Image
 from agent.serving.choice import Chooser
 from agent.serving.patience import Limits, Patience
 from agent.serving.report import ServingReport
-from agent.serving.server import Server, is_loopback
+from agent.serving.server import Server
+from contract.address import is_loopback
 from support.processes import PATIENCE_S, wait_until
 
 

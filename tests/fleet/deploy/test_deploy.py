@@ -251,7 +251,7 @@ def test_a_dry_run_prints_the_steps_and_changes_nothing(
 
 def test_a_removed_agent_leaves_its_settings_and_what_it_measured(joined: Joined) -> None:
     base, pid = joined.box.base, joined.box.pid
-    done = joined.deploy("--remove")
+    done = joined.box.remove("--json")
     assert done.code == 0, done.errors
     assert not is_at_work(pid)
     assert not (base / "releases").exists()
@@ -260,7 +260,7 @@ def test_a_removed_agent_leaves_its_settings_and_what_it_measured(joined: Joined
     assert "remove its releases" in done.errors
     kept = [str(base / one) for one in ("agent.log", "agent.log.1", "etc", "state")]
     assert sorted(done.outcome["kept"]) == kept
-    again = joined.deploy("--remove")
+    again = joined.box.remove("--json")
     assert again.code == 0, again.errors
     assert again.outcome["steps"] == []
     assert sorted(again.outcome["kept"]) == kept
@@ -272,7 +272,7 @@ def test_what_a_removal_left_goes_with_a_later_purge(joined: Joined) -> None:
     others = [base / "etc/others.conf", base / "state/notes.txt"]
     for one in others:
         one.write_text("not of a deploy\n")
-    purged = joined.deploy("--remove", "--purge")
+    purged = joined.box.remove("--json", "--purge")
     assert purged.code == 0, purged.errors
     assert purged.outcome["release"] is None
     assert "remove its settings and its password" in purged.outcome["steps"]
@@ -281,6 +281,6 @@ def test_what_a_removal_left_goes_with_a_later_purge(joined: Joined) -> None:
         f"note: {one}" for one in (base / "etc", base / "state", base)
     ]
     shutil.rmtree(base)
-    nothing = joined.deploy("--remove", "--purge")
+    nothing = joined.box.remove("--json", "--purge")
     assert (nothing.outcome["steps"], nothing.outcome["kept"]) == ([], [])
     assert not base.exists()

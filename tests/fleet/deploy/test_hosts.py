@@ -184,6 +184,9 @@ def test_a_run_that_is_ended_says_how_it_stands_with_each_box(
         (["--device", "d"], "--device is of one box"),
         (["--purge"], "--purge goes with --remove"),
         (["--parallel", "0"], "--parallel"),
+        (["--site", "X Y"], "site 'X Y'"),
+        (["--torch-index", "x"], "--torch-index 'x': expected a URL"),
+        (["--remove", "--bundles", "/usr"], "--bundles: a removal has no use for it"),
     ],
 )
 def test_what_makes_no_sense_beside_a_file_is_wrong_use(
@@ -192,6 +195,7 @@ def test_what_makes_no_sense_beside_a_file_is_wrong_use(
     done = plant.deploy(plant.write(bundles), *options)
     assert done.code == 2
     assert said in done.errors
+    assert "working" not in done.errors
 
 
 def test_a_mistake_in_the_file_is_wrong_use_before_any_box_is_asked(

@@ -43,7 +43,7 @@ def test_the_example_of_the_docs_is_understood(tmp_path: Path) -> None:
     ("settings", "said"),
     [
         ("{ thread = [1] }", "unknown key; did you mean 'threads'?"),
-        ("{ threads = 4 }", "expected `array`, got `int`"),
+        ("{ threads = 4 }", "expected a list in brackets with at least one item"),
         ("{ timeout_s = inf }", "got inf"),
         ("{ memory_limit_mb = 1e300 }", "got 1e+300"),
         ("{ threads = [0] }", "got [0]"),
@@ -100,7 +100,7 @@ host = "two"
             6,
             "got 'd' again; it stands first in line 3",
         ),
-        ('[[hosts]]\nhost = "a"\nuser = "yes"\n', 3, "expected true or false, got 'yes'"),
+        ('[[hosts]]\nhost = "a"\nuser = "yes"\n', 3, 'expected true or false, got "yes"'),
         ('[[hosts]]\nhost = "a"\ntimeout_s = 0\n', 3, "expected seconds, 1 or more, got 0"),
         ('[[hosts]]\nhost = "a"\ntimeout_s = nan\n', 3, "expected seconds, 1 or more"),
         ('[[hosts]]\nhost = "a"\nbundles = "missing"\n', 3, "expected a folder that is there"),
@@ -110,7 +110,37 @@ host = "two"
         ('[[hosts]]\nhost = "a"\nprefix = "/x"\n', 3, "prefix goes with user = true"),
         ('[[hosts]]\nhost = "a"\ngroups = "cold"\n', 3, "expected a list of names"),
         ('[[hosts]]\nhost = "a"\nset = { site = "b" }\n', 3, "deploy decides that itself"),
+        ('[[hosts]]\nhost = "a"\nset = { username = "b/c" }\n', 3, "see site and device"),
+        ('[[hosts]]\nhost = "a"\nset = { password_file = "b" }\n', 3, "see new_password and cred"),
+        ('[[hosts]]\nhost = "a"\nset = { ca_file = "b" }\n', 3, "deploy decides that itself"),
+        ('[[hosts]]\nhost = "a"\nset = { mode = 2020-01-01 }\n', 3, "sustained, got 2020-01-01"),
+        ('[[hosts]]\nhost = "a"\nset = [1]\n', 3, "such as { threads = [1, 4] }, got [1]"),
+        ('[[hosts]]\nhost = "pi@"\n', 2, "expected USER@HOST"),
+        ('[[hosts]]\nhost = "@box"\n', 2, "expected USER@HOST"),
+        ('[[hosts]]\nhost = "a"\ntorch_index = "not a url"\n', 3, "expected a URL"),
+        ('[[hosts]]\nhost = "a"\nuser = true\nprefix = "/usr/local"\n', 4, "of the agent's own"),
+        ('[[hosts]]\nhost = "a"\ncredentials = "."\n', 3, "edgewright-fleet enroll"),
+        (
+            '[[hosts]]\nhost = "a"\nbroker = "mqtt://127.0.0.1"\nnew_password = true\n',
+            1,
+            "expected a broker with TLS",
+        ),
+        (
+            '[defaults]\nset = { serve_host = "0.0.0.0" }\n[[hosts]]\nhost = "a"\n',
+            3,
+            "can be reached from other machines",
+        ),
+        (
+            '[[hosts]]\nhost = "a"\ngroups = ["b"]\nset = { groups = ["c"] }\n',
+            3,
+            "expected groups once",
+        ),
         ('[defaults]\nsite = "a"\n', 1, "expected tables [[hosts]]"),
+        ('hosts = ["a"]\n', 1, 'expected tables [[hosts]] with host = "USER@HOST", got "a"'),
+        ('[hosts]\nhost = "a"\n', 1, "got a table [hosts]; write [[hosts]] in double brackets"),
+        ('[hosts]\nhost = "a"\n[hosts]\nhost = "b"\n', 1, "write [[hosts]] in double brackets"),
+        ('[[defaults]]\nsite = "a"\n[[hosts]]\nhost = "a"\n', 1, "use single brackets"),
+        ('[[hosts]]\nhost = "a"\nhost = "b"\n', 3, "it stands first in line 2"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
@@ -126,7 +156,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_what_is_not_toml_is_told_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(OrderError, match="line 2"):
+    with pytest.raises(OrderError, match=r"hosts\.toml:2:8: expected TOML"):
         read(tmp_path, "[[hosts]]\nhost = \n")
 
 
@@ -134,3 +164,27 @@ def test_what_is_not_toml_is_told_with_its_line(tmp_path: Path) -> None:
 def test_what_no_reader_of_toml_takes_is_told(tmp_path: Path, value: str) -> None:
     with pytest.raises(OrderError, match="expected TOML"):
         read(tmp_path, f"timeout_s = {value}\n")
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (order,) = read(tmp_path, '\ufeff[[hosts]]\nhost = "a"\n')
+    assert order.target == "a"
+
+
+def test_a_file_in_another_encoding_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_text('[[hosts]]\nhost = "a"\n', encoding="utf-16")
+    with pytest.raises(OrderError, match="save it in UTF-8"):
+        read_hosts(path, {}, DEFAULTS)
+
+
+def test_a_box_allows_what_the_defaults_ask_for(tmp_path: Path) -> None:
+    text = """\
+[defaults]
+set = { serve_host = "::", serve_port = 8080 }
+[[hosts]]
+host = "a"
+set = { serve_allow_remote = true }
+"""
+    (order,) = read(tmp_path, text)
+    assert len(order.settings) == 3

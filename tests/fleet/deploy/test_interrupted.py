@@ -144,16 +144,17 @@ def test_a_removal_that_is_ended_says_where_and_the_next_one_ends_it(
     first = box.deploy("--device", "half-removed")
     assert first.code == 0, first.errors
     (tmp_path / "go").unlink()
-    process = box.start("--remove", "--purge", log=log)
+    other = Box(box.sshd, box.tools, box.removing_options)
+    process = other.start("--remove", "--purge", log=log)
     pid = gate.await_begin(log)
-    busy = box.deploy("--remove")
+    busy = box.remove()
     assert busy.code == 1
     assert "(remove its releases)" in busy.errors
     assert ended(process, signal.SIGTERM) == 1
     assert "remove its releases: interrupted. Part of the agent is still there" in log.read_text()
     assert not is_at_work(pid)
     gate.open()
-    done = box.deploy("--remove", "--purge")
+    done = box.remove("--purge")
     assert done.code == 0, done.errors
     assert not box.base.exists()
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fleet.deploy.order import check_target
+from fleet.errors import OrderError
 from support.box import PYTHON, Box
 
 #: Nothing listens there.
@@ -177,12 +179,48 @@ def test_a_system_install_wants_systemd(box: Box) -> None:
         (["--broker", "mqtt://192.0.2.1"], "expected mqtts://"),
         (["--prefix", "relative"], "expected an absolute path"),
         (["--site", "Plant 7"], "expected 1 to 64 of a-z"),
+        (["--set", 'threads=[1]\nsite="x"'], "expected one value, got site beside it"),
+        (["--set", "rounds=1", "--set", "rounds=2"], "--set rounds: expected each key once"),
+        (["--set", "serve_host=0.0.0.0"], "can be reached from other machines"),
+        (["--set", "username=x/y"], "leave it out, see --site and --device"),
+        (["--set", "password_file=x"], "see --new-password and --credentials"),
+        (["--set", "state_dir=x"], "see --prefix"),
+        (["--set", "ca_file=x"], "deploy decides that itself; leave it out\n"),
+        (["--set", "log_file="], "expected some text"),
+        (["--set", "memory_limit_mb=0.0000001"], "expected a number, 1 or more"),
+        (["--torch-index", "not a url"], "--torch-index 'not a url': expected a URL"),
+        (["--torch-index", ""], "--torch-index '': expected a URL"),
+        (["--torch-index", "https:///"], "expected a URL"),
+        (["--python", "a b"], "--python 'a b': expected a path"),
+        (["--credentials", "/usr", "--broker", "mqtts://x"], "'edgewright-fleet enroll' writes it"),
+        (["--credentials", "/usr", "--new-password"], "--new-password goes without --credentials"),
+        (["--new-password"], "--new-password: expected a broker with TLS"),
+        (["--wheelhouse", "/usr", "--torch-index", "https://x.example"], "asks no index"),
+        (["--ask-sudo-password"], "goes without --user"),
+        (
+            ["--remove", "--bundles", "/usr"],
+            "--bundles, --broker, --system-site-packages: a removal has no use",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_wrong_use(box: Box, options: list[str], said: str) -> None:
     done = box.deploy("--python", PYTHON, *options)
     assert done.code == 2, done.errors
     assert said in done.errors
+    assert "connect" not in done.errors
+
+
+@pytest.mark.parametrize(
+    "target", ["pi@", "@box", "-oProxyCommand=x", "pi@-x", "pi @box", "ssh://@x"]
+)
+def test_a_destination_without_a_user_or_a_host_is_wrong_use(target: str) -> None:
+    with pytest.raises(OrderError, match="expected USER@HOST"):
+        check_target(target)
+
+
+@pytest.mark.parametrize("target", ["box", "pi@box", "ssh://pi@box:2222", "dom\\\\a@b@box", "::1"])
+def test_a_destination_that_ssh_takes_is_taken(target: str) -> None:
+    assert check_target(target) == target
 
 
 def test_two_users_options_of_different_kinds_are_wrong_use(box: Box) -> None:
