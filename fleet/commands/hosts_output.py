@@ -6,9 +6,11 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
+from rich.console import RenderableType
 from rich.live import Live
 
 from edgewright.console import Console, Table, styled
+from edgewright.terminal import LINE_CHARACTERS, visible
 from fleet.commands.printing import print_lines, print_table
 from fleet.deploy.hosts_run import HostResult, HostStatus
 from fleet.reports.fitting import fitted
@@ -23,14 +25,18 @@ _STYLE = {
     HostStatus.INTERRUPTED: "red",
     HostStatus.NOT_BEGUN: "yellow",
 }
+_COLUMNS = ("host", "device", "status", "release")
 _ABSENT = "-"
 
 
 @contextlib.contextmanager
 def hosts_progress(waiting: Sequence[HostResult]) -> Iterator[Callable[[HostResult], None]]:
-    """Show on standard error how it stands with each box: a table, or without a terminal lines."""
+    """Show on standard error how it stands with each box: a table, or without a terminal lines.
+
+    Why a box failed is said whole, once, when it does.
+    """
     if not sys.stderr.isatty():
-        yield lambda result: print_lines([_line(result)], err=True)
+        yield lambda result: print_lines(_lines(result), err=True)
         return
     console = Console(stderr=True)
     results = {one.host: one for one in waiting}
@@ -38,20 +44,20 @@ def hosts_progress(waiting: Sequence[HostResult]) -> Iterator[Callable[[HostResu
 
         def show(result: HostResult) -> None:
             results[result.host] = result
-            live.update(fitted(_table(list(results.values())), console.width)[0])
+            if result.status.is_bad and result.detail is not None:
+                # It stays above the table, which is drawn anew below it.
+                for line in _lines(result):
+                    console.print(visible(line, LINE_CHARACTERS))
+            live.update(fitted(_progress_table(list(results.values())), console.width)[0])
 
         yield show
 
 
 def print_results(results: Sequence[HostResult]) -> None:
-    """Print a row for each box, and below it what went wrong or should be known, whole."""
+    """Print a row for each box, what should be known of it, and how many stand how."""
     print_table(_table(results))
     for one in results:
         lines = [f"{one.host}: {note}" for note in one.notes]
-        if one.detail is not None and one.status.is_bad:
-            # What ssh says names the box already; a step's last words are lines of their own.
-            said = one.detail.removeprefix(f"{one.host}: ")
-            lines += [f"{one.host}: {line}" for line in said.split("\n")]
         for step in one.steps:
             by = " (root)" if step.as_root else ""
             lines.append(f"{one.host}: {step.title}{by}")
@@ -64,21 +70,30 @@ def print_results(results: Sequence[HostResult]) -> None:
 
 
 def _table(results: Sequence[HostResult]) -> Table:
-    table = plain_table("host", "device", "status", "release", "what")
+    table = plain_table(*_COLUMNS)
     for one in results:
-        detail = (one.detail or _ABSENT).removeprefix(f"{one.host}: ").split("\n", 1)[0]
-        name = "/".join(part for part in (one.site, one.device) if part is not None)
-        table.add_row(
-            one.host,
-            name or _ABSENT,
-            styled(one.status.value, _STYLE.get(one.status, "")),
-            one.release or _ABSENT,
-            detail,
-        )
+        table.add_row(*_cells(one))
     return table
 
 
-def _line(result: HostResult) -> str:
+def _progress_table(results: Sequence[HostResult]) -> Table:
+    table = plain_table(*_COLUMNS, "what")
+    for one in results:
+        step = None if one.status.is_bad else one.detail
+        table.add_row(*_cells(one), step or _ABSENT)
+    return table
+
+
+def _cells(one: HostResult) -> tuple[RenderableType, ...]:
+    name = "/".join(part for part in (one.site, one.device) if part is not None)
+    status = styled(one.status.value, _STYLE.get(one.status, ""))
+    return one.host, name or _ABSENT, status, one.release or _ABSENT
+
+
+def _lines(result: HostResult) -> list[str]:
+    """How it stands with a box; a step's last words are lines of their own."""
+    # What ssh says names the box already.
     detail = result.detail.removeprefix(f"{result.host}: ") if result.detail else None
     parts = [result.host, result.status.value, result.release, detail]
-    return ": ".join(one for one in parts if one is not None)
+    first, *more = ": ".join(one for one in parts if one is not None).split("\n")
+    return [first, *(f"{result.host}: {line}" for line in more)]

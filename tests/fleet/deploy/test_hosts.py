@@ -103,6 +103,18 @@ def test_a_box_that_fails_stops_no_other(plant: Plant, bundles: Path) -> None:
     assert not any(one.strip() in done.errors + done.output for one in passwords)
 
 
+def test_why_a_box_failed_is_said_once(plant: Plant) -> None:
+    (plant.folder / "nowhere").write_text("Host *\n  Port 1\n")
+    path = plant.folder / "absent.toml"
+    path.write_text('[[hosts]]\nhost = "nobody@127.0.0.1"\nssh_config = "nowhere"\n')
+    done = plant.deploy(path)
+    assert done.code == 1
+    assert (done.output + done.errors).count("does sshd run there") == 1
+    (said,) = [line for line in done.errors.splitlines() if ": failed: " in line]
+    assert said.startswith("nobody@127.0.0.1: failed: ssh: connect to host")
+    assert "1 boxes: 1 failed." in done.output
+
+
 def test_a_second_run_does_only_what_is_missing(plant: Plant, bundles: Path) -> None:
     pids = [box.pid for box in plant.boxes]
     os.kill(pids[1], signal.SIGKILL)
