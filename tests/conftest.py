@@ -34,12 +34,15 @@ __all__ = ["fault", "postgres", "pytest_terminal_summary", "wide_umask"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _processes_can_be_interrupted() -> None:
-    """Let SIGINT end the processes under test where this run was started in the background.
+    """Let signals end the processes under test, however this run was started.
 
-    A shell ignores SIGINT for its background jobs, and every child inherits that.
+    A shell ignores SIGINT for its background jobs, nohup ignores SIGHUP, and children inherit that.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # This run itself goes on; what it starts has the default again.
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
