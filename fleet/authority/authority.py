@@ -177,8 +177,10 @@ class Authority:
             self._write_accounts(accounts, hashes)
             return was_there
 
-    def add_names(self, names: Sequence[str]) -> None:
+    def add_names(self, names: Sequence[str], *, is_preferred: bool = False) -> None:
         """Let devices reach the broker by these host names or addresses as well.
+
+        Preferred ones come before those of before: the first is what devices are told.
 
         Raises:
             AddressError: a name is neither a host name nor an address.
@@ -186,7 +188,9 @@ class Authority:
         """
         with self._changing():
             known = self.given_names()
-            known += [name for name in map(check_host, names) if name not in known]
+            given = list(map(check_host, names))
+            known = [*given, *known] if is_preferred else [*known, *given]
+            known = list(dict.fromkeys(known))
             write_private(self._names_file, "".join(f"{name}\n" for name in known).encode())
             self._make_server()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from contract.files import write_atomically
+from fleet.authority.passwords import is_password
 from fleet.authority.private import make_private_folder, write_private
 from fleet.errors import AuthorityError
 
@@ -25,6 +26,31 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         return f"Credentials(username={self.username!r})"
 
     __str__ = __repr__
+
+
+def expect_no_other_password(folder: Path, account: str | None) -> None:
+    """See that writing a device's files into `folder` takes no other device's only password.
+
+    Args:
+        folder: where they go.
+        account: hash of the device's password of before; None where it has none.
+
+    Raises:
+        AuthorityError: a password is there that is not this device's.
+    """
+    path = folder / PASSWORD_NAME
+    try:
+        there = path.read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, UnicodeDecodeError):
+        there = ""
+    if account is None or not is_password(there, account):
+        message = (
+            f"{path}: expected no password there, or this device's, got another; name another "
+            "folder with --out, or remove the file if no device needs it"
+        )
+        raise AuthorityError(message)
 
 
 def write_credentials(credentials: Credentials, folder: Path) -> list[Path]:

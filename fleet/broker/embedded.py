@@ -258,7 +258,7 @@ def _listening_failed(listen: BrokerAddress, error: OSError) -> PortInUseError |
     if error.errno == errno.EADDRINUSE:
         return PortInUseError(
             f"port {listen.port} on {listen.host} is in use, perhaps by another broker; choose "
-            f"another with --listen {listen.host}:PORT, or use that broker with "
-            f"--broker {listen}"
+            f"another with --listen {listen.host}:PORT, or use that broker with --broker "
+            f"mqtt://127.0.0.1:{listen.port} (mqtts://localhost:{listen.port} where it has TLS)"
         )
     return AddressError(f"cannot listen on {listen.host}:{listen.port}: {error.strerror}")

@@ -16,7 +16,7 @@ from fleet.errors import StoreFailedError, StoreUnavailableError
 from fleet.mqtt.delivery import Delivery, Subscribed
 from fleet.store.acks import acks_of
 from fleet.store.database import Database
-from fleet.store.rollout import current_desired
+from fleet.store.rollout import current_desired, desired_since, latest_decision
 from fleet.store.roster import device_ids
 
 _log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ _DECIDE_AT_REST, _DECIDE_UNDER_LOAD = 2000, 200
 #: While messages come, at most this share of the time goes into deciding. Whoever asks for a
 #: recommendation brings it up to date in any case.
 _DECIDE_SHARE = 0.05
+#: Once in so long, what others stored as desired states is published: who stored them may not have
+#: reached the broker.
+_LOOK_FOR_DESIRED_EVERY_S = 10.0
 _DECIDE_PATIENCE_S = 5.0
 
 
@@ -93,6 +96,9 @@ class Collector:
         self._decider = decider
         self._batch = batch
         self._decide_at = 0.0
+        #: The latest decision whose desired state was published.
+        self._decision_published = 0
+        self._look_for_desired_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set, then store what was received by then."""
@@ -118,8 +124,7 @@ class Collector:
         deliveries = [
             item for item in waiting if isinstance(item, Delivery) and not item.only_clears
         ]
-        if any(isinstance(item, Subscribed) for item in waiting):
-            self._greet()
+        self._publish_desired(is_greeting=any(isinstance(item, Subscribed) for item in waiting))
         if deliveries:
             receipt = self._store(deliveries, stop)
             if receipt is not None:
@@ -149,6 +154,25 @@ class Collector:
         now = time.monotonic()
         rest_s = min(_DECIDE_PATIENCE_S, (now - began_at) / _DECIDE_SHARE)
         self._decide_at = now + max(_DECIDE_EVERY_S, rest_s)
+
+    def _publish_desired(self, *, is_greeting: bool) -> None:
+        """Publish the desired states that were stored since the last look, or all at a greeting."""
+        if is_greeting:
+            self._greet()
+        if not self._is_ready or time.monotonic() < self._look_for_desired_at:
+            return
+        self._look_for_desired_at = time.monotonic() + _LOOK_FOR_DESIRED_EVERY_S
+        try:
+            with self._database.reading() as connection:
+                latest = latest_decision(connection)
+                if latest <= self._decision_published:
+                    return
+                desired = desired_since(connection, self._decision_published)
+        except StoreUnavailableError as error:
+            _log.error("store out of order, looking for desired states later reason=%s", error)
+            return
+        self._source.publish(desired)
+        self._decision_published = latest
 
     def _acknowledge(self) -> None:
         try:
@@ -213,10 +237,13 @@ class Collector:
             with self._database.reading() as connection:
                 acks = acks_of(connection, device_ids(connection), self._clock())
                 desired = current_desired(connection)
+                latest = latest_decision(connection)
         except StoreUnavailableError as error:
             _log.error("store out of order at greeting reason=%s", error)
             return
         self._source.publish([*acks, *desired])
+        self._decision_published = latest
+        self._look_for_desired_at = time.monotonic() + _LOOK_FOR_DESIRED_EVERY_S
         if not self._is_ready:
             self._is_ready = True
             self._on_ready()

@@ -73,9 +73,11 @@ def apply_command(
                 timeout_s=_PUBLISH_PATIENCE_S,
             )
         except FleetError:
-            print_lines(
-                ["The desired states are stored; 'serve' publishes them as it connects."], err=True
+            said = (
+                "The desired states are stored; 'serve' publishes them within ten seconds, or as "
+                "it connects."
             )
+            print_lines([said], err=True)
             raise
     if as_json:
         print_json(rollouts)

@@ -118,7 +118,8 @@ def nats_files(
             f"{config_file} refers to",
             f"  {settings.server_file}    certificate and key of the server; a secret",
             f"  {accounts_file}    accounts and rules",
-            f"Give them to the server's user (sudo chown -R nats: {owned}), and start",
+            "Give them to the user that runs the server, such as nats",
+            f"(sudo mkdir -p {owned} && sudo chown -R nats: {owned}), and start",
             f"  nats-server -c {quote(str(config_file))}",
         ],
     )

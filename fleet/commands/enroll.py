@@ -13,7 +13,7 @@ from contract.address import DEFAULT_TLS_PORT, BrokerAddress
 from contract.exits import Exit
 from contract.topics import parse_name
 from fleet.authority.authority import Authority
-from fleet.authority.credentials import write_credentials
+from fleet.authority.credentials import expect_no_other_password, write_credentials
 from fleet.commands.options import authority_option, json_option
 from fleet.commands.printing import complain, print_json, print_lines
 
@@ -81,11 +81,12 @@ def enroll(
     folders = _folders(device_names, out)
     authority = Authority.open(authority_folder)
     if names:
-        authority.add_names(names)
+        authority.add_names(names, is_preferred=True)
     broker = str(BrokerAddress(authority.public_host(), port, tls=True))
     reports = []
     for (site, device), folder in folders.items():
         credentials = authority.draft(site, device)
+        expect_no_other_password(folder, authority.accounts().get(credentials.username))
         # First, for where they cannot be written the device keeps what it has.
         ca_file, password_file = write_credentials(credentials, folder)
         authority.accept(credentials)
@@ -138,7 +139,10 @@ def _folders(device_names: Sequence[str], out: Path | None) -> dict[tuple[str, s
     """Where the files of each device go."""
     chosen = list(dict.fromkeys(parse_name(one) for one in device_names))
     if len(chosen) == 1:
-        return {(site, device): out or Path(f"{site}-{device}") for site, device in chosen}
+        own = Path("-".join(chosen[0]))
+        # Where several were enrolled into one folder, each has its own there.
+        of_several = out is not None and (out / own).is_dir()
+        return {chosen[0]: (out / own if of_several else out) if out is not None else own}
     folders = [(out or Path()) / f"{site}-{device}" for site, device in chosen]
     for folder, count in Counter(folders).items():
         if count > 1:

@@ -19,6 +19,9 @@ from fleet.store.identity import Identity, IdentityStatus
 from fleet.store.recommendation import Recommendation
 from fleet.store.roster import Completeness, Device
 
+#: Instead of a phase: the device told nothing yet of the generation that it shall follow.
+PENDING = "pending"
+
 
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `devices`."""
@@ -120,6 +123,8 @@ def report_device(
 ) -> DeviceReport:
     """Row of one device."""
     progress = device.progress
+    followed = progress.generation if progress else 0
+    is_pending = desired is not None and followed < desired.generation
     return DeviceReport(
         site=device.site,
         device=device.device,
@@ -134,8 +139,8 @@ def report_device(
         active_variant=progress.active_variant if progress else None,
         desired_variant=desired.variant if desired else None,
         desired_generation=desired.generation if desired else None,
-        phase=progress.phase.value if progress else None,
-        phase_reason=progress.reason if progress else None,
+        phase=PENDING if is_pending else progress.phase.value if progress else None,
+        phase_reason=progress.reason if progress and not is_pending else None,
         inventory=device.inventory,
     )
 

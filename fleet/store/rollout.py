@@ -46,6 +46,21 @@ def current_desired(
     return [_DESIRED.decode(row.message) for row in rows]
 
 
+def latest_decision(connection: sa.Connection) -> int:
+    """Number of the latest decision that became a desired state; 0 where none did."""
+    return connection.scalar(sa.select(sa.func.max(desired.c.decision_id))) or 0
+
+
+def desired_since(connection: sa.Connection, decision_id: int) -> list[Desired]:
+    """Desired states of later decisions, in their order."""
+    rows = connection.execute(
+        sa.select(desired.c.message)
+        .where(desired.c.decision_id > decision_id)
+        .order_by(desired.c.decision_id, desired.c.generation)
+    )
+    return [_DESIRED.decode(row.message) for row in rows]
+
+
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """What applying a recommendation does to one device.
 

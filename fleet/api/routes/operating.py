@@ -53,7 +53,8 @@ def apply(
     """Make the recommendation for a device its desired state, and publish that.
 
     A device without a variant within its limits is left alone: `desired` is null then. With
-    502 the desired state is stored, and the collector publishes it as it connects.
+    502 the desired state is stored, and the collector publishes it within ten seconds,
+    or as it connects.
     """
     policy = service.shelf.policy(policy_name)
     with service.database.reading() as connection:

@@ -62,6 +62,31 @@ def reading(store_url: str) -> Iterator[sa.Connection]:
         yield connection
 
 
+def store_desired(store_url: str, *, generation: int) -> Desired:
+    wanted = Desired(
+        site="lab", device="box", at=1, generation=generation, variant="net-base",
+        sha256="ab" * 32, threads=1, policy="fastest",
+    )  # fmt: skip
+    with (
+        contextlib.closing(open_database(store_url, create=False)) as database,
+        database.writing() as connection,
+    ):
+        connection.execute(
+            sa.insert(desired).values(
+                site="lab",
+                device="box",
+                generation=generation,
+                decision_id=generation,
+                message=msgspec.json.encode(wanted).decode(),
+            )
+        )
+    return wanted
+
+
+def heard(device: DeviceClient) -> list[object]:
+    return [decode_message(topic, body)[1] for topic, body, _ in list(device.heard)]
+
+
 def stored_seqs(store_url: str) -> list[int]:
     with reading(store_url) as connection:
         return list(connection.scalars(sa.select(results.c.seq).order_by(results.c.seq)))
@@ -192,28 +217,20 @@ def test_a_restarted_service_publishes_acks_and_desired_states_again(
     assert eventually(lambda: device.is_acked(1))
     serve.stop()
     device.close()
-    wanted = Desired(
-        site="lab", device="box", at=1, generation=1, variant="net-base", sha256="ab" * 32,
-        threads=1, policy="fastest",
-    )  # fmt: skip
-    with (
-        contextlib.closing(open_database(store_url, create=False)) as database,
-        database.writing() as connection,
-    ):
-        connection.execute(
-            sa.insert(desired).values(
-                site="lab",
-                device="box",
-                generation=1,
-                decision_id=1,
-                message=msgspec.json.encode(wanted).decode(),
-            )
-        )
+    wanted = store_desired(store_url, generation=1)
     late = connect(serving().url)
     assert eventually(lambda: late.is_acked(1))
-    assert eventually(
-        lambda: wanted in [decode_message(topic, body)[1] for topic, body, _ in late.heard]
-    )
+    assert eventually(lambda: wanted in heard(late))
+
+
+def test_what_is_stored_beside_the_service_is_published_while_it_is_connected(
+    serving: Callable[[], ServeProcess], connect: Connect, store_url: str
+) -> None:
+    """Whoever stored it may not have reached the broker."""
+    device = connect(serving().url)
+    for generation in (1, 2):
+        wanted = store_desired(store_url, generation=generation)
+        assert eventually(lambda wanted=wanted: wanted in heard(device))  # type: ignore[misc]
 
 
 def test_the_collector_comes_back_after_the_broker_was_away(

@@ -116,3 +116,33 @@ def test_who_was_never_heard_of_is_listed(database: Database, store_url: str) ->
     (row,) = json.loads(run_fleet(*words, "--unheard", "--json").stdout)
     assert (row["site"], row["device"], row["heard"]) == ("lab", "silent", False)
     assert len(json.loads(run_fleet(*words, "--json").stdout)) == 2
+
+
+def test_no_devices_only_password_is_written_over(authority_folder: Path) -> None:
+    run_fleet("enroll", "lab/box", "--out", "one")
+    password = Path("one/password").read_text()
+    before = Authority(authority_folder).accounts()
+    said = run_fleet("enroll", "lab/other", "--out", "one", expect=1).output
+    assert "one/password: expected no password there, or this device's, got another" in said
+    assert Path("one/password").read_text() == password
+    assert Authority(authority_folder).accounts() == before
+    run_fleet("enroll", "lab/box", "--out", "one")
+    assert Path("one/password").read_text() != password
+
+
+def test_a_device_among_several_gets_its_new_files_where_the_old_ones_are(
+    authority_folder: Path,
+) -> None:
+    run_fleet("enroll", "lab/a", "lab/b", "--out", "devices")
+    run_fleet("enroll", "lab/b", "--out", "devices")
+    password = Path("devices/lab-b/password").read_text().strip()
+    assert is_password(password, Authority(authority_folder).accounts()["lab/b"])
+    assert not Path("devices/password").exists()
+
+
+@pytest.mark.usefixtures("authority_folder")
+def test_the_name_that_is_given_becomes_the_broker_whatever_was_given_before() -> None:
+    run_fleet("enroll", "lab/box", "--name", "mistyped.example")
+    said = run_fleet("enroll", "lab/box", "--name", "fleet.example", "--name", "b.example").output
+    assert 'broker = "mqtts://fleet.example:8883"' in said
+    assert 'broker = "mqtts://fleet.example:8883"' in run_fleet("enroll", "lab/box-2").output
