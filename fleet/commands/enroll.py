@@ -86,7 +86,9 @@ def enroll(
     reports = []
     for (site, device), folder in folders.items():
         credentials = authority.draft(site, device)
-        expect_no_other_password(folder, authority.accounts().get(credentials.username))
+        if folder.name != _folder_name(site, device):
+            # Elsewhere it may be another device's, and the only one.
+            expect_no_other_password(folder, authority.accounts().get(credentials.username))
         # First, for where they cannot be written the device keeps what it has.
         ca_file, password_file = write_credentials(credentials, folder)
         authority.accept(credentials)
@@ -139,16 +141,20 @@ def _folders(device_names: Sequence[str], out: Path | None) -> dict[tuple[str, s
     """Where the files of each device go."""
     chosen = list(dict.fromkeys(parse_name(one) for one in device_names))
     if len(chosen) == 1:
-        own = Path("-".join(chosen[0]))
+        own = Path(_folder_name(*chosen[0]))
         # Where several were enrolled into one folder, each has its own there.
         of_several = out is not None and (out / own).is_dir()
         return {chosen[0]: (out / own if of_several else out) if out is not None else own}
-    folders = [(out or Path()) / f"{site}-{device}" for site, device in chosen]
+    folders = [(out or Path()) / _folder_name(site, device) for site, device in chosen]
     for folder, count in Counter(folders).items():
         if count > 1:
             message = f"{folder}: expected another folder for each device; enroll those one by one"
             raise click.UsageError(message)
     return dict(zip(chosen, folders, strict=True))
+
+
+def _folder_name(site: str, device: str) -> str:
+    return f"{site}-{device}"
 
 
 def _told(reports: Sequence[EnrolledReport]) -> Iterator[str]:

@@ -130,6 +130,15 @@ def test_no_devices_only_password_is_written_over(authority_folder: Path) -> Non
     assert Path("one/password").read_text() != password
 
 
+@pytest.mark.usefixtures("authority_folder")
+def test_a_folder_of_the_devices_own_takes_its_new_password_whatever_it_held() -> None:
+    run_fleet("enroll", "lab/box")
+    run_fleet("revoke", "lab/box")
+    void = Path("lab-box/password").read_text()
+    run_fleet("enroll", "lab/box")
+    assert Path("lab-box/password").read_text() != void
+
+
 def test_a_device_among_several_gets_its_new_files_where_the_old_ones_are(
     authority_folder: Path,
 ) -> None:
