@@ -12,8 +12,10 @@ from edgewright.console import Table
 _GAP = 2
 #: Room that the last column, mostly a sentence, is folded into before others are left out.
 _SENTENCE = 24
+#: What is asked for: it stays, and reasons go before it.
+_ANSWER = "variant"
 #: Headings that are left out first, in this order; others go from the right. The first column says
-#: what a row is of, and the last one why; both stay.
+#: what a row is of, and the last one why; both stay as long as others can go.
 _LESSER = (
     "begins with", "bytes", "times", "golden", "n", "on device", "alike", "teachers", "quarantined",
     "std dev", "p1", "p99.9", "p25", "p75", "mean", "p5", "size MB", "last", "last seen", "p50 ms",
@@ -30,7 +32,8 @@ def fitted(table: Table, width: int | None) -> tuple[Table, list[str]]:
     widths = {id(one): _natural(one) for one in columns}
     left_out: list[str] = []
     while width is not None and len(columns) > 2 and _least(columns, widths) > width:  # noqa: PLR2004 - first and last
-        lesser = min(columns[1:-1], key=lambda one: _rank(one, columns))
+        others = [one for one in columns[1:-1] if str(one.header) != _ANSWER]
+        lesser = min(others, key=lambda one: _rank(one, columns), default=columns[-1])
         columns.remove(lesser)
         left_out.append(str(lesser.header))
     return _only(table, columns), left_out

@@ -96,3 +96,14 @@ def test_in_a_pipe_a_row_and_a_sentence_are_one_line(filled: str) -> None:
             if re.search(r"^( +\d +)?resnet50-p30.* -  ", line)
         ]
         assert "some length is told at some length" in row
+
+
+@pytest.mark.parametrize("columns", [100, 80, 60, 44])
+def test_the_variant_stays_on_every_terminal_and_reasons_go_before_it(
+    filled: str, columns: int
+) -> None:
+    said = on_a_terminal(columns, "recommendations", "--db", filled)
+    row = next(line for line in said.splitlines() if "a-device-of-a-long-name" in line)
+    assert "resnet50-base" in row
+    if columns == 44:
+        assert "why" in said.partition("Not shown in 44 columns: ")[2]
