@@ -7,6 +7,7 @@ from datetime import datetime
 from fleet.store.identity import Identity, IdentityStatus
 
 _NAME_CHARACTERS = 8
+_DISTINCT_CHARACTERS = 4
 
 
 def identity_words(name: str, found: Identity) -> str | None:
@@ -40,10 +41,11 @@ def _of_clone(name: str, found: Identity) -> str:
 
 
 def _of_reset(found: Identity) -> str:
-    said = (
-        f"outbox reset on {_date(found.reset_at)}: {_short(found.outbox)} after "
-        f"{_short(found.outbox_before)}"
-    )
+    outbox, before = found.outbox or "", found.outbox_before or ""
+    most = _NAME_CHARACTERS
+    while outbox != before and outbox[:most] == before[:most]:
+        most += _DISTINCT_CHARACTERS
+    said = f"outbox reset on {_date(found.reset_at)}: {outbox[:most]} after {before[:most]}"
     if found.missing:
         said += f"; {_places(found.missing)} of what was before never came, and will not"
     else:

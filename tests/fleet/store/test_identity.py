@@ -215,3 +215,9 @@ def test_closed_places_count_as_use_of_an_outbox(site: Site) -> None:
             )
         )
     assert site.identity.status is IdentityStatus.CLONED
+
+
+def test_outboxes_that_begin_alike_are_told_apart(site: Site) -> None:
+    site.runs("sim-18ed-0001", 1)
+    site.runs("sim-18ed-0002", 1)
+    assert ": sim-18ed-0002 after sim-18ed-0001;" in site.words
