@@ -46,7 +46,7 @@ def nats_checks(port: NatsPort, device: DeviceAccount | None) -> tuple[Check, ..
     consumers = Check(
         name="consumers",
         required=False,
-        asks=f"room for {_WANTED} consumers more (a collector takes 3, an agent none)",
+        asks=f"{_WANTED} consumers or more can be added (a collector takes 3, an agent none)",
         means="collectors (3 each), and agents that still subscribe at QoS 1 (3 each), are refused "
         "their subscriptions once it is full: give the account 'jetstream { max_consumers: 100000 "
         "}', and the gateway 'consumer_inactive_threshold', by which those of gone clients go",
