@@ -34,6 +34,8 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     missing: int
     quarantined: int
+    #: By whoever put it there: the agent's configuration, or an operator.
+    groups: list[str]
     #: Whether one box with one outbox goes by this name, and if not, what was seen.
     identity: IdentityStatus
     identity_reason: str | None
@@ -120,6 +122,7 @@ def report_device(
     completeness: Completeness,
     desired: Desired | None,
     identity: Identity,
+    groups: list[str],
 ) -> DeviceReport:
     """Row of one device."""
     progress = device.progress
@@ -134,6 +137,7 @@ def report_device(
         complete=completeness.missing == 0,
         missing=completeness.missing,
         quarantined=completeness.quarantined,
+        groups=groups,
         identity=identity.status,
         identity_reason=identity_words(device.name, identity),
         active_variant=progress.active_variant if progress else None,

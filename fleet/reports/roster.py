@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from fleet.reports.report import DeviceReport, report_device
+from fleet.store.groups import groups_of_each
 from fleet.store.identity import identities_of
 from fleet.store.rollout import current_desired
 from fleet.store.roster import Device, completeness_of_each
@@ -19,6 +20,7 @@ def report_devices(
     numbers = [device.id for device in chosen]
     complete = completeness_of_each(connection, chosen)
     desired = {(one.site, one.device): one for one in current_desired(connection, numbers)}
+    groups = groups_of_each(connection, chosen)
     identities = identities_of(connection, numbers, now=now)
     return [
         report_device(
@@ -26,6 +28,7 @@ def report_devices(
             complete[device.id],
             desired.get((device.site, device.device)),
             identities[device.id],
+            groups[device.id],
         )
         for device in chosen
     ]

@@ -8,29 +8,33 @@ import msgspec
 import sqlalchemy as sa
 
 from contract.group import check_group
-from fleet.store.dialect import insert_unless_there
+from fleet.store.dialect import insert_unless_there, is_among
 from fleet.store.roster import Device
 from fleet.store.schema import memberships
 
 
 def groups_of(connection: sa.Connection, device: Device) -> list[str]:
     """All groups of a device, by whoever put it there, in the order of their names."""
-    told = device.inventory.groups if device.inventory else []
-    given = connection.scalars(
-        sa.select(memberships.c.name).where(memberships.c.device_id == device.id)
+    return groups_of_each(connection, [device])[device.id]
+
+
+def groups_of_each(connection: sa.Connection, devices: Sequence[Device]) -> dict[int, list[str]]:
+    """The same of several devices, by their numbers, in one statement."""
+    found = {one.id: set(one.inventory.groups if one.inventory else []) for one in devices}
+    given = sa.select(memberships.c.device_id, memberships.c.name).where(
+        is_among(connection, memberships.c.device_id, list(found))
     )
-    return sorted({*told, *given})
+    for number, name in connection.execute(given):
+        found[number].add(name)
+    return {number: sorted(names) for number, names in found.items()}
 
 
 def members_of_each(connection: sa.Connection, devices: Sequence[Device]) -> dict[str, list[str]]:
     """Names of the devices in each group, by the name of the group."""
-    given: dict[int, set[str]] = {}
-    for number, name in connection.execute(sa.select(memberships.c.device_id, memberships.c.name)):
-        given.setdefault(number, set()).add(name)
+    groups = groups_of_each(connection, devices)
     found: dict[str, list[str]] = {}
     for device in devices:
-        told = device.inventory.groups if device.inventory else []
-        for name in given.get(device.id, set()).union(told):
+        for name in groups[device.id]:
             found.setdefault(name, []).append(device.name)
     return dict(sorted(found.items()))
 

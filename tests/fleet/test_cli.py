@@ -149,6 +149,7 @@ def test_a_group_by_the_operator_counts_like_one_by_the_device(
     assert json.loads(ask("group", "list", "--json").stdout) == [
         {"group": "slow", "devices": ["lab/a", "lab/b"]}
     ]
+    assert [one["groups"] for one in documents(ask("devices", "--json"))] == [["slow"], ["slow"]]
     done = ask("group", "remove", "slow", "a", "b")
     assert (done.returncode, "lab/b stays" in done.stderr) == (1, True)
     assert picks() == ["net-base", "net-sq8"]

@@ -43,6 +43,7 @@ def test_devices_are_told_apart_by_site_group_presence_and_completeness(
     operate = api.token(Role.OPERATE)
     put = api.client.put("/api/v1/devices/hall/gap/groups/given", headers=operate)
     assert put.status_code == 200, put.text
+    assert put.json()["groups"] == ["given"]
 
     def named(**query: object) -> list[str]:
         return [one["device"] for one in api.get("/devices", **query)["items"]]
